@@ -1,0 +1,56 @@
+"""Owns the errors that a person can mend.
+
+    UserError            what is wrong, where, and what to do next; the command line exits with 2
+    ├── SpecError        a sweep or profile file: file and key path
+    ├── InputError       a checkpoint, a data set or a part of the store
+    └── ClusterError     Slurm is missing, silent, or said no
+
+`Interrupted` is no error: a job raises it (through `Context.tick`) to leave when it was told to stop.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """What went wrong, where, and what to do next; printed as it is, without a traceback."""
+
+    def __init__(self, what: str, *, where: str | None = None, do: str | None = None):
+        self.what, self.where, self.do = what, where, do
+        super().__init__(what, where, do)
+
+    def __str__(self) -> str:
+        lines = [self.what if self.where is None else f"{self.where}: {self.what}"]
+        return "\n".join(lines + ([f"  → {self.do}"] if self.do else []))
+
+    def __reduce__(self):
+        return _rebuild, (type(self), self.what, self.where, self.do)
+
+
+class SpecError(UserError):
+    """A sweep or a profile says something that cannot be meant."""
+
+
+class InputError(UserError):
+    """A file that was handed over (checkpoint, data set, part of the store) cannot be used."""
+
+
+class ClusterError(UserError):
+    """Slurm is not there, does not answer, or refused."""
+
+
+class Interrupted(Exception):
+    """The job was told to stop; nothing of the present group is published, nothing is lost."""
+
+
+def nearest(word: str, choices: Iterable[str], limit: int = 3) -> str:
+    """Advice for a misspelt `word`: "did you mean 'bn1'?" when something is near, else the valid choices."""
+    choices = sorted({str(choice) for choice in choices})
+    close = get_close_matches(word, choices, n=limit, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(f"'{c}'" for c in close) + "?"
+    return "valid: " + ", ".join(choices[:40]) + (", …" if len(choices) > 40 else "")
+
+
+def _rebuild(kind: type[UserError], what: str, where: str | None, do: str | None) -> UserError:
+    return kind(what, where=where, do=do)

@@ -1,0 +1,156 @@
+"""Owns the contract of a job file: what `jobs/*.py` must offer, and how one is loaded by path.
+
+A job file has a light top (pydantic only; torch is imported inside `run`):
+
+    VERSION = 1                                  bumped when the same Config would give other numbers
+    class Config(JobConfig): ...                 only what changes the result, and the labels
+    class Row(JobRow): ...                       one documented field per column
+    def inputs(config) -> list[RunId]: ...       runs whose artefacts this one reads
+    def group_key(config) -> Hashable: ...       runs with equal keys share models, data and forward passes
+    def run(configs, context) -> Iterator[Row]   one row per config of one group, in any order
+
+and may offer
+
+    def network(config) -> NetworkFacts: ...     for jobs whose artefact is a network
+    def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
+"""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from repsim.errors import Interrupted, SpecError, nearest
+
+RunId = str
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+
+
+class JobConfig(BaseModel):
+    """One run. Frozen and strict; `labels` names fields that people read and that never change a result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    labels: ClassVar[frozenset[str]] = frozenset()
+
+
+class JobRow(BaseModel):
+    """What one run measured; every field is a column of the store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run_id: RunId = Field(description="id of the run that measured this row")
+    outcome: Literal["ok", "diverged"] = Field("ok", description="diverged: the loss or the weights were not finite")
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What must be known of a network to build it: enough to list its layers without its weights."""
+
+    arch: str
+    width: int | None
+    classes: int
+    channels: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the world gives to a job: where to compute, where to read and write, and whether to stop."""
+
+    device: str
+    data_folders: tuple[Path, ...]
+    cache: Path
+    artefacts: Path
+    run_id: Callable[[JobConfig], RunId]
+    report: Callable[[float, str], None] = lambda fraction, text: None
+    should_stop: Callable[[], bool] = lambda: False
+    time_left: Callable[[], float] = lambda: float("inf")
+    steps: int | None = None  # a dry run: do no more than this many steps of each loop
+
+    def artefact(self, run: RunId, name: str) -> Path:
+        """Path of artefact `name` (say "network.pt") of `run`; its folder is made."""
+        folder = self.artefacts / run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def tick(self, fraction: float = 0.0, text: str = "") -> None:
+        """Report progress (0 to 1) and leave by `Interrupted` when told to stop; call it every step."""
+        if self.should_stop():
+            raise Interrupted
+        self.report(fraction, text)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A loaded job file."""
+
+    name: str
+    path: Path
+    module: ModuleType
+    digest: str
+
+    @property
+    def version(self) -> int:
+        return self.module.VERSION
+
+    @property
+    def config(self) -> type[JobConfig]:
+        return self.module.Config
+
+    @property
+    def row(self) -> type[JobRow]:
+        return self.module.Row
+
+    def inputs(self, config: JobConfig) -> list[RunId]:
+        """Ids of the runs whose artefacts `config` reads."""
+        return self.module.inputs(config)
+
+    def group_key(self, config: JobConfig) -> Hashable:
+        """Runs with equal keys are given to `run` together."""
+        return self.module.group_key(config)
+
+    def run(self, configs: Sequence[JobConfig], context: Context) -> Iterator[JobRow]:
+        """Do the runs of one group; yields one row per config."""
+        return self.module.run(configs, context)
+
+    def hook(self, name: str) -> Callable[..., Any] | None:
+        """An optional function of the contract (`network`, `check`), or None."""
+        return getattr(self.module, name, None)
+
+
+REQUIRED = ("VERSION", "Config", "Row", "inputs", "group_key", "run")
+
+
+def load(folder: Path, name: str) -> Job:
+    """The job `name` from `folder`/NAME.py; its source is hashed so that a worker can check what it runs."""
+    path = folder / f"{name}.py"
+    if not path.is_file():
+        choices = [p.stem for p in folder.glob("*.py")]
+        raise SpecError(f"there is no job '{name}'", where=str(folder), do=nearest(name, choices))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    module = _execute(path, f"repsim_job_{name}_{digest}")
+    missing = [part for part in REQUIRED if not hasattr(module, part)]
+    if missing:
+        raise SpecError(f"the job file lacks {', '.join(missing)}", where=str(path), do="see repsim/job.py for the contract")
+    return Job(name, path, module, digest)
+
+
+def _execute(path: Path, module_name: str) -> ModuleType:
+    """Import the file at `path`; registered before it is executed, as pydantic and pickle look there."""
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
