@@ -1,0 +1,1 @@
+"""Networks: architectures, named layers, cuts at any layer, checkpoints."""

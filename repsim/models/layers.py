@@ -1,0 +1,43 @@
+"""Owns the list of a network's layers: what a person may write as a layer, and what is known of each."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from repsim.models.cut import Cuts
+from repsim.models.network import NetworkFacts
+from repsim.models.zoo import build
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One place where a network can be cut.
+
+    Attributes:
+        name: as `Cuts.names` has it.
+        kind: class of the module ("ReLU"), or "block" for one that is made of other modules.
+        shape: of the value, without the batch.
+        parameters: of the module itself, without those of its parts; they sum up to the network's.
+        carries: values that pass the cut by; 0 where the layer is all that the rest of the network reads.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    carries: int
+
+
+def describe(facts: NetworkFacts) -> list[LayerFacts]:
+    """Every layer in execution order. Raises InputError for facts that no network can have."""
+    network = build(facts)
+    cuts = Cuts(network)
+    return [_describe(network.body, cuts, name) for name in cuts.names]
+
+
+def _describe(body: nn.Module, cuts: Cuts, name: str) -> LayerFacts:
+    module_name, _, further_call = name.partition("#")
+    module = body.get_submodule(module_name)
+    kind = "block" if any(module.children()) else type(module).__name__
+    parameters = 0 if further_call else sum(p.numel() for p in module.parameters(recurse=False))
+    return LayerFacts(name, kind, cuts.shape(name), parameters, cuts.carries(name))
