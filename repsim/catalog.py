@@ -1,0 +1,89 @@
+"""Owns what the torch-free half knows of networks: their layers, read in a child process once and then cached.
+
+A layer sheet is a list of {name, kind, shape, parameters, carries}; it depends on the architecture, its width,
+the classes and the input, not on the weights.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import repsim
+from repsim.errors import SpecError, UserError
+from repsim.identity import digest
+from repsim.job import NetworkFacts, RunId
+
+Sheet = list[dict[str, Any]]
+
+
+class Catalog:
+    """Layer sheets of networks, and where data sets are looked for."""
+
+    def __init__(self, data_folders: tuple[Path, ...], cache: Path):
+        self.data_folders = data_folders
+        self._cache = cache / "layers"
+        self._sheets: dict[NetworkFacts, Sheet] = {}
+        self._networks: dict[RunId, NetworkFacts] = {}
+
+    def register(self, run: RunId, facts: NetworkFacts) -> None:
+        """Say what network the run `run` makes."""
+        self._networks[run] = facts
+
+    def layers(self, facts: NetworkFacts) -> Sheet:
+        """Every layer of such a network, in execution order; UserError if it cannot be built."""
+        if facts not in self._sheets:
+            self._sheets[facts] = self._cached(facts)
+        return self._sheets[facts]
+
+    def network_layers(self, run: RunId) -> Sheet:
+        """Every layer of the network that the run `run` makes."""
+        if run not in self._networks:
+            raise SpecError(f"no network with id '{run}' is known here", do="see: repsim zoo list")
+        return self.layers(self._networks[run])
+
+    def _cached(self, facts: NetworkFacts) -> Sheet:
+        file = self._cache / f"{digest([asdict(facts), _sources()])}.json"
+        try:
+            return json.loads(file.read_text())
+        except (OSError, ValueError):
+            sheet = _ask(facts)
+        _keep(file, sheet)
+        return sheet
+
+
+def _ask(facts: NetworkFacts) -> Sheet:
+    """Build the network in a child process: torch stays out of this one."""
+    command = [sys.executable, "-m", "repsim.models", json.dumps(asdict(facts))]
+    path = os.pathsep.join([str(Path(repsim.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    try:
+        sheet = json.loads(answer.stdout)
+    except ValueError:
+        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"the layers of '{facts.arch}' cannot be listed: {last}", do="see: repsim doctor") from None
+    if isinstance(sheet, dict):
+        raise SpecError(sheet["error"]["what"], where=sheet["error"]["where"], do=sheet["error"]["do"])
+    return sheet
+
+
+def _keep(file: Path, sheet: Sheet) -> None:
+    """Write the cache; where it cannot be written the sheet is made again next time, which costs seconds."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(sheet))
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True) if file.parent.is_dir() else None
+
+
+def _sources() -> str:
+    """Hash of the model code, so that a sheet never outlives the architecture it describes."""
+    folder = Path(__file__).parent / "models"
+    content = b"".join(p.read_bytes() for p in sorted(folder.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,72 @@
+"""Owns what a process knows of the machine it runs on, without importing torch.
+
+After a job has run, torch is in `sys.modules` if the job used it; only then is it asked.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from repsim.errors import UserError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(wish: str) -> str:
+    """`auto` → "cuda" where nvidia-smi lists a card, else "mps" on an Apple chip, else "cpu"; another wish as it is."""
+    if wish not in DEVICES:
+        raise UserError(f"unknown device '{wish}'", do=f"valid: {', '.join(DEVICES)}")
+    if wish != "auto":
+        return wish
+    if gpus():
+        return "cuda"
+    return "mps" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+
+
+def gpus() -> list[str]:
+    """Names of the NVIDIA cards that nvidia-smi lists; empty where there is none."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def limit_threads() -> None:
+    """Let torch use the cores Slurm gave to this task, not all cores of the node; before torch is imported."""
+    cores = os.environ.get("SLURM_CPUS_PER_TASK")
+    if cores and "torch" not in sys.modules:
+        os.environ["OMP_NUM_THREADS"] = cores
+        os.environ["MKL_NUM_THREADS"] = cores
+
+
+def observed(device: str) -> dict[str, Any]:
+    """Host, device, GPU name, torch and CUDA versions, and peak memory in GB, as provenance columns."""
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and device.startswith("cuda") and torch.cuda.is_initialized()
+    return {
+        "host": platform.node(),
+        "device": device,
+        "gpu": torch.cuda.get_device_name() if torch and on_gpu else None,
+        "torch": str(torch.__version__) if torch else None,
+        "cuda": torch.version.cuda if torch and on_gpu else None,
+        "peak_memory_gb": _peak_gpu_gb(torch) if on_gpu else _peak_host_gb(),
+    }
+
+
+def _peak_gpu_gb(torch: Any) -> float:
+    return round(torch.cuda.max_memory_allocated() / 1e9, 3)
+
+
+def _peak_host_gb() -> float:
+    import resource  # not on Windows, where Slurm is not either
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if platform.system() == "Darwin" else 1024) / 1e9, 3)

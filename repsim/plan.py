@@ -1,0 +1,172 @@
+"""Owns the plan: runs, states, limits and rates → groups, packs, tasks and cost. Pure: nothing is read or sent.
+
+Groups (runs that share forward passes) go to tasks longest first, each to the least loaded task (Graham's
+LPT rule); a group longer than a pack is split into consecutive pieces.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from repsim.cost import Rate
+from repsim.identity import group_id
+from repsim.job import RunId
+from repsim.state import Standing, State
+from repsim.sweep.expand import Run, Sweep
+
+STARTUP_S = 20.0  # a task's start, import of torch and first load of data, before its first step
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a profile allows: seconds a task should last, how many tasks at least and at once, GPUs each."""
+
+    pack_s: float = 3600.0
+    min_tasks: int = 1
+    max_parallel: int = 16
+    gpus_per_task: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one job that are computed together; expected and worst seconds."""
+
+    id: str
+    runs: tuple[Run, ...]
+    seconds: float
+    worst: float
+
+    @property
+    def job(self) -> str:
+        return self.runs[0].job
+
+    def as_json(self) -> dict[str, Any]:
+        """What the plan file holds of it."""
+        runs = [{"id": run.id, "config": run.config.model_dump(mode="json")} for run in self.runs]
+        return {
+            "id": self.id,
+            "job": self.job,
+            "dataset": self.runs[0].dataset,
+            "seconds": self.seconds,
+            "inputs": sorted({i for run in self.runs for i in run.inputs}),
+            "runs": runs,
+        }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tasks that may run side by side: "networks" first, then "runs"; "later" waits for networks."""
+
+    name: str
+    tasks: tuple[tuple[Group, ...], ...]
+
+    @property
+    def groups(self) -> list[Group]:
+        return [group for task in self.tasks for group in task]
+
+    @property
+    def runs(self) -> int:
+        return sum(len(group.runs) for group in self.groups)
+
+    @property
+    def seconds(self) -> float:
+        return sum(group.seconds for group in self.groups) + STARTUP_S * len(self.tasks)
+
+    @property
+    def worst(self) -> float:
+        return sum(group.worst for group in self.groups) + STARTUP_S * len(self.tasks)
+
+    @property
+    def longest(self) -> float:
+        """Expected seconds of the longest task."""
+        return max((sum(g.seconds for g in task) for task in self.tasks), default=0.0) + STARTUP_S
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent, and what it would cost."""
+
+    sweep: str
+    counts: Mapping[State, int]
+    merged: int
+    stages: tuple[Stage, ...]
+    measured: int
+    gpus_per_task: int
+
+    def stage(self, name: str) -> Stage | None:
+        """The stage of that name, if it holds any task."""
+        return next((stage for stage in self.stages if stage.name == name and stage.tasks), None)
+
+    def hours(self, worst: bool = False) -> float:
+        """Task-hours of all stages (GPU-hours where a task holds one GPU)."""
+        return sum(stage.worst if worst else stage.seconds for stage in self.stages) / 3600 * max(1, self.gpus_per_task)
+
+
+RateOfRun = Callable[[Run], tuple[float, Rate]]
+"""(work, rate) of a run."""
+
+
+def make(sweep: Sweep, states: Mapping[RunId, Standing], limits: Limits, rate_of: RateOfRun, also: Iterable[State] = ()) -> Plan:
+    """Group and pack what is `new` (and what is in `also`, say failed runs to retry)."""
+    send = {State.NEW, *also}
+    ready = [run for run in sweep.runs if states[run.id].state in send]
+    stages = (
+        _stage("networks", [run for run in sweep.networks if states[run.id].state in send], limits, rate_of),
+        _stage("runs", ready, limits, rate_of),
+        _stage("later", [run for run in sweep.runs if states[run.id].state is State.BLOCKED], limits, rate_of),
+    )
+    counts = Counter(states[run.id].state for run in sweep.all_runs)
+    measured = min((rate_of(stage.groups[0].runs[0])[1].n for stage in stages if stage.tasks), default=0)
+    return Plan(sweep.name, counts, sweep.merged, stages, measured, limits.gpus_per_task)
+
+
+def grouped(runs: Sequence[Run], pack_s: float, rate_of: RateOfRun) -> list[Group]:
+    """Runs with equal group key together, in order; a group longer than a pack is split."""
+    by_key: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        by_key.setdefault((run.job, run.group), []).append(run)
+    return [piece for members in by_key.values() for piece in _pieces(members, pack_s, rate_of)]
+
+
+def packed(groups: Sequence[Group], limits: Limits) -> tuple[tuple[Group, ...], ...]:
+    """Groups → tasks of about `pack_s` seconds each, at least `min_tasks` of them where there are groups enough."""
+    if not groups:
+        return ()
+    total = sum(group.seconds for group in groups)
+    count = min(len(groups), max(limits.min_tasks, math.ceil(total / limits.pack_s)))
+    loads, tasks = [0.0] * count, [[] for _ in range(count)]
+    for group in sorted(groups, key=lambda g: -g.seconds):
+        lightest = loads.index(min(loads))
+        loads[lightest] += group.seconds
+        tasks[lightest].append(group)
+    return tuple(tuple(task) for task in tasks)
+
+
+def _stage(name: str, runs: list[Run], limits: Limits, rate_of: RateOfRun) -> Stage:
+    return Stage(name, packed(grouped(runs, limits.pack_s, rate_of), limits))
+
+
+def _pieces(members: list[Run], pack_s: float, rate_of: RateOfRun) -> list[Group]:
+    costs = [work * rate.seconds for work, rate in map(rate_of, members)]
+    count = min(len(members), max(1, math.ceil(sum(costs) / pack_s)))
+    size = math.ceil(len(members) / count)
+    return [_group(members[i : i + size], rate_of) for i in range(0, len(members), size)]
+
+
+def _group(members: list[Run], rate_of: RateOfRun) -> Group:
+    weighed = [rate_of(run) for run in members]
+    return Group(
+        group_id(members[0].job, (run.id for run in members)),
+        tuple(members),
+        sum(work * rate.seconds for work, rate in weighed),
+        sum(work * rate.high for work, rate in weighed),
+    )
+
+
+def restricted(sweep: Sweep, keep: Callable[[Run], bool]) -> Sweep:
+    """The sweep with only the runs that `keep` holds for, and the networks they need."""
+    runs = tuple(run for run in sweep.runs if keep(run))
+    needed = {i for run in runs for i in run.inputs}
+    return replace(sweep, runs=runs, networks=tuple(n for n in sweep.networks if n.id in needed))

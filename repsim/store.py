@@ -1,0 +1,205 @@
+"""Owns the results: rows ↔ Parquet parts under results/store; the only place that writes a result.
+
+A part is results/store/job=JOB/dataset=DATASET/GROUP.parquet, written once: to a dot-named temporary file,
+synced, then linked to its name without replacing. Two live copies of a task may write the same group; the
+first wins and the second sees the part. Readers skip names that begin with a dot.
+"""
+
+import os
+import types
+import typing
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field
+
+from repsim.errors import InputError, UserError
+from repsim.job import Job, RunId
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+ARTEFACT_KEY = "run_id"
+
+
+class Provenance(BaseModel):
+    """Where a row comes from; the worker adds these columns to what the job measured."""
+
+    job: str = Field(description="job file that made the row")
+    job_version: int = Field(description="VERSION of that file")
+    group: str = Field(description="id of the group of runs that shared forward passes")
+    submission: str = Field(description="submission that computed it (which sweep asked first)")
+    attempt: int = Field(description="restarts of the Slurm task before this one")
+    work: float = Field(description="size of the run in images passed through a network")
+    run_seconds: float = Field(description="the run's equal share of its group's wall-clock seconds")
+    started: str = Field(description="start of the group, ISO 8601, UTC")
+    commit: str | None = Field(None, description="git commit of the project")
+    dirty: str | None = Field(None, description="hash of uncommitted changes, none if clean")
+    code: str | None = Field(None, description="hash of the frozen code that ran")
+    slurm_job: str | None = Field(None, description="array job and task, as in 18_3")
+    host: str = Field(description="name of the node")
+    device: str = Field(description="cpu, cuda or mps")
+    gpu: str | None = Field(None, description="name of the card")
+    torch: str | None = Field(None, description="version of torch")
+    cuda: str | None = Field(None, description="version of CUDA torch was built for")
+    peak_memory_gb: float = Field(description="peak memory of the process: allocated on the GPU, else resident")
+    repsim: str = Field(description="version of repsim")
+    schema_version: int = Field(SCHEMA_VERSION, description="version of this schema")
+
+
+def publish(store: Path, job: str, dataset: str, group: str, rows: Sequence[dict[str, Any]], schema: "pa.Schema") -> bool:
+    """Write the part of `group`; False if it was there already (another copy of the task was first)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = store / f"job={job}" / f"dataset={dataset}"
+    final = folder / f"{group}.parquet"
+    temporary = folder / f".{group}.{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary, compression="zstd")
+        _sync(temporary)
+        return _link(temporary, final)
+    except OSError as error:
+        raise UserError(
+            f"the results cannot be written: {error.strerror or error}",
+            where=str(folder),
+            do="free the disk or mend the permissions",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def has_part(store: Path, job: str, dataset: str, group: str) -> bool:
+    """Whether the part of `group` is published."""
+    return (store / f"job={job}" / f"dataset={dataset}" / f"{group}.parquet").is_file()
+
+
+def parts(store: Path, job: str) -> list[Path]:
+    """The published parts of `job`, sorted."""
+    return sorted(p for p in (store / f"job={job}").glob("dataset=*/*.parquet") if not p.name.startswith("."))
+
+
+def read(store: Path, job: Job, columns: Sequence[str] | None = None, ids: Iterable[RunId] | None = None) -> "pa.Table":
+    """All rows of `job`, one per run id (the first published part in name order wins), or only those of `ids`."""
+    import pyarrow.compute as pc
+
+    schema = schema_of(job)
+    names = list(columns or schema.names)
+    table = _read_parts(parts(store, job.name), schema, [*dict.fromkeys([ARTEFACT_KEY, *names])])
+    if ids is not None:
+        import pyarrow as pa
+
+        table = table.filter(pc.is_in(table[ARTEFACT_KEY], value_set=pa.array(sorted(ids), pa.string())))
+    return _distinct(table).select(names)
+
+
+def stored_ids(store: Path, job: Job) -> set[RunId]:
+    """Ids of the runs of `job` that have a row."""
+    return set(read(store, job, [ARTEFACT_KEY])[ARTEFACT_KEY].to_pylist())
+
+
+def write_table(table: "pa.Table", path: Path) -> None:
+    """One Parquet file at `path`, replaced as a whole."""
+    import pyarrow.parquet as pq
+
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, temporary, compression="zstd")
+        _sync(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror or error}", where=str(path), do="choose another --out") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=32)
+def schema_of(job: Job) -> "pa.Schema":
+    """The declared columns of `job`: Row, then Config, then provenance, each with its description.
+
+    Where Row and Config share a name, Row wins: the Config says what was asked (`train_images` none: all of
+    them), the Row what was used.
+    """
+    import pyarrow as pa
+
+    declared = {**job.config.model_fields, **job.row.model_fields}
+    clash = sorted(declared.keys() & Provenance.model_fields.keys())
+    if clash:
+        raise UserError(f"provenance owns the columns {', '.join(clash)}", where=str(job.path), do="rename them in Row or Config")
+    order = {**job.row.model_fields, **declared, **Provenance.model_fields}
+    return pa.schema(
+        [
+            pa.field(name, _arrow(field.annotation), metadata={"description": field.description or ""})
+            for name, field in order.items()
+        ]
+    )
+
+
+def _arrow(annotation: Any) -> "pa.DataType":
+    """The Arrow type of a field's annotation; optional and literal types are those of their values."""
+    import pyarrow as pa
+
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if typing.get_origin(annotation) is typing.Literal:
+        annotation = type(typing.get_args(annotation)[0])
+    return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}[annotation]
+
+
+def _read_parts(files: list[Path], schema: "pa.Schema", names: list[str]) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    wanted = pa.schema([schema.field(name) for name in names])
+    if not files:
+        return wanted.empty_table()
+    try:
+        return ds.dataset([str(f) for f in files], schema=wanted, format="parquet").to_table()
+    except (pa.ArrowException, OSError) as error:
+        raise _blame(files, wanted, error) from None
+
+
+def _blame(files: list[Path], wanted: "pa.Schema", error: Exception) -> InputError:
+    """Find the part that cannot be read, and say what to do with it."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    for file in files:
+        try:
+            ds.dataset([str(file)], schema=wanted, format="parquet").to_table()
+        except (pa.ArrowException, OSError) as one:
+            return InputError(
+                f"the part is damaged: {str(one).splitlines()[0]:.160}",
+                where=str(file),
+                do=f"move it away (mv {file.name} {file.name}.damaged); the next submit computes only its runs again",
+            )
+    return InputError(f"the store cannot be read: {error}", where=str(files[0].parent), do="try again; is the disk well?")
+
+
+def _distinct(table: "pa.Table") -> "pa.Table":
+    """The first row of each run id."""
+    seen: set[str] = set()
+    ids = table[ARTEFACT_KEY].to_pylist()
+    keep = [i for i, run in enumerate(ids) if not (run in seen or seen.add(run))]
+    return table if len(keep) == len(ids) else table.take(keep)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _link(temporary: Path, final: Path) -> bool:
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""Owns the record of one submission: a folder written before anything is sent, and read by every later command.
+
+results/submissions/NAME/plan.json        what each task is to do; immutable
+                         sent.json        the Slurm job id, or host and process id of a local run
+                         attempts/T.R.jsonl   what restart R of task T did; each file has one writer
+                         closed           nothing of it is in the queue any more
+                         slurm/           what submitit keeps, and the logs
+"""
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from repsim.errors import InputError, UserError
+from repsim.job import RunId
+
+FORMAT = 1
+PREFIX = "repsim-"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One folder under results/submissions; its name is also the name of its Slurm jobs."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """The immutable plan: {format, sweep, project, results, device, code, jobs, tasks: [[group, …], …]}."""
+        path = self.folder / "plan.json"
+        try:
+            plan = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the plan cannot be read: {error}", where=str(path), do="remove the folder if nothing of it runs"
+            ) from None
+        if plan.get("format") != FORMAT:
+            raise InputError(
+                f"the plan has format {plan.get('format')}, not {FORMAT}", where=str(path), do="use the repsim that made it"
+            )
+        return plan
+
+    @property
+    def sent(self) -> dict[str, Any] | None:
+        """How it was sent ({job_id, at} or {host, pid, at}); None while that is not known."""
+        try:
+            return json.loads((self.folder / "sent.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def closed(self) -> bool:
+        return (self.folder / "closed").exists()
+
+    @property
+    def slurm(self) -> Path:
+        return self.folder / "slurm"
+
+    def task_runs(self, index: int) -> list[RunId]:
+        """The runs that task `index` was given."""
+        return [run["id"] for group in self.plan["tasks"][index] for run in group["runs"]]
+
+    def mark_sent(self, **how: Any) -> None:
+        """Record how the submission was sent."""
+        _write(self.folder / "sent.json", json.dumps({**how, "at": time.time()}))
+
+    def close(self) -> None:
+        """Record that nothing of it is queued or running."""
+        (self.folder / "closed").touch()
+
+    def events(self) -> list[dict[str, Any]]:
+        """All attempt records, oldest first, each with its task; a line cut off by a crash is passed over."""
+        found = []
+        for file in sorted((self.folder / "attempts").glob("*.jsonl")):
+            task = int(file.name.split(".")[0])
+            found += [{**event, "task": task} for event in _lines(file)]
+        return sorted(found, key=lambda event: event["at"])
+
+
+def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
+    """A new submission with a name of its own and its plan on disk, before anything is sent."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = root / f"{PREFIX}{re.sub('[^A-Za-z0-9_.-]', '-', sweep)}-{stamp}-{os.urandom(2).hex()}"
+    try:
+        (folder / "attempts").mkdir(parents=True)
+        (folder / "slurm").mkdir()
+        _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}, indent=1))
+    except OSError as error:
+        raise UserError(
+            f"cannot be written: {error.strerror}", where=str(folder), do="mend the permissions, or free the disk"
+        ) from None
+    return Submission(folder)
+
+
+def every(root: Path) -> list[Submission]:
+    """All submissions of a project, oldest first."""
+    return [Submission(p.parent) for p in sorted(root.glob(f"{PREFIX}*/plan.json"), key=lambda p: p.stat().st_mtime_ns)]
+
+
+def local_alive(sent: dict[str, Any]) -> bool:
+    """Whether the process of a local run still lives; one on another host is taken to live for a day."""
+    if sent.get("host") != platform.node():
+        return time.time() - sent["at"] < 86_400
+    try:
+        os.kill(sent["pid"], 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+class Journal:
+    """Appends the attempt records of one restart of one task; every line is on disk before the work goes on."""
+
+    def __init__(self, submission: Submission, task: int, restart: int):
+        self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(2).hex()}.jsonl"
+
+    def write(self, **event: Any) -> None:
+        """Append one record with the time now."""
+        with self._path.open("a") as file:
+            file.write(json.dumps({"at": time.time(), **event}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    for line in file.read_text(errors="replace").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def latest(submissions: Iterable[Submission], sweep: str) -> Submission | None:
+    """The newest submission of a sweep."""
+    mine = [s for s in submissions if s.plan["sweep"] == sweep]
+    return mine[-1] if mine else None

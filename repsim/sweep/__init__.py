@@ -1,0 +1,1 @@
+"""A sweep: from a YAML file to an ordered, checked list of runs (spec → networks → layers → expand)."""

@@ -1,0 +1,227 @@
+"""Owns the expansion: sweep file → ordered list of runs, each checked and named before anything is sent.
+
+Order, outermost first: grid (in file order, so that with `grid: {seed: …}` every cell has one seed before any
+has two), zip, pair, layers, case. Values: `fixed` < pair and layers < grid and zip < case. Then `exclude`; last,
+equal runs are merged.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from repsim import job as jobs
+from repsim import store, yamlfile
+from repsim.catalog import Catalog
+from repsim.errors import SpecError, UserError, nearest
+from repsim.identity import digest, id_of
+from repsim.job import Job, JobConfig, RunId
+from repsim.project import Project
+from repsim.sweep import networks as zoo
+from repsim.sweep.layers import layer_pairs
+from repsim.sweep.networks import Network
+from repsim.sweep.spec import Spec, load
+
+TRAIN, IMPORT = "train", "import_network"
+ALIASES = {"arch": "front_arch", "layer": "front_layer", "layers": "front_layer"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One point of a sweep."""
+
+    id: RunId
+    job: str
+    config: JobConfig
+    inputs: tuple[RunId, ...]
+    group: str
+    labels: dict[str, Any]
+
+    @property
+    def dataset(self) -> str:
+        return getattr(self.config, "dataset", "none")
+
+    @property
+    def slug(self) -> str:
+        """What a person reads: the labels, then the id."""
+        words = [str(v) for v in self.labels.values() if v is not None]
+        return "/".join([*words, self.id])
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An expanded sweep file: its runs, and before them the runs that make its networks."""
+
+    name: str
+    path: Path
+    spec: Spec
+    jobs: dict[str, Job]
+    networks: tuple[Run, ...]
+    runs: tuple[Run, ...]
+    merged: int = 0
+
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        return self.networks + self.runs
+
+
+def open_sweep(path: Path, project: Project) -> Sweep:
+    """Read and expand the sweep file at `path`; every run in it is checked."""
+    spec = load(path)
+    where = str(path)
+    names = dict.fromkeys([spec.job, TRAIN, IMPORT] if spec.zoo else [spec.job])
+    loaded = {name: jobs.load(project.jobs, name) for name in names}
+    catalog = Catalog(project.data_folders, project.cache)
+    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], lambda: _imports(project, loaded[IMPORT]), where) if spec.zoo else []
+    for net in nets:
+        catalog.register(net.run, net.facts)
+    makers = tuple(_network_run(net, loaded[net.job]) for net in nets)
+    drafts = list(_drafts(spec, nets, catalog, loaded[spec.job], where))
+    runs = [_run(spec, loaded[spec.job], draft, where) for draft in _kept(spec, drafts, loaded[spec.job], where)]
+    distinct = list({run.id: run for run in reversed(runs)}.values())[::-1]
+    _check(loaded, [*makers, *distinct], catalog, where)
+    return Sweep(path.stem, path, spec, loaded, makers, tuple(distinct), len(runs) - len(distinct))
+
+
+Draft = dict[str, Any]
+"""Field values of one run, with `case` among them."""
+
+
+def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+    places = [{}] if not nets else list(_places(spec, nets, catalog, where))
+    cases = [variant for name, fields in spec.cases.items() for variant in _variants(name, fields)] or [{}]
+    _refuse_unknown(spec, job, where)
+    for axes in _axes(spec):
+        for place in places:
+            for case in cases:
+                yield {**spec.fixed, **place, **axes, **case}
+
+
+def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, where: str) -> Iterator[Draft]:
+    """Where to cut: every pair of networks at every pair of layers."""
+    known: dict[tuple[Any, Any], list[tuple[str, str]]] = {}
+    for front, end in zoo.pairs(spec, list(nets), where):
+        key = (front.facts, end.facts)
+        if key not in known:
+            known[key] = layer_pairs(spec, catalog, front, end, where)
+        for front_layer, end_layer in known[key]:
+            yield {
+                "dataset": end.dataset,
+                "front_network": front.run,
+                "end_network": end.run,
+                "front_arch": front.arch,
+                "end_arch": end.arch,
+                "front_seed": front.seed,
+                "end_seed": end.seed,
+                "front_layer": front_layer,
+                "end_layer": end_layer,
+            }
+
+
+def _axes(spec: Spec) -> Iterator[Draft]:
+    zipped = [dict(zip(spec.zip, row, strict=True)) for row in zip(*spec.zip.values(), strict=True)] or [{}]
+    for values in product(*spec.grid.values()):
+        for row in zipped:
+            yield {**dict(zip(spec.grid, values, strict=True)), **row}
+
+
+def _variants(name: str, fields: dict[str, list[Any]]) -> Iterator[Draft]:
+    """A case with lists is several: `linear: {init: [random, ps_inv]}` → "linear random", "linear ps_inv"."""
+    axes = [key for key, values in fields.items() if len(values) > 1]
+    for values in product(*fields.values()):
+        draft = dict(zip(fields, values, strict=True))
+        yield {**draft, "case": " ".join([name, *(str(draft[key]) for key in axes)])}
+
+
+def _kept(spec: Spec, drafts: list[Draft], job: Job, where: str) -> list[Draft]:
+    """The drafts that no rule of `exclude` matches; a rule that matches nothing is an error."""
+    if not drafts:
+        raise SpecError("the sweep holds no run", where=where)
+    for index, rule in enumerate(spec.exclude):
+        place = f"{where}: exclude.{index}"
+        keys = {ALIASES.get(key, key): values for key, values in rule.items()}
+        unknown = keys.keys() - job.config.model_fields.keys() - {"case"}
+        if unknown:
+            raise SpecError(
+                f"unknown key '{min(unknown)}'", where=place, do=nearest(min(unknown), [*job.config.model_fields, *ALIASES])
+            )
+        kept = [draft for draft in drafts if not _matches(draft, keys, job)]
+        if len(kept) == len(drafts):
+            raise SpecError("the rule excludes nothing", where=place, do="remove it, or compare it with: repsim sweep plan --json")
+        drafts = kept
+    if not drafts:
+        raise SpecError("every run is excluded", where=f"{where}: exclude")
+    return drafts
+
+
+def _matches(draft: Draft, keys: dict[str, list[Any]], job: Job) -> bool:
+    fields = job.config.model_fields
+    return all(
+        any(_equal(draft.get(key, fields[key].get_default() if key in fields else None), v) for v in values)
+        for key, values in keys.items()
+    )
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    if isinstance(value, str) and isinstance(wanted, str):
+        return fnmatchcase(value, wanted)
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _run(spec: Spec, job: Job, draft: Draft, where: str) -> Run:
+    case = draft.get("case")
+    fields = {k: v for k, v in draft.items() if k != "case"}
+    try:
+        config = job.config.model_validate(fields)
+    except ValidationError as error:
+        raise yamlfile.explain(error, job.config, where, _block_of(spec, error, case)) from None
+    return _as_run(job, config, {"case": case, **{k: fields.get(k) for k in sorted(job.config.labels)}})
+
+
+def _block_of(spec: Spec, error: ValidationError, case: str | None) -> str:
+    """The block of the file that set the first field in error."""
+    loc = error.errors(include_url=False)[0]["loc"]
+    name = str(case).split(" ")[0]
+    if name in spec.cases and (not loc or loc[0] in spec.cases[name]):
+        return f"cases.{name}"
+    return next((block for block in ("grid", "zip", "fixed") if loc and loc[0] in getattr(spec, block)), "")
+
+
+def _network_run(net: Network, job: Job) -> Run:
+    run = _as_run(job, net.config, {"arch": net.arch, "seed": net.seed})
+    return Run(net.run, run.job, run.config, run.inputs, run.group, run.labels)
+
+
+def _as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
+    key = digest([job.name, repr(job.group_key(config))])
+    return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), key, labels)
+
+
+def _refuse_unknown(spec: Spec, job: Job, where: str) -> None:
+    """Unknown fields are caught once per block, before thousands of runs are built."""
+    blocks = {"fixed": spec.fixed, "grid": spec.grid, "zip": spec.zip, **{f"cases.{n}": c for n, c in spec.cases.items()}}
+    for block, fields in blocks.items():
+        for key in fields:
+            if key not in job.config.model_fields:
+                raise SpecError(f"unknown key '{key}'", where=f"{where}: {block}.{key}", do=nearest(key, job.config.model_fields))
+
+
+def _check(loaded: dict[str, Job], runs: Sequence[Run], catalog: Catalog, where: str) -> None:
+    """What no type can say (layers, shapes, data sets): the job's own check, if it has one."""
+    for run in runs:
+        hook = loaded[run.job].hook("check")
+        if hook is None:
+            continue
+        try:
+            hook(run.config, catalog)
+        except UserError as error:
+            place = " · ".join(filter(None, [where, str(run.labels.get("case") or ""), error.where]))
+            raise type(error)(error.what, where=place, do=error.do) from None
+
+
+def _imports(project: Project, importer: Job) -> list[dict[str, Any]]:
+    return store.read(project.store, importer, ["run_id", *importer.config.model_fields]).to_pylist()

@@ -1,0 +1,57 @@
+"""Owns the `layers` block: names, globs and kinds → (front layer, end layer) for a pair of networks.
+
+The words relu, bn, conv and block always mean every layer of that kind; a layer that merely bears such a name
+is reached by a glob, as in `[r]elu`.
+"""
+
+from fnmatch import fnmatchcase
+
+from repsim.catalog import Catalog, Sheet
+from repsim.errors import SpecError, nearest
+from repsim.sweep.networks import Network
+from repsim.sweep.spec import LayerGrid, Spec
+
+KINDS = {"relu": "ReLU", "bn": "BatchNorm2d", "conv": "Conv2d", "block": "block"}
+
+
+def select(sheet: Sheet, wanted: list[str], arch: str, where: str) -> list[str]:
+    """Names of the layers that any of `wanted` means, in execution order."""
+    chosen: set[str] = set()
+    for word in wanted:
+        found = [layer["name"] for layer in sheet if _means(word, layer)]
+        if not found:
+            names = [layer["name"] for layer in sheet]
+            raise SpecError(
+                f"{arch} has no layer '{word}'", where=where, do=f"{nearest(word, names)} See: repsim models layers {arch}"
+            )
+        chosen.update(found)
+    return [layer["name"] for layer in sheet if layer["name"] in chosen]
+
+
+def layer_pairs(spec: Spec, catalog: Catalog, front: Network, end: Network, where: str) -> list[tuple[str, str]]:
+    """The (front layer, end layer) pairs to stitch between two networks."""
+    if spec.layers is None:
+        raise SpecError("say which layers to stitch", where=where, do="for example 'layers: relu', or 'layers: [bn1, bn2]'")
+    place = f"{where}: layers"
+    sheets = catalog.layers(front.facts), catalog.layers(end.facts)
+    if isinstance(spec.layers, LayerGrid):
+        fronts = select(sheets[0], spec.layers.front, front.arch, f"{place}.front")
+        ends = select(sheets[1], spec.layers.end, end.arch, f"{place}.end")
+        if spec.layers.combine == "all":
+            return [(f, e) for f in fronts for e in ends]
+        return _same(fronts, ends, place)
+    names = select(sheets[0], spec.layers, front.arch, place)
+    return _same(names, select(sheets[1], spec.layers, end.arch, place), place)
+
+
+def _means(word: str, layer: dict) -> bool:
+    if word in KINDS:
+        return layer["kind"] == KINDS[word]
+    return layer["name"] == word or fnmatchcase(layer["name"], word)
+
+
+def _same(fronts: list[str], ends: list[str], where: str) -> list[tuple[str, str]]:
+    both = [name for name in fronts if name in set(ends)]
+    if not both:
+        raise SpecError("the two networks share no layer name", where=where, do="name front and end layers, with combine: all")
+    return [(name, name) for name in both]

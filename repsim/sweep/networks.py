@@ -1,0 +1,122 @@
+"""Owns the zoo block: which networks a sweep compares, which run makes each, and which pairs are formed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from typing import Any
+
+from pydantic import ValidationError
+
+from repsim import yamlfile
+from repsim.errors import SpecError
+from repsim.identity import id_of
+from repsim.job import Job, JobConfig, NetworkFacts, RunId
+from repsim.sweep.spec import Spec, Zoo
+
+Imports = Callable[[], list[dict[str, Any]]]
+"""Rows (run_id and the Config fields) of the networks that were imported into the store."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of the zoo: the run that makes it, and what people call it."""
+
+    run: RunId
+    job: str
+    config: JobConfig
+    facts: NetworkFacts
+    arch: str  # with the width where one is given, as in mcnn-w16
+    dataset: str
+    seed: int
+
+
+def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str) -> list[Network]:
+    """All networks of the zoo, block by block, architecture by architecture, in the order of the seeds."""
+    found = []
+    for index, block in enumerate(spec.zoo):
+        place = f"{where}: zoo" if len(spec.zoo) == 1 else f"{where}: zoo.{index}"
+        make = _imported(block, importer, imports, place) if block.imported else _trained(block, train, where)
+        found += [make(arch, seed) for arch in block.arch for seed in block.seeds]
+    ids = [network.run for network in found]
+    if len(set(ids)) < len(ids):
+        raise SpecError("two blocks name the same network", where=f"{where}: zoo", do="remove one of them")
+    return found
+
+
+def pairs(spec: Spec, found: list[Network], where: str) -> list[tuple[Network, Network]]:
+    """(front, end) pairs, within each architecture unless `cross: true`."""
+    pools = [found] if spec.cross else _by_arch(found)
+    formed = [pair for pool in pools for pair in _pairs(spec, pool, where)]
+    if not formed:
+        raise SpecError("the zoo is too small for one pair", where=f"{where}: pairs", do="give more seeds, or pairs: self")
+    return formed
+
+
+def _pairs(spec: Spec, pool: list[Network], where: str) -> Iterator[tuple[Network, Network]]:
+    if isinstance(spec.pairs, list):
+        yield from _named_pairs(spec.pairs, pool, where)
+    elif spec.pairs == "self":
+        yield from ((n, n) for n in pool)
+    elif spec.pairs == "disjoint":
+        yield from zip(pool[::2], pool[1::2], strict=False)
+    else:
+        yield from (permutations if spec.pairs == "ordered" else combinations)(pool, 2)
+
+
+def _named_pairs(wanted: list[list[int]], pool: list[Network], where: str) -> Iterator[tuple[Network, Network]]:
+    for index, pair in enumerate(wanted):
+        if len(pair) != 2:
+            raise SpecError(f"a pair has two seeds, not {pair}", where=f"{where}: pairs.{index}", do="write [[0, 1], [2, 3]]")
+        fronts, ends = ([n for n in pool if n.seed == seed] for seed in pair)
+        if not fronts or not ends:
+            absent = pair[0] if not fronts else pair[1]
+            seeds = ", ".join(str(s) for s in sorted({n.seed for n in pool}))
+            raise SpecError(f"no network has seed {absent}", where=f"{where}: pairs.{index}", do=f"the zoo has: {seeds}")
+        yield from ((f, e) for f in fronts for e in ends)
+
+
+def _by_arch(found: list[Network]) -> list[list[Network]]:
+    archs = dict.fromkeys((n.arch, n.dataset) for n in found)
+    return [[n for n in found if (n.arch, n.dataset) == arch] for arch in archs]
+
+
+def _trained(block: Zoo, train: Job, where: str) -> Callable[[str, int], Network]:
+    def make(arch: str, seed: int) -> Network:
+        fields = {"arch": arch, "dataset": block.dataset, "seed": seed, **block.training}
+        try:
+            config = train.config.model_validate(fields)
+        except ValidationError as error:
+            raise yamlfile.explain(error, train.config, where, "zoo") from None
+        return _network(train, config, id_of(train, config))
+
+    return make
+
+
+def _imported(block: Zoo, importer: Job, imports: Imports, where: str) -> Callable[[str, int], Network]:
+    width = block.training.get("width")
+    unknown = block.training.keys() - {"width"}
+    if unknown:
+        raise SpecError(f"'{min(unknown)}' has no meaning for imported networks", where=where, do="remove it")
+    rows = [r for r in imports() if r["name"] == block.imported and r["dataset"] == block.dataset]
+
+    def make(arch: str, seed: int) -> Network:
+        mine = [r for r in rows if r["arch"] == arch and r["seed"] == seed and width in (None, r["width"])]
+        if len(mine) != 1:
+            how_many = "no" if not mine else "more than one"
+            raise SpecError(
+                f"{how_many} imported network is called {block.imported}: {arch}, {block.dataset}, seed {seed}",
+                where=where,
+                do=f"repsim zoo import PATH --arch {arch} --dataset {block.dataset} --name {block.imported} (see: repsim zoo list)",
+            )
+        config = importer.config.model_validate({k: mine[0][k] for k in importer.config.model_fields})
+        return _network(importer, config, mine[0]["run_id"])
+
+    return make
+
+
+def _network(job: Job, config: JobConfig, run: RunId) -> Network:
+    hook = job.hook("network")
+    assert hook, f"{job.path} makes networks but offers no network(config)"
+    facts, values = hook(config), config.model_dump()
+    label = facts.arch if facts.width is None else f"{facts.arch}-w{facts.width}"
+    return Network(run, job.name, config, facts, label, values["dataset"], values["seed"])

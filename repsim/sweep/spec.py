@@ -1,0 +1,119 @@
+"""Owns the shape of a sweep file: which blocks there are, and what each may hold."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+
+from repsim import yamlfile
+from repsim.errors import SpecError
+from repsim.job import NAME
+from repsim.yamlfile import Strict
+
+Scalar = bool | int | float | str | None
+RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
+MAX_AXIS = 100_000
+
+
+def as_axis(value: Any) -> Any:
+    """`0..31` → [0, …, 31]; a single value → [value]; a list as it is, never empty."""
+    if isinstance(value, str) and (match := RANGE.match(value)):
+        first, last = int(match[1]), int(match[2])
+        if last < first or last - first >= MAX_AXIS:
+            raise ValueError(f"the range {value} is empty or too long")
+        return list(range(first, last + 1))
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise ValueError("the axis is empty: give at least one value")
+    doubles = [v for i, v in enumerate(values) if v in values[:i] and not isinstance(v, bool)]
+    if doubles:
+        raise ValueError(f"the axis holds {doubles[0]!r} twice")
+    return values
+
+
+Axis = Annotated[list[Scalar], BeforeValidator(as_axis)]
+Names = Annotated[list[str], BeforeValidator(as_axis)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(as_axis)]
+
+
+class Zoo(Strict):
+    """Networks of some architectures, one per seed; further keys are fields of jobs/train.py."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    arch: Names
+    dataset: str
+    seeds: Seeds
+    imported: str | None = None
+    """Name that the networks were imported under; without it they are trained."""
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What the block says to jobs/train.py beside architecture, data set and seed."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class LayerGrid(Strict):
+    """Front and end layers by name, glob or kind, and how they combine."""
+
+    front: Names
+    end: Names
+    combine: Literal["all", "same"] = "all"
+
+
+class Spec(Strict):
+    """A sweep file."""
+
+    job: str = Field("stitch", pattern=NAME)
+    profile: str | None = Field(None, pattern=NAME)
+    zoo: Annotated[list[Zoo], BeforeValidator(lambda v: v if isinstance(v, list) else [v])] = []
+    pairs: Literal["ordered", "unordered", "disjoint", "self"] | list[list[int]] = "ordered"
+    cross: bool = False
+    layers: LayerGrid | Names | None = None
+    cases: dict[str, dict[str, Axis]] = {}
+    grid: dict[str, Axis] = {}
+    zip: dict[str, Axis] = {}
+    fixed: dict[str, Scalar] = {}
+    exclude: list[dict[str, Axis]] = []
+    table: dict[str, Any] = {}
+    """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
+
+    @field_validator("cases")
+    @classmethod
+    def _case_names(cls, cases: dict[str, Any]) -> dict[str, Any]:
+        for name in cases:
+            if not re.match(NAME, name):
+                raise ValueError(f"the case name {name!r} may hold only letters, digits and . _ -")
+        return cases
+
+    @field_validator("zip")
+    @classmethod
+    def _same_length(cls, block: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        lengths = {key: len(values) for key, values in block.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError("zipped axes must be equally long: " + ", ".join(f"{k} has {n}" for k, n in lengths.items()))
+        return block
+
+
+def load(path: Path) -> Spec:
+    """The sweep file at `path`, checked for its shape; SpecError with file and key path."""
+    if not re.match(NAME, path.stem):
+        raise SpecError("a sweep's name may hold only letters, digits and . _ -", where=str(path), do="rename the file")
+    spec = yamlfile.validate(Spec, yamlfile.read(path), str(path))
+    _refuse_double_axes(spec, str(path))
+    return spec
+
+
+def _refuse_double_axes(spec: Spec, where: str) -> None:
+    """No field may be set by two axes: which one should win?"""
+    blocks = {"grid": spec.grid, "zip": spec.zip, **{f"cases.{n}": c for n, c in spec.cases.items()}}
+    for i, (one, first) in enumerate(blocks.items()):
+        for other, second in list(blocks.items())[i + 1 :]:
+            both = sorted(first.keys() & second.keys())
+            if both and not (one.startswith("cases.") and other.startswith("cases.")):
+                raise SpecError(f"'{both[0]}' is set by {one} and by {other}", where=where, do="keep one of the two")
+    clash = sorted(spec.fixed.keys() & (spec.grid.keys() | spec.zip.keys()))
+    if clash:
+        raise SpecError(
+            f"'{clash[0]}' is fixed and an axis", where=where, do="remove it from 'fixed' (a case may override 'fixed')"
+        )

@@ -1,0 +1,225 @@
+"""Owns what a task does: one pack of a plan, group by group, safe to stop and to kill at any moment.
+
+start → for each group: stored already? inputs there? time enough? → job.run → publish one part → next
+SIGTERM or USR2 → the present group leaves at its next step, unpublished; at the time limit the task puts
+itself back into the queue, if it finished at least one group
+"""
+
+import os
+import re
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import repsim
+from repsim import cluster, hardware, identity, store
+from repsim import job as jobs
+from repsim.cost import work
+from repsim.errors import Interrupted, UserError
+from repsim.job import NAME, Context, Job, JobConfig
+from repsim.submission import Journal, Submission
+
+SAFETY = 1.3  # a group is begun only with this much of its expected time left
+Listen = Callable[[str, float, str], None]
+
+
+@dataclass
+class Signals:
+    """Remembers the first request to stop."""
+
+    received: signal.Signals | None = None
+
+    def listen(self) -> None:
+        """Take SIGTERM (cancel, preemption) and USR2 (the time limit is near) from here on."""
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, frame: Any) -> None:
+        if self.received is None:
+            self.received = signal.Signals(number)
+            print(f"repsim: {self.received.name}: leaving at the next step", flush=True)
+
+
+@dataclass
+class Pack:
+    """One task at work: its plan, where it writes, and what it has seen so far."""
+
+    submission: Submission
+    index: int
+    stop: Callable[[], bool]
+    time_left: Callable[[], float]
+    listen: Listen
+    steps: int | None = None
+    outcomes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        plan = self.submission.plan
+        self.plan = plan
+        self.results = Path(plan["results"])
+        self.device = hardware.pick_device(plan["device"])
+        self.restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        self.journal = Journal(self.submission, self.index, self.restart)
+        self.jobs = {name: _load(Path(plan["code"]), name, digest) for name, digest in plan["jobs"].items()}
+        self.stored = {name: store.stored_ids(self.results / "store", job) for name, job in self.jobs.items()}
+
+    def run(self) -> list[str]:
+        """All groups of this task; the outcome of each."""
+        for group in self.plan["tasks"][self.index]:
+            if self.stop():
+                break
+            self.outcomes.append(self._group(group))
+        return self.outcomes
+
+    def _group(self, group: dict[str, Any]) -> str:
+        todo = [run for run in group["runs"] if run["id"] not in self.stored[group["job"]]]
+        if not todo:
+            return "stored"
+        if self.time_left() < SAFETY * group["seconds"]:
+            return self._end(group, "handed_back", None, "too little time is left to finish it")
+        missing = [i for i in group["inputs"] if not (self.results / "artefacts" / i).is_dir()]
+        if missing:
+            return self._end(group, "blocked", "missing_input", f"waits for {', '.join(missing)}")
+        return self._compute(group, todo)
+
+    def _compute(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> str:
+        self.journal.write(event="start", group=group["id"], host=os.uname().nodename, slurm_job=slurm_element())
+        print(f"repsim: group {group['id']}: {len(todo)} runs of {group['job']}", flush=True)
+        try:
+            published = self._measure(group, todo)
+        except Interrupted:
+            return self._end(group, "interrupted", None, "told to stop")
+        except UserError as error:
+            print(f"repsim: {error}", file=sys.stderr, flush=True)
+            return self._end(group, "failed", "input", str(error))
+        except Exception as error:
+            traceback.print_exc()
+            return self._end(group, "failed", _cause(error), f"{type(error).__name__}: {error}"[:500])
+        return self._end(group, "done" if published else "stored", None, None)
+
+    def _measure(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> bool:
+        """Let the job run, and publish its rows as one part; False if another copy of this task was first."""
+        job = self.jobs[group["job"]]
+        configs = {run["id"]: _config(job, run) for run in todo}
+        started, clock = datetime.now(UTC), time.monotonic()
+        rows = {row.run_id: row for row in job.run(list(configs.values()), self._context(group, job))}
+        if rows.keys() != configs.keys():
+            raise RuntimeError(f"the job gave rows for {sorted(rows)}, not for {sorted(configs)}")
+        provenance = self._provenance(group, job, started, (time.monotonic() - clock) / len(rows))
+        records = [
+            {**configs[run].model_dump(), **row.model_dump(), **provenance, "work": work(job, configs[run])}
+            for run, row in rows.items()
+        ]
+        return store.publish(
+            self.results / "store", job.name, _checked(group["dataset"]), group["id"], records, store.schema_of(job)
+        )
+
+    def _context(self, group: dict[str, Any], job: Job) -> Context:
+        return Context(
+            device=self.device,
+            data_folders=tuple(Path(p) for p in self.plan["data"]),
+            cache=Path(self.plan["cache"]) / "data",
+            artefacts=self.results / "artefacts",
+            run_id=lambda config: identity.id_of(job, config),
+            report=lambda fraction, text: self.listen(group["id"], fraction, text),
+            should_stop=self.stop,
+            time_left=self.time_left,
+            steps=self.steps,
+        )
+
+    def _provenance(self, group: dict[str, Any], job: Job, started: datetime, seconds: float) -> dict[str, Any]:
+        return {
+            "job": job.name,
+            "job_version": job.version,
+            "group": group["id"],
+            "submission": self.submission.name,
+            "attempt": self.restart,
+            "run_seconds": seconds,
+            "started": started.isoformat(timespec="seconds"),
+            **self.plan["provenance"],
+            "slurm_job": slurm_element(),
+            "repsim": repsim.__version__,
+            "schema_version": store.SCHEMA_VERSION,
+            **hardware.observed(self.device),
+        }
+
+    def _end(self, group: dict[str, Any], outcome: str, cause: str | None, message: str | None) -> str:
+        self.journal.write(event="end", group=group["id"], outcome=outcome, cause=cause, message=message)
+        print(f"repsim: group {group['id']}: {outcome}{f' ({message})' if message else ''}", flush=True)
+        self.listen(group["id"], 1.0, outcome)
+        return outcome
+
+
+def run_pack(plan_path: str, index: int) -> list[str]:
+    """What Slurm runs: task `index` of the plan, in a process of its own. Raises if a group failed."""
+    hardware.limit_threads()
+    signals = Signals()
+    signals.listen()
+    submission = Submission(Path(plan_path).parent)
+    _must_be_frozen(Path(submission.plan["code"]))
+    deadline = _deadline(submission.plan["timeout_min"])
+    pack = Pack(submission, index, lambda: signals.received is not None, lambda: deadline - time.time(), lambda *_: None)
+    outcomes = pack.run()
+    if signals.received is signal.SIGUSR2 and "done" in outcomes:
+        cluster.requeue(slurm_element() or "")
+    failed = outcomes.count("failed")
+    if failed:
+        raise RuntimeError(f"{failed} of {len(outcomes)} groups failed; see above")
+    return outcomes
+
+
+def slurm_element() -> str | None:
+    """This task as Slurm names it in an array, as in 18_3; None outside Slurm."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array and index else None
+
+
+def _deadline(timeout_min: float) -> float:
+    """When Slurm will end this task (seconds since 1970): asked once, else reckoned from now."""
+    try:
+        end = cluster.call("squeue", "-h", "-j", slurm_element() or "", "-o", "%e").strip()
+        return datetime.fromisoformat(end).timestamp()
+    except (UserError, ValueError):
+        return time.time() + 60 * timeout_min
+
+
+def _load(code: Path, name: str, digest: str) -> Job:
+    job = jobs.load(code / "jobs", name)
+    if job.digest != digest:
+        raise UserError("the job file is not the one that was submitted", where=str(job.path), do="submit again")
+    return job
+
+
+def _must_be_frozen(code: Path) -> None:
+    here = Path(repsim.__file__).parent.parent.resolve()
+    if here != code.resolve():
+        raise UserError(
+            f"the task imported repsim from {here}", where=str(code), do="the frozen code must come first on PYTHONPATH"
+        )
+
+
+def _config(job: Job, run: dict[str, Any]) -> JobConfig:
+    """The configuration of a run, which must still have the id under which it was planned."""
+    config = job.config.model_validate(run["config"])
+    if identity.id_of(job, config) != run["id"]:
+        raise RuntimeError(f"run {run['id']} now has the id {identity.id_of(job, config)}: plan and code disagree")
+    return config
+
+
+def _checked(name: str) -> str:
+    if not re.match(NAME, name):
+        raise UserError(f"the data set name {name!r} may hold only letters, digits and . _ -")
+    return name
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "oom_host"
+    if type(error).__name__ == "OutOfMemoryError":
+        return "oom_gpu"
+    return "cuda_fault" if "CUDA error" in str(error) else "code"
