@@ -1,0 +1,225 @@
+"""Owns the table: rows of the store and the runs that a sweep expects → cells with mean, interval, n and expected n."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite, nan
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import Field, model_validator
+
+from repsim import interval
+from repsim.errors import InputError, UserError, nearest
+from repsim.yamlfile import Strict
+
+if TYPE_CHECKING:  # commands that only read a definition stay without pandas
+    import pandas as pd
+
+Key = tuple[str, ...]
+MERGED = ("front_layer", "front_arch")
+
+
+class TableDefinition(Strict):
+    """What a table shows. `rows` and `cols` name columns of the expected runs, `value` a column of the job's Row.
+
+    `front_layer` is shown as `layer`: "bn1" where both networks are cut at bn1, "bn1→bn3" where the end layer differs.
+    The same holds for `front_arch`. A key `end_layer` (`end_arch`) keeps them apart: a matrix of front × end.
+    """
+
+    job: str = "stitch"
+    rows: list[str] = Field(default=["front_layer"], min_length=1)
+    cols: list[str] = Field(default=["case"], min_length=1)
+    value: str = "penalty"
+    points: bool | None = Field(default=None, description="show ×100, as accuracy points; by default for accuracies and penalties")
+
+    @model_validator(mode="after")
+    def _each_key_once(self) -> "TableDefinition":
+        keys = self.rows + self.cols
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands twice in rows and cols")
+        return self
+
+    @property
+    def in_points(self) -> bool:
+        """Whether values are fractions to be shown in accuracy points; a relative accuracy is a ratio, so not."""
+        if self.points is not None:
+            return self.points
+        return "relative" not in self.value and ("accuracy" in self.value or "penalty" in self.value)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, in the unit of its table; nan where there is no number.
+
+    `n` of `expected` runs are finished with a finite value; `diverged` runs are finished without one. Runs of one pair of
+    networks are averaged first (`values`, one per pair), so that each pair weighs the same; mean and std are over pairs.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    n: int
+    expected: int
+    diverged: int
+    n_pairs: int
+    n_units: int
+    units: str
+    values: tuple[float, ...]
+
+    @property
+    def half(self) -> float:
+        """Half-width of the 95 % interval."""
+        return (self.high - self.low) / 2
+
+    @property
+    def short(self) -> bool:
+        """Whether runs are missing or gave no value."""
+        return self.n < self.expected
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells by (row key, column key); no cell where the sweep expects no run."""
+
+    definition: TableDefinition
+    row_names: Key
+    col_names: Key
+    row_keys: tuple[Key, ...]
+    col_keys: tuple[Key, ...]
+    cells: dict[tuple[Key, Key], Cell] = field(repr=False)
+
+    @property
+    def unit(self) -> str:
+        """ "accuracy points", or nothing for a plain number."""
+        return "accuracy points" if self.definition.in_points else ""
+
+    def cell(self, row: Key, col: Key) -> Cell | None:
+        """The cell at (row, col), or None where no run is expected."""
+        return self.cells.get((row, col))
+
+
+class _Run(NamedTuple):
+    run_id: str
+    front: str
+    end: str
+    value: float
+    diverged: bool
+
+
+def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Table:
+    """The table of `definition`: labels and expected n from `expected`, outcome and value from `rows`, joined by run id.
+
+    Args:
+        rows: rows of the store, one per finished run (`run_id`, `outcome`, the value); runs not expected are ignored.
+        expected: one row per expected run: `run_id`, `front_network`, `end_network`, and the columns named as keys.
+
+    Rows and columns stand in order of first appearance in `expected`; the order of `rows` changes nothing.
+    A run that is expected under two labels counts in both cells.
+
+    Raises: UserError for an unknown column; InputError for a run stored twice or a value that is no number.
+    """
+    keys = definition.rows + definition.cols
+    for name in ["run_id", "front_network", "end_network", *keys]:
+        _known(name, expected, f"the runs of job '{definition.job}'")
+    row_keys, col_keys = _keys(expected, definition.rows, keys), _keys(expected, definition.cols, keys)
+    cells: dict[tuple[Key, Key], list[_Run]] = defaultdict(list)
+    for row, col, run in zip(row_keys, col_keys, _runs(definition, rows, expected), strict=True):
+        cells[row, col].append(run)
+    scale = 100 if definition.in_points else 1
+    return Table(
+        definition,
+        row_names=tuple(_shown(key, keys) for key in definition.rows),
+        col_names=tuple(_shown(key, keys) for key in definition.cols),
+        row_keys=_ordered(row_keys),
+        col_keys=_ordered(col_keys),
+        cells={key: _cell(runs, scale) for key, runs in cells.items()},
+    )
+
+
+def _known(name: str, frame: "pd.DataFrame", of: str) -> None:
+    if name not in frame.columns:
+        raise UserError(f"{of} have no column '{name}'", where="table", do=nearest(name, map(str, frame.columns)))
+
+
+def _runs(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Iterable[_Run]:
+    """Each expected run with what the store holds of it."""
+    values, diverged = _stored(definition, rows, expected)
+    for run, front, end in zip(expected["run_id"], expected["front_network"], expected["end_network"], strict=True):
+        yield _Run(run, str(front), str(end), nan if run in diverged else values.get(run, nan), run in diverged)
+
+
+def _stored(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> tuple[dict[str, float], set[str]]:
+    """Value by run id, and the ids of the diverged runs, of the expected runs."""
+    if rows.empty:
+        return {}, set()
+    _known(definition.value, rows, f"the rows of job '{definition.job}'")
+    twice = rows["run_id"][rows["run_id"].duplicated()]
+    if len(twice):
+        raise InputError(
+            f"run {min(twice)} is stored twice", where="table", do="drop repeated runs first: repsim results aggregate"
+        )
+    try:
+        values = rows[definition.value].to_numpy(dtype=float, na_value=nan)
+    except (TypeError, ValueError):
+        raise InputError(f"column '{definition.value}' is no number", where="table", do="choose another --value") from None
+    diverged = rows["run_id"][rows["outcome"] == "diverged"]
+    return dict(zip(rows["run_id"], values.tolist(), strict=True)), set(diverged)
+
+
+def _cell(runs: Sequence[_Run], scale: float) -> Cell:
+    distinct = {run.run_id: run for run in sorted(runs, key=lambda run: (run.front, run.end, run.run_id))}.values()
+    pairs: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for run in distinct:
+        if isfinite(run.value):
+            pairs[run.front, run.end].append(run.value * scale)
+    values = tuple(fmean(of_pair) for of_pair in pairs.values())
+    found = interval.over_pairs(values, [front for front, _ in pairs], [end for _, end in pairs])
+    return Cell(
+        mean=found.mean,
+        std=found.std,
+        low=found.mean - found.half,
+        high=found.mean + found.half,
+        n=sum(map(len, pairs.values())),
+        expected=len(distinct),
+        diverged=sum(run.diverged for run in distinct),
+        n_pairs=len(pairs),
+        n_units=found.units,
+        units=found.over,
+        values=values,
+    )
+
+
+def _shown(key: str, keys: Sequence[str]) -> str:
+    """The name a key is shown by: "layer" for front_layer, unless end_layer is a key of its own."""
+    stem = key.removeprefix("front_")
+    return stem if key in MERGED and f"end_{stem}" not in keys else key
+
+
+def _keys(expected: "pd.DataFrame", names: Sequence[str], keys: Sequence[str]) -> list[Key]:
+    """The key of each expected run, as people read it."""
+    return list(zip(*(_labels(expected, name, keys) for name in names), strict=True))
+
+
+def _labels(expected: "pd.DataFrame", name: str, keys: Sequence[str]) -> list[str]:
+    front, partner = _texts(expected, name), f"end_{_shown(name, keys)}"
+    if _shown(name, keys) == name or partner not in expected.columns:
+        return front
+    return [f if f == e else f"{f}→{e}" for f, e in zip(front, _texts(expected, partner), strict=True)]
+
+
+def _texts(frame: "pd.DataFrame", name: str) -> list[str]:
+    """Values as labels, "–" for none; a missing value made pandas turn rank 4 into 4.0, so that is undone."""
+    present = frame[name].astype(object).where(frame[name].notna(), "–")
+    return [repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value) for value in present]
+
+
+def _ordered(keys: Sequence[Key]) -> tuple[Key, ...]:
+    """Distinct keys by first appearance, level by level: all rows of one architecture stay together."""
+    first: dict[Key, int] = {}
+    for key in keys:
+        for depth in range(1, len(key) + 1):
+            first.setdefault(key[:depth], len(first))
+    return tuple(sorted(set(keys), key=lambda key: [first[key[:depth]] for depth in range(1, len(key) + 1)]))
