@@ -1,0 +1,164 @@
+"""Owns network files: our own, and the plain state dicts of others.
+
+Every file is read as data (`weights_only=True`): no code in it is ever run. The published Tiny10 and ResNet-20
+networks (Csiszárik et al. 2021) use the same parameter names as our bodies, so no name is mapped.
+"""
+
+import json
+import os
+import pickle
+import re
+import uuid
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repsim.errors import InputError
+from repsim.models.network import Facts, Network, NetworkFacts
+from repsim.models.zoo import build, skeleton
+
+PREFIXES = ("module.", "model.", "body.")  # DataParallel, Lightning, and our own Network
+PARTS = ("facts", "state", "mean", "std", "notes")
+State = dict[str, Tensor]
+
+
+def save(network: Network, path: Path, notes: dict[str, Any]) -> None:
+    """Write `network` to `path` whole or not at all; `notes` is plain data (JSON) about its origin."""
+    json.dumps(notes)  # anything else could be written, but not be read as data
+    state = {key: value.detach().cpu() for key, value in network.body.state_dict().items()}
+    mean, std = network.mean.flatten().tolist(), network.std.flatten().tolist()
+    _publish({"facts": asdict(network.facts), "state": state, "mean": mean, "std": std, "notes": notes}, Path(path))
+
+
+def load(path: Path) -> Network:
+    """The network that `save` wrote, on the CPU and in eval mode. Raises InputError if the file cannot be used."""
+    path = Path(path)
+    parts = _read(path)
+    if not isinstance(parts, Mapping) or not all(key in parts for key in PARTS):
+        raise InputError("is no network of repsim", where=str(path), do="bring it in with 'repsim zoo import'")
+    _check_sums(path)
+    try:
+        network = build(Facts(**parts["facts"]), parts["mean"], parts["std"])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"describes no network: {error}", where=str(path), do="train or import the network again") from None
+    network.body.load_state_dict(_fitted(parts["state"], network.body, str(network.facts), path))
+    return network.eval()
+
+
+def read_foreign(path: Path, facts: NetworkFacts) -> State:
+    """State dict for the body of `facts` from a file of PyTorch's old or new format.
+
+    The file holds a state dict, or a dict with one under "state_dict" or "state"; a prefix common to all keys
+    ("module.", "model.", "body.") is dropped. Raises InputError for damaged files, code, another architecture, missing
+    or extra keys, and weights that are not finite.
+    """
+    path = Path(path)
+    data = _read(path)
+    if isinstance(data, Mapping):
+        data = next((data[key] for key in ("state_dict", "state") if isinstance(data.get(key), Mapping)), data)
+    return _fitted(data, skeleton(facts), str(Facts.of(facts)), path)
+
+
+def _publish(parts: dict[str, Any], path: Path) -> None:
+    """Write beside `path` under a dot-name, flush to the disk, then rename."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            torch.save(parts, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        do = "check the folder, its rights and the disk"
+        raise InputError(f"cannot be written: {error.strerror}", where=str(path), do=do) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Any:
+    """What the file holds, as data."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        what, do = "there is no such file", "check the path, or train or import the network first"
+    except OSError as error:
+        what, do = f"cannot be read: {error.strerror}", "check that it is a file, and its rights"
+    except pickle.UnpicklingError as error:
+        what, do = _objects_in(str(error)), "save plain weights: torch.save(model.state_dict(), path)"
+    except Exception as error:  # damaged bytes raise whatever the parser met first: KeyError, UnicodeDecodeError, MemoryError …
+        what = f"is damaged, cut short, or no PyTorch file ({type(error).__name__})"
+        do = "copy or write it again, and compare its size with the original"
+    raise InputError(what, where=str(path), do=do)
+
+
+def _check_sums(path: Path) -> None:
+    """PyTorch writes a CRC with every tensor, but does not compare it when it reads."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # as in `_read`
+        damaged = type(error).__name__
+    if damaged:
+        raise InputError(f"is damaged ({damaged})", where=str(path), do="train or import the network again")
+
+
+def _objects_in(message: str) -> str:
+    found = re.search(r"GLOBAL ([\w.]+)", message)
+    if found is None:
+        return "is damaged, or holds more than weights; nothing in it was run"
+    return f"holds an object of {found[1]}, not only weights; nothing in it was run"
+
+
+def _fitted(data: Any, body: nn.Module, network: str, path: Path) -> State:
+    """`data` as a state dict that fits `body`, whose architecture is described by `network`."""
+    if not isinstance(data, Mapping) or not data or not all(isinstance(key, str) for key in data):
+        raise InputError("holds no state dict", where=str(path), do="save plain weights: torch.save(model.state_dict(), path)")
+    state, wanted = _without_prefix(data), body.state_dict()
+    for key in wanted.keys() - state.keys():
+        if key.endswith("num_batches_tracked"):  # PyTorch before 0.4.1 did not count them
+            state[key] = torch.tensor(0)
+    _check_keys(state, wanted, network, path)
+    return {key: _checked(key, state[key], target, network, path) for key, target in wanted.items()}
+
+
+def _without_prefix(state: Mapping[str, Any]) -> dict[str, Any]:
+    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in state)), None):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
+
+
+def _check_keys(state: State, wanted: State, network: str, path: Path) -> None:
+    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    parts = [f"{word} {len(keys)} ({_some(keys)})" for word, keys in (("lacks", missing), ("has besides", extra)) if keys]
+    if parts:
+        what = f"its parameters are not those of {network}: it " + ", ".join(parts)
+        raise InputError(what, where=str(path), do="name the architecture that the file was saved from")
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:4]) + (", …" if len(keys) > 4 else "")
+
+
+def _checked(key: str, value: Any, target: Tensor, network: str, path: Path) -> Tensor:
+    """`value` in the type of `target`; it must have its shape and be finite."""
+    if not _is_plain(value) or value.shape != target.shape:
+        shape = tuple(value.shape) if _is_plain(value) else f"no plain tensor ({type(value).__name__})"
+        what = f"{key} is {shape}, but {tuple(target.shape)} in {network}"
+        raise InputError(what, where=str(path), do="name the architecture, width, classes and channels that it was saved from")
+    value = value.detach().to(target.dtype)
+    if not torch.isfinite(value).all():
+        do = "the training diverged or the file is damaged: use another checkpoint"
+        raise InputError(f"{key} is not finite everywhere", where=str(path), do=do)
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    """A dense tensor of real numbers that are really there."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    return not (value.is_quantized or value.is_complex())
