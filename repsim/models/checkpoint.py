@@ -44,8 +44,9 @@ def load(path: Path) -> Network:
     _check_sums(path)
     try:
         network = build(Facts(**parts["facts"]), parts["mean"], parts["std"])
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"describes no network: {error}", where=str(path), do="train or import the network again") from None
+    except (InputError, TypeError, ValueError, RuntimeError) as error:
+        reason = error.what if isinstance(error, InputError) else error
+        raise InputError(f"describes no network: {reason}", where=str(path), do="train or import the network again") from None
     network.body.load_state_dict(_fitted(parts["state"], network.body, str(network.facts), path))
     return network.eval()
 
@@ -86,11 +87,11 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         what, do = "there is no such file", "check the path, or train or import the network first"
-    except OSError as error:
+    except (IsADirectoryError, PermissionError) as error:
         what, do = f"cannot be read: {error.strerror}", "check that it is a file, and its rights"
     except pickle.UnpicklingError as error:
         what, do = _objects_in(str(error)), "save plain weights: torch.save(model.state_dict(), path)"
-    except Exception as error:  # damaged bytes raise whatever the parser met first: KeyError, UnicodeDecodeError, MemoryError …
+    except Exception as error:  # damaged bytes raise whatever the parser met first: KeyError, OSError, MemoryError …
         what = f"is damaged, cut short, or no PyTorch file ({type(error).__name__})"
         do = "copy or write it again, and compare its size with the original"
     raise InputError(what, where=str(path), do=do)
@@ -120,7 +121,7 @@ def _fitted(data: Any, body: nn.Module, network: str, path: Path) -> State:
         raise InputError("holds no state dict", where=str(path), do="save plain weights: torch.save(model.state_dict(), path)")
     state, wanted = _without_prefix(data), body.state_dict()
     for key in wanted.keys() - state.keys():
-        if key.endswith("num_batches_tracked"):  # PyTorch before 0.4.1 did not count them
+        if key.replace("num_batches_tracked", "running_mean") in state:  # PyTorch before 0.4.1 did not count batches
             state[key] = torch.tensor(0)
     _check_keys(state, wanted, network, path)
     return {key: _checked(key, state[key], target, network, path) for key, target in wanted.items()}

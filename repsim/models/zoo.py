@@ -65,14 +65,19 @@ def skeleton(facts: NetworkFacts) -> nn.Module:
 
 def _checked(facts: Facts) -> Architecture:
     """The architecture of `facts`, which it can have."""
+    if not isinstance(facts.arch, str):
+        raise InputError(f"arch must be a name, not {facts.arch!r}", do=nearest("", ARCHITECTURES))
     if facts.arch not in ARCHITECTURES:
-        raise InputError(f"there is no architecture '{facts.arch}'", do=nearest(str(facts.arch), ARCHITECTURES))
+        raise InputError(f"there is no architecture '{facts.arch}'", do=nearest(facts.arch, ARCHITECTURES))
     architecture = ARCHITECTURES[facts.arch]
     for field, value in asdict(facts).items():
         if field not in ("arch", "width") and (type(value) is not int or value < 1):
             raise InputError(f"{field} must be a positive whole number, not {value!r}", where=facts.arch)
     if facts.size < architecture.min_size:
-        do = f"{facts.arch} takes {architecture.min_size} pixels or more; mcnn and resnet20 take 8"
+        others = [name for name, other in ARCHITECTURES.items() if other.min_size <= facts.size]
+        do = f"it takes {architecture.min_size} pixels or more" + (
+            f"; these take {facts.size}: {', '.join(others)}" if others else ""
+        )
         raise InputError(f"images of {facts.size} pixels are too small for it", where=facts.arch, do=do)
     if facts.width is not None:
         _check_width(facts, architecture)

@@ -1,0 +1,168 @@
+"""Architectures have the published shapes and parameter counts, and weights come from the given generator only."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from repsim.errors import InputError
+from repsim.job import NetworkFacts
+from repsim.models.__main__ import main
+from repsim.models.layers import describe
+from repsim.models.network import Facts
+from repsim.models.resnet20 import PadShortcut
+from repsim.models.zoo import ARCHITECTURES, build, skeleton
+
+CIFAR = {arch: Facts(arch, None, 10, 3, 32) for arch in ARCHITECTURES}
+
+
+def parameters(facts: Facts) -> int:
+    return sum(p.numel() for p in skeleton(facts).parameters())
+
+
+def test_resnet20_has_the_published_number_of_parameters():
+    assert parameters(CIFAR["resnet20"]) == 269_722
+
+
+def test_projections_add_two_convolutions_and_two_batchnorms_to_resnet20():
+    assert parameters(CIFAR["resnet20_b"]) == 269_722 + (16 * 32 + 2 * 32) + (32 * 64 + 2 * 64)
+
+
+def test_tiny10_and_mcnn_have_the_parameters_counted_by_hand():
+    ins, outs, areas = (3, 16, 16, 32, 32, 32, 64, 64), (16, 16, 32, 32, 32, 64, 64, 64), (9,) * 7 + (1,)
+    tiny = sum(i * o * a + 3 * o for i, o, a in zip(ins, outs, areas, strict=True)) + 650
+    assert parameters(CIFAR["tiny10"]) == tiny
+    mcnn = 9 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512) + 2 * (64 + 128 + 256 + 512) + 5130
+    assert parameters(CIFAR["mcnn"]) == mcnn
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_the_width_of_resnet20_multiplies_every_channel(width):
+    shapes = {layer.name: layer.shape for layer in describe(Facts("resnet20", width, 7, 1, 8))}
+    assert shapes["layer1"] == (16 * width, 8, 8) and shapes["layer3"] == (64 * width, 2, 2) and shapes["fc"] == (7,)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_parameters_of_all_layers_sum_up_to_those_of_the_network(arch):
+    assert sum(layer.parameters for layer in describe(CIFAR[arch])) == parameters(CIFAR[arch])
+
+
+def test_layers_are_described_with_kind_shape_and_carried_values():
+    layers = {layer.name: layer for layer in describe(CIFAR["tiny10"])}
+    assert [layers[f"relu{i}"].shape[1] for i in range(1, 9)] == [30, 28, 13, 11, 9, 4, 2, 2]
+    assert (layers["bn2"].kind, layers["bn2"].parameters, layers["bn2"].carries) == ("BatchNorm2d", 32, 0)
+    blocks = {layer.name: layer for layer in describe(CIFAR["resnet20"])}
+    assert (blocks["layer2.0"].kind, blocks["layer2.0"].shape) == ("block", (32, 16, 16))
+    assert (blocks["layer2.0.relu1"].kind, blocks["layer2.0.relu1"].carries) == ("ReLU", 1)
+
+
+def test_the_last_pool_of_mcnn_is_the_4x4_maximum_of_the_paper():
+    network = build(Facts("mcnn", 4, 10, 3, 32), generator=torch.Generator().manual_seed(1)).eval()
+    x = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    y = x
+    for i in range(1, 5):
+        y = F.relu(F.conv2d(y, network.body.get_submodule(f"conv{i}").weight, padding=1) / math.sqrt(1 + 1e-5))
+        y = y if i == 1 else F.max_pool2d(y, 2)
+    expected = F.linear(F.max_pool2d(y, 4).flatten(1), network.body.fc.weight, network.body.fc.bias)
+    assert torch.allclose(network(x), expected, atol=1e-5)
+
+
+def test_the_padded_shortcut_takes_every_second_pixel_and_adds_silent_channels():
+    x = torch.arange(2 * 2 * 4 * 4.0).reshape(2, 2, 4, 4) + 1
+    y = PadShortcut(2, 4)(x)
+    assert torch.equal(y[:, 1:3], x[:, :, ::2, ::2]) and not y[:, 0].any() and not y[:, 3].any()
+
+
+def test_no_relu_works_in_place():
+    for facts in CIFAR.values():
+        assert not [m for m in skeleton(facts).modules() if isinstance(m, nn.ReLU) and m.inplace]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_equal_seeds_give_equal_weights_and_the_global_generator_rests(arch):
+    state = torch.get_rng_state()
+    first, again, other = (build(CIFAR[arch], generator=torch.Generator().manual_seed(seed)).state_dict() for seed in (7, 7, 8))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, again[key]) and value.isfinite().all() for key, value in first.items())
+    drawn = [key for key, value in first.items() if value.ndim > 1 and key.startswith("body")]
+    assert drawn and not any(torch.equal(first[key], other[key]) for key in drawn)
+
+
+@pytest.mark.parametrize(
+    ("arch", "std"), [("tiny10", (3 * 32 * 9) ** -0.5), ("resnet20", (2 / 288) ** 0.5), ("resnet20_b", (2 / 288) ** 0.5)]
+)
+def test_first_weights_have_the_spread_of_their_rule(arch, std):
+    """PyTorch: U(±1/√fan_in), so std 1/√(3 fan_in); He: √(2/fan)."""
+    network = build(CIFAR[arch], generator=torch.Generator().manual_seed(0))
+    weight = network.body.get_submodule("conv4" if arch == "tiny10" else "layer2.0.conv2").weight
+    assert weight.shape[:2] == (32, 32)
+    assert weight.std().item() == pytest.approx(std, rel=0.03)
+    assert abs(weight.mean().item()) < 4 * std / math.sqrt(weight.numel())
+
+
+def test_a_network_normalises_its_input_per_channel():
+    network = build(Facts("mcnn", 2, 10, 3, 8), mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
+    x = torch.tensor([0.6, 0.7, 0.8]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8)
+    expected = torch.tensor([1.0, 0.5, 0.25]).reshape(1, 3, 1, 1).expand(1, 3, 8, 8)
+    assert torch.allclose(network.normalise(x), expected)
+    assert torch.equal(network.eval()(x), network.body(network.normalise(x)))
+
+
+def test_facts_of_the_job_contract_are_enough_to_build():
+    network = build(NetworkFacts("mcnn", 2, 10, 1, 8))
+    assert network.facts == Facts("mcnn", 2, 10, 1, 8)
+    assert network.eval()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("facts", "what", "do"),
+    [
+        (Facts("mcn", None, 10, 3, 32), "no architecture 'mcn'", "mcnn"),
+        (Facts("tiny10", 2, 10, 3, 32), "tiny10: has one width only", "leave width out"),
+        (Facts("tiny10", None, 10, 3, 8), "8 pixels are too small", "27 pixels or more; these take 8: resnet20, resnet20_b, mcnn"),
+        (Facts("resnet20", 64, 10, 3, 32), "cannot have width 64", "multiplier"),
+        (Facts("mcnn", 0, 10, 3, 32), "cannot have width 0", "1 to 512"),
+        (Facts("mcnn", True, 10, 3, 32), "cannot have width True", "1 to 512"),
+        (Facts("mcnn", None, 0, 3, 32), "classes must be a positive whole number, not 0", None),
+    ],
+)
+def test_facts_that_no_network_can_have_are_refused(facts, what, do):
+    with pytest.raises(InputError) as caught:
+        build(facts)
+    assert what in str(caught.value) and (do or "") in (caught.value.do or "")
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.5], None), (None, [0.2, 0.2, 0.0]), ([math.nan] * 3, None)])
+def test_an_unfit_normalisation_is_refused(mean, std):
+    with pytest.raises(InputError, match=r"mean|std"):
+        build(CIFAR["mcnn"], mean, std)
+
+
+def test_the_child_process_prints_the_layers_as_json():
+    facts = '{"arch": "mcnn", "width": 16, "classes": 10, "channels": 3, "size": 32}'
+    done = subprocess.run([sys.executable, "-m", "repsim.models", facts], capture_output=True, text=True, check=True)
+    layers = json.loads(done.stdout)
+    assert layers[2] == {"name": "relu1", "kind": "ReLU", "shape": [16, 32, 32], "parameters": 0, "carries": 0}
+    assert [layer["name"] for layer in layers][-3:] == ["pool", "flatten", "fc"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "what"),
+    [
+        ('{"arch": "mcnnn", "classes": 10, "channels": 3, "size": 32}', "there is no architecture 'mcnnn'"),
+        ('{"arch": "mcnn", "classes": 10, "channels": 3, "sise": 32}', "unknown key 'sise'"),
+        ('{"arch": "mcnn", "classes": 10}', "lacks channels, size"),
+        ('{"arch": ["mcnn"], "classes": 10, "channels": 3, "size": 32}', "arch must be a name"),
+        ("[]", "the argument is not a JSON object"),
+        ("mcnn", "the argument is not JSON"),
+    ],
+)
+def test_the_child_process_prints_what_is_wrong_and_exits_with_2(argument, what, capsys):
+    assert main([argument]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert what in error["what"] and error.keys() == {"what", "where", "do"} and error["do"]
