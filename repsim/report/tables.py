@@ -1,21 +1,14 @@
-"""Owns how a table is written: plain text, Markdown, LaTeX, CSV or JSON.
-
-A cell reads `3.82 ± 0.41 (12/12)`: mean, half-width of the 95 % interval, finished of expected runs. Marks:
-
-    3.82 ± 0.41 (11/12)*               short of its expected n
-    3.82 ± 0.41 (9/12, 3 diverged)*    diverged runs have no value and are not averaged
-    3.82 ± – (1/1)                     too few independent networks for an interval
-    – (0/12)*                          nothing finished yet
-    (nothing)                          the sweep expects no run here
-"""
+"""Owns the formats of a table: plain text, Markdown, LaTeX, CSV, JSON; the words in them are those of `wording`."""
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from repsim.report.wording import caption, cell_text
 
 if TYPE_CHECKING:
     from repsim.table import Cell, Key, Table
@@ -25,53 +18,10 @@ WIDTH = 100
 GAP = "  "
 MIN_HEADER = 14
 
-VALUES = {
-    "penalty": "Stitching penalty: (acc front + acc end)/2 − acc stitched",
-    "relative_accuracy": "Relative accuracy: acc stitched / acc end",
-}
-UNITS = {
-    "networks": "jackknife over {} networks",
-    "pairs": "t interval over {} disjoint pairs",
-    "groups": "jackknife over {} groups of pairs that share no network",
-}
-
 
 def render(table: "Table", format: Format) -> str:
     """`table` in one of the formats; ends with a newline, and is the same bytes for the same table."""
     return RENDERERS[format](table)
-
-
-def title(table: "Table") -> str:
-    """What the numbers are, with their unit."""
-    name = table.definition.value
-    return VALUES.get(name, name.replace("_", " ").capitalize()) + (f", in {table.unit}" if table.unit else "")
-
-
-def caption(table: "Table") -> str:
-    """Value, convention, unit, spread, what ± is and over how many independent units, and what n means."""
-    cells = list(table.cells.values())
-    parts = [f"{title(table)}. Mean over pairs of networks (runs of a pair averaged first)"]
-    parts.append(f"± 95 % interval{_units(cells)}; (finished/expected runs).")
-    if any(cell.n and not isfinite(cell.half) for cell in cells):
-        parts.append("± –: too few independent networks for an interval.")
-    stds = [cell.std for cell in cells if isfinite(cell.std)]
-    if stds:
-        parts.append(f"Std over pairs {_span([_number(min(stds), table), _number(max(stds), table)])}.")
-    short = sum(cell.short for cell in cells)
-    if short:
-        parts.append(f"* {short} of {len(cells)} cells are short of their runs.")
-    return " ".join(parts)
-
-
-def cell_text(cell: "Cell | None", table: "Table") -> str:
-    """One cell in the format that this module's docstring documents."""
-    if cell is None:
-        return ""
-    diverged = f", {cell.diverged} diverged" if cell.diverged else ""
-    count = f"({cell.n}/{cell.expected}{diverged}){'*' if cell.short else ''}"
-    if not cell.n:
-        return f"– {count}"
-    return f"{_number(cell.mean, table)} ± {_number(cell.half, table)} {count}"
 
 
 def records(table: "Table") -> list[dict[str, Any]]:
@@ -89,28 +39,6 @@ def as_dict(table: "Table") -> dict[str, Any]:
         "cols": list(table.col_names),
         "cells": records(table),
     }
-
-
-def _number(value: float, table: "Table") -> str:
-    """Two decimals for accuracy points, else four significant digits; never "-0.00"; "–" for none."""
-    if not isfinite(value):
-        return "–"
-    text = f"{value:.2f}" if table.definition.in_points else f"{value:.4g}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _units(cells: Iterable["Cell"]) -> str:
-    """Over what the intervals were formed: " (jackknife over 4 networks)", with a range where cells differ."""
-    counts: dict[str, set[int]] = {}
-    for cell in cells:
-        if isfinite(cell.half):
-            counts.setdefault(cell.units, set()).add(cell.n_units)
-    how = [UNITS[kind].format(_span([str(min(n)), str(max(n))])) for kind, n in sorted(counts.items())]
-    return f" ({' or '.join(how)})" if how else ""
-
-
-def _span(ends: list[str]) -> str:
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 def _record(table: "Table", row: "Key", col: "Key", cell: "Cell") -> dict[str, Any]:
