@@ -61,3 +61,9 @@ def _measured(store_folder: Path, job: Job, device: str) -> dict[str | None, Rat
 def _rate(values: list[float]) -> Rate:
     ordered = sorted(values)
     return Rate(median(ordered), ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))], len(ordered))
+
+
+def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str]) -> float:
+    """Task-hours that the stored runs among `ids` took."""
+    tables = (store.read(store_folder, job, ["run_id", "run_seconds"], ids) for job in jobs.values())
+    return sum(sum(table["run_seconds"].to_pylist()) for table in tables) / 3600

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from repsim.errors import Interrupted, SpecError, nearest
 
 RunId = str
+NETWORK = "network.pt"  # the artefact of a run that makes a network
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 
 

@@ -69,7 +69,9 @@ def find(start: Path | None = None, explicit: Path | None = None) -> Project:
     extra = tuple(Path(p) for p in os.environ.get("REPSIM_DATA", "").split(os.pathsep) if p)
     if explicit is not None:
         if not _is_root(explicit):
-            raise UserError("this is no repsim project: it lacks sweeps/ or slurm/", where=str(explicit), do="name the folder that holds both")
+            raise UserError(
+                "this is no repsim project: it lacks sweeps/ or slurm/", where=str(explicit), do="name the folder that holds both"
+            )
         return Project(explicit.resolve(), extra)
     for origin in filter(None, (start, Path.cwd())):
         for folder in (origin.resolve(), *origin.resolve().parents):

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from repsim import cluster, store, submission
-from repsim.job import Job, RunId
+from repsim.job import NETWORK, Job, RunId
 from repsim.submission import Submission
 
 MAX_KILLED = 3
-NETWORK = "network.pt"
 
 
 class State(StrEnum):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
-ARTEFACT_KEY = "run_id"
+KEY = "run_id"
 
 
 class Provenance(BaseModel):
@@ -90,17 +90,17 @@ def read(store: Path, job: Job, columns: Sequence[str] | None = None, ids: Itera
 
     schema = schema_of(job)
     names = list(columns or schema.names)
-    table = _read_parts(parts(store, job.name), schema, [*dict.fromkeys([ARTEFACT_KEY, *names])])
+    table = _read_parts(parts(store, job.name), schema, [*dict.fromkeys([KEY, *names])])
     if ids is not None:
         import pyarrow as pa
 
-        table = table.filter(pc.is_in(table[ARTEFACT_KEY], value_set=pa.array(sorted(ids), pa.string())))
+        table = table.filter(pc.is_in(table[KEY], value_set=pa.array(sorted(ids), pa.string())))
     return _distinct(table).select(names)
 
 
 def stored_ids(store: Path, job: Job) -> set[RunId]:
     """Ids of the runs of `job` that have a row."""
-    return set(read(store, job, [ARTEFACT_KEY])[ARTEFACT_KEY].to_pylist())
+    return set(read(store, job, [KEY])[KEY].to_pylist())
 
 
 def write_table(table: "pa.Table", path: Path) -> None:
@@ -187,7 +187,7 @@ def _blame(files: list[Path], wanted: "pa.Schema", error: Exception) -> InputErr
 def _distinct(table: "pa.Table") -> "pa.Table":
     """The first row of each run id."""
     seen: set[str] = set()
-    ids = table[ARTEFACT_KEY].to_pylist()
+    ids = table[KEY].to_pylist()
     keep = [i for i, run in enumerate(ids) if not (run in seen or seen.add(run))]
     return table if len(keep) == len(ids) else table.take(keep)
 
@@ -203,3 +203,10 @@ def _link(temporary: Path, final: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def with_column(table: "pa.Table", name: str, by_id: dict[RunId, str | None]) -> "pa.Table":
+    """`table` with one more text column, looked up by run id."""
+    import pyarrow as pa
+
+    return table.append_column(name, pa.array([by_id.get(run) for run in table[KEY].to_pylist()], pa.string()))

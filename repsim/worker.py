@@ -22,7 +22,7 @@ from repsim import cluster, hardware, identity, store
 from repsim import job as jobs
 from repsim.cost import work
 from repsim.errors import Interrupted, UserError
-from repsim.job import NAME, Context, Job, JobConfig
+from repsim.job import NAME, NETWORK, Context, Job, JobConfig
 from repsim.submission import Journal, Submission
 
 SAFETY = 1.3  # a group is begun only with this much of its expected time left
@@ -43,7 +43,7 @@ class Signals:
     def _take(self, number: int, frame: Any) -> None:
         if self.received is None:
             self.received = signal.Signals(number)
-            print(f"repsim: {self.received.name}: leaving at the next step", flush=True)
+            _log(f"{self.received.name}: leaving at the next step")
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Pack:
     time_left: Callable[[], float]
     listen: Listen
     steps: int | None = None
+    log: Callable[[str], None] = lambda text: None
     outcomes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -82,20 +83,20 @@ class Pack:
             return "stored"
         if self.time_left() < SAFETY * group["seconds"]:
             return self._end(group, "handed_back", None, "too little time is left to finish it")
-        missing = [i for i in group["inputs"] if not (self.results / "artefacts" / i).is_dir()]
+        missing = [i for i in group["inputs"] if not (self.results / "artefacts" / i / NETWORK).is_file()]
         if missing:
             return self._end(group, "blocked", "missing_input", f"waits for {', '.join(missing)}")
         return self._compute(group, todo)
 
     def _compute(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> str:
         self.journal.write(event="start", group=group["id"], host=os.uname().nodename, slurm_job=slurm_element())
-        print(f"repsim: group {group['id']}: {len(todo)} runs of {group['job']}", flush=True)
+        self.log(f"group {group['id']}: {len(todo)} runs of {group['job']}")
         try:
             published = self._measure(group, todo)
         except Interrupted:
             return self._end(group, "interrupted", None, "told to stop")
         except UserError as error:
-            print(f"repsim: {error}", file=sys.stderr, flush=True)
+            _log(str(error))
             return self._end(group, "failed", "input", str(error))
         except Exception as error:
             traceback.print_exc()
@@ -150,7 +151,7 @@ class Pack:
 
     def _end(self, group: dict[str, Any], outcome: str, cause: str | None, message: str | None) -> str:
         self.journal.write(event="end", group=group["id"], outcome=outcome, cause=cause, message=message)
-        print(f"repsim: group {group['id']}: {outcome}{f' ({message})' if message else ''}", flush=True)
+        self.log(f"group {group['id']}: {outcome}{f' ({message})' if message else ''}")
         self.listen(group["id"], 1.0, outcome)
         return outcome
 
@@ -163,7 +164,7 @@ def run_pack(plan_path: str, index: int) -> list[str]:
     submission = Submission(Path(plan_path).parent)
     _must_be_frozen(Path(submission.plan["code"]))
     deadline = _deadline(submission.plan["timeout_min"])
-    pack = Pack(submission, index, lambda: signals.received is not None, lambda: deadline - time.time(), lambda *_: None)
+    pack = Pack(submission, index, lambda: signals.received is not None, lambda: deadline - time.time(), lambda *_: None, log=_log)
     outcomes = pack.run()
     if signals.received is signal.SIGUSR2 and "done" in outcomes:
         cluster.requeue(slurm_element() or "")
@@ -193,6 +194,10 @@ def _load(code: Path, name: str, digest: str) -> Job:
     if job.digest != digest:
         raise UserError("the job file is not the one that was submitted", where=str(job.path), do="submit again")
     return job
+
+
+def _log(text: str) -> None:
+    print(f"repsim: {text}", file=sys.stderr, flush=True)
 
 
 def _must_be_frozen(code: Path) -> None:

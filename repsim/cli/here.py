@@ -1,0 +1,163 @@
+"""Owns computing on this machine: `sweep run`, `sweep dry-run`, with progress on a terminal and plain lines elsewhere."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from repsim import plan as planning
+from repsim import reconcile, store, submission
+from repsim.cli.output import say, show
+from repsim.cluster import Profile
+from repsim.job import NETWORK
+from repsim.plan import Plan
+from repsim.project import Project
+from repsim.report import plans
+from repsim.state import State
+from repsim.sweep.expand import Sweep
+from repsim.worker import Listen
+
+QUIET_S = 5.0  # seconds between two plain lines
+
+
+def run(
+    project: Project, sweep: Sweep, device: str, profile: Profile, limit: int | None, json: bool, also: tuple[State, ...]
+) -> None:
+    """Compute what is missing, networks first; leaves with 1 if a group failed or was stopped."""
+    with reconcile.locked(project):
+        states = reconcile.standings(project, sweep)
+        if limit is not None:
+            missing = [r.id for r in sweep.runs if states[r.id].state in (State.NEW, State.BLOCKED, *also)][:limit]
+            sweep = planning.restricted(sweep, lambda run: run.id in set(missing))
+        made = reconcile.make_plan(project, sweep, states, profile, device, also)
+        say(plans.plan_text(made, sweep, f"this machine ({device})"))
+        with progress(made) as listen:
+            outcomes = reconcile.run_here(project, sweep, made, device, listen)
+    summary = {name: outcomes.count(name) for name in sorted(set(outcomes))}
+    show(json, {"sweep": sweep.name, "groups": summary}, _closing(sweep, outcomes))
+    if set(outcomes) - {"done", "stored"}:
+        raise typer.Exit(1)
+
+
+def dry_run(project: Project, sweep: Sweep, device: str, steps: int) -> tuple[dict[str, Any], str]:
+    """The first run of every case, `steps` steps of each loop, in a throwaway store; seconds and memory of each."""
+    firsts: dict[Any, str] = {}
+    for one in sweep.runs:
+        firsts.setdefault(one.labels.get("case"), one.id)
+    part = planning.restricted(sweep, lambda run: run.id in set(firsts.values()))
+    with tempfile.TemporaryDirectory(prefix="repsim-dry-run-") as folder:
+        throwaway = replace(project, results_root=Path(folder))
+        _lend_networks(project, throwaway, part)
+        states = reconcile.standings(throwaway, part)
+        made = reconcile.make_plan(throwaway, part, states, Profile(cluster="local"), device)
+        clock = time.monotonic()
+        with progress(made) as listen:
+            outcomes = reconcile.run_here(throwaway, part, made, device, listen, steps)
+        rows = _rows(throwaway, part)
+        failed = [
+            event["message"] for one in submission.every(throwaway.submissions) for event in one.events() if event.get("message")
+        ]
+    data = {"sweep": sweep.name, "steps": steps, "seconds": round(time.monotonic() - clock, 2), "runs": rows, "failed": failed}
+    if set(outcomes) - {"done", "stored"}:
+        raise typer.Exit(1)
+    return data, _dry_text(data, device)
+
+
+def known_sweeps(project: Project) -> list[Path]:
+    """The sweep files that were sent or run at least once and still exist."""
+    names = dict.fromkeys(one.plan["sweep"] for one in submission.every(project.submissions))
+    return [path for name in names if (path := project.sweeps / f"{name}.yaml").is_file()]
+
+
+@contextmanager
+def progress(made: Plan) -> Iterator[Listen]:
+    """A bar per plan on a terminal; elsewhere a plain line every few seconds."""
+    groups = {group.id: group for stage in made.stages for group in stage.groups}
+    total = sum(len(group.runs) for group in groups.values())
+    if sys.stderr.isatty() and total:
+        with _bar(groups, total) as listen:
+            yield listen
+    else:
+        yield _lines(groups, total)
+
+
+def _lines(groups: dict[str, planning.Group], total: int) -> Listen:
+    finished: set[str] = set()
+    began, last = time.monotonic(), [0.0]
+
+    def listen(group: str, fraction: float, text: str) -> None:
+        if fraction >= 1:
+            finished.add(group)
+        now = time.monotonic()
+        if now - last[0] >= QUIET_S or len(finished) == len(groups):
+            last[0] = now
+            done = sum(len(groups[g].runs) for g in finished if g in groups)
+            say(f"  {done:,} of {total:,} runs · {now - began:.0f} s · {groups[group].job} {fraction:.0%} {text}")
+
+    return listen
+
+
+@contextmanager
+def _bar(groups: dict[str, planning.Group], total: int) -> Iterator[Listen]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("runs", total=total)
+        done: dict[str, float] = {}
+
+        def listen(group: str, fraction: float, text: str) -> None:
+            done[group] = min(1.0, fraction) * len(groups[group].runs)
+            bar.update(task, completed=sum(done.values()), description=f"{groups[group].job} {text:.30}")
+
+        yield listen
+
+
+def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
+    """Copy the networks that exist, with their rows, so that a dry run trains none of them again."""
+    for one in part.networks:
+        source = project.artefacts / one.id / NETWORK
+        if not source.is_file():
+            continue
+        target = throwaway.artefacts / one.id / NETWORK
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        job = part.jobs[one.job]
+        table = store.read(project.store, job, ids=[one.id])
+        if len(table):
+            store.publish(throwaway.store, job.name, one.dataset, one.id, table.to_pylist(), store.schema_of(job))
+
+
+def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:
+    """Seconds and peak memory of each run that was tried."""
+    cases = {one.id: one.slug for one in part.all_runs}
+    found = []
+    for job in part.jobs.values():
+        table = store.read(throwaway.store, job, ["run_id", "job", "run_seconds", "peak_memory_gb"], cases)
+        found += [{**row, "run": cases[row["run_id"]]} for row in table.to_pylist()]
+    return found
+
+
+def _closing(sweep: Sweep, outcomes: list[str]) -> str:
+    if not outcomes:
+        return "all is done: nothing left to compute"
+    bad = [outcome for outcome in outcomes if outcome not in ("done", "stored")]
+    if not bad:
+        return f"done: {len(outcomes)} groups"
+    words = ", ".join(f"{bad.count(name)} {name}" for name in sorted(set(bad)))
+    return f"{len(outcomes) - len(bad)} groups done, {words}; see: repsim sweep status {sweep.name}"
+
+
+def _dry_text(data: dict[str, Any], device: str) -> str:
+    lines = [f"{row['run_seconds']:8.2f} s  {row['peak_memory_gb']:6.2f} GB  {row['job']:<8} {row['run']}" for row in data["runs"]]
+    return "\n".join(
+        [f"dry run of {data['sweep']} on {device}: {data['steps']} steps of each loop, {data['seconds']:.1f} s in all", *lines]
+    )

@@ -1,0 +1,44 @@
+"""Owns the `repsim` command: its sub-commands, and how errors leave the process (0 done, 1 failed, 2 bad input)."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import repsim
+from repsim.cli import doctor, models, output, results, sweep, zoo
+from repsim.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=repsim.__doc__)
+app.add_typer(sweep.app, name="sweep")
+app.add_typer(results.app, name="results")
+app.add_typer(zoo.app, name="zoo")
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback()
+def root(
+    project: Annotated[
+        Path | None, typer.Option("--project", help="Project root, if not the folder around the sweep or here.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Stitch, compare and tabulate whole zoos of networks, here or on Slurm."""
+    output.PROJECT.set(project)
+    if version:
+        print(f"repsim {repsim.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point; a UserError is printed as it is and leaves with 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"repsim: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,41 @@
+"""Owns `repsim models …`: which architectures there are, and which layers each can be cut at."""
+
+from typing import Annotated
+
+import typer
+
+from repsim import job as jobs
+from repsim.catalog import Catalog
+from repsim.cli.output import Json, project_of, show
+from repsim.job import JobConfig, NetworkFacts
+from repsim.sweep.expand import TRAIN
+
+app = typer.Typer(no_args_is_help=True, help="Architectures and their layers.")
+
+
+@app.command()
+def layers(
+    name: Annotated[str, typer.Argument(help="An architecture, as in mcnn.")],
+    width: Annotated[
+        int | None, typer.Option("--width", min=1, help="mcnn: channels of the first layer; resnet20: multiplier.")
+    ] = None,
+    dataset: Annotated[str, typer.Option("--dataset", help="Decides classes and input size.")] = "cifar10",
+    json: Json = False,
+) -> None:
+    """Every layer where the network can be cut: name, kind, shape, parameters, and values carried across the cut."""
+    project = project_of()
+    train = jobs.load(project.jobs, TRAIN)
+    config = train.config.model_validate({"arch": name, "width": width, "dataset": dataset})
+    sheet = Catalog(project.data_folders, project.cache).layers(_facts(train, config))
+    lines = [f"{'layer':<24}{'kind':<20}{'shape':<16}{'parameters':>10}  carries"]
+    lines += [
+        f"{la['name']:<24}{la['kind']:<20}{'×'.join(map(str, la['shape'])):<16}{la['parameters']:>10,}  {la['carries'] or '–'}"
+        for la in sheet
+    ]
+    show(json, {"arch": name, "layers": sheet}, "\n".join(lines))
+
+
+def _facts(train: jobs.Job, config: JobConfig) -> NetworkFacts:
+    hook = train.hook("network")
+    assert hook, "jobs/train.py makes networks"
+    return hook(config)

@@ -1,0 +1,55 @@
+"""Owns what all commands share: the project they work on, the sweep they name, and where text and JSON go."""
+
+import json
+import sys
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from repsim import project as projects
+from repsim.errors import SpecError, UserError, nearest
+from repsim.project import Project
+
+PROJECT: ContextVar[Path | None] = ContextVar("project", default=None)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or the name of one in sweeps/.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="A profile of slurm/, instead of the sweep's own.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def project_of(spec: str | None = None) -> Project:
+    """The project around the sweep file `spec`, around here, or the one named with --project."""
+    file = Path(spec) if spec else None
+    return projects.find(file.parent if file and file.is_file() else None, PROJECT.get())
+
+
+def spec_path(spec: str, project: Project) -> Path:
+    """The file that `spec` means: a path, or a name in sweeps/."""
+    for path in (Path(spec), project.sweeps / spec, project.sweeps / f"{spec}.yaml"):
+        if path.is_file():
+            return path
+    choices = [p.stem for p in project.sweeps.glob("*.yaml")]
+    raise SpecError("there is no such sweep", where=spec, do=nearest(Path(spec).stem, choices))
+
+
+def show(as_json: bool, data: Any, text: str) -> None:
+    """`data` as one JSON object, or `text`, on stdout."""
+    print(json.dumps(data, indent=1, default=str) if as_json else text)
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask; off a terminal refuse without --yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("this would change something, and nobody can be asked here", do="say --yes")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(0)

@@ -1,0 +1,119 @@
+"""Owns `repsim results …`: aggregate, table, plot."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from repsim import store
+from repsim.cli.output import Json, SpecArgument, project_of, say, show, spec_path
+from repsim.errors import SpecError, UserError, nearest
+from repsim.project import Project
+from repsim.sweep.expand import Sweep, open_sweep
+
+app = typer.Typer(no_args_is_help=True, help="Merge, tabulate and plot what a sweep measured.")
+FORMATS = ("text", "markdown", "latex", "csv", "json")
+
+Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
+Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
+Value = Annotated[
+    str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
+]
+
+
+@app.command()
+def aggregate(
+    spec: SpecArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write; by default results/aggregate/SWEEP.parquet.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Merge the parts of a sweep into one Parquet file of distinct finished runs."""
+    project, sweep = _open(spec)
+    job = sweep.jobs[sweep.spec.job]
+    table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
+    path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
+    store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
+    data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
+    show(json, data, f"{len(table):,} of {len(sweep.runs):,} runs → {path}")
+
+
+@app.command()
+def table(
+    spec: SpecArgument,
+    rows: Rows = None,
+    cols: Cols = None,
+    value: Value = None,
+    format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
+    json: Json = False,
+) -> None:
+    """The stitching-penalty table of a sweep: mean ± 95 % interval (n of expected n) per layer and case."""
+    from repsim.report import tables
+
+    if format not in FORMATS:
+        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    project, sweep = _open(spec)
+    text = tables.render(_built(project, sweep, rows, cols, value), "json" if json else format)
+    if out is None:
+        print(text, end="")
+        return
+    _write(out, text)
+    say(f"→ {out}")
+
+
+@app.command()
+def plot(
+    spec: SpecArgument,
+    rows: Rows = None,
+    cols: Cols = None,
+    value: Value = None,
+    out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
+    json: Json = False,
+) -> None:
+    """The same numbers as a picture: penalty by layer, one colour and marker per case, with intervals."""
+    from repsim.report import plots
+
+    project, sweep = _open(spec)
+    path = out or project.results / "plots" / f"{sweep.name}.png"
+    plots.penalty_by_layer(_built(project, sweep, rows, cols, value), path)
+    show(json, {"file": str(path)}, f"→ {path}")
+
+
+def _open(spec: str) -> tuple[Project, Sweep]:
+    project = project_of(spec)
+    return project, open_sweep(spec_path(spec, project), project)
+
+
+def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, value: str | None) -> Any:
+    """The table of a sweep: its own definition, changed by what was asked."""
+    import pandas as pd
+
+    from repsim import table as tables
+    from repsim import yamlfile
+
+    asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value}
+    said = {"job": sweep.spec.job, "rows": _default_rows(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
+    definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
+    if not sweep.networks:
+        raise UserError(
+            "only sweeps over pairs of networks have such a table", where=str(sweep.path), do="see: repsim results aggregate"
+        )
+    found = store.read(project.store, sweep.jobs[sweep.spec.job], ids=[run.id for run in sweep.runs]).to_pandas()
+    expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
+    return tables.build(definition, found, expected)
+
+
+def _default_rows(sweep: Sweep) -> list[str]:
+    """Layers; with several architectures these first."""
+    archs = {run.labels["front_arch"] for run in sweep.runs if "front_arch" in run.labels}
+    return ["front_arch", "front_layer"] if len(archs) > 1 else ["front_layer"]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(path), do="choose another --out") from None

@@ -1,0 +1,208 @@
+"""Owns `repsim sweep …`: plan, submit, run, dry-run, status, cancel, retry."""
+
+from typing import Annotated, Any
+
+import typer
+
+from repsim import cluster, cost, hardware, reconcile
+from repsim import plan as planning
+from repsim.cli import here
+from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, project_of, say, show, spec_path
+from repsim.cluster import Profile
+from repsim.errors import ClusterError, SpecError
+from repsim.plan import Plan
+from repsim.project import Project
+from repsim.report import plans
+from repsim.state import State
+from repsim.sweep.expand import Sweep, open_sweep
+from repsim.sweep.filters import matcher
+
+app = typer.Typer(no_args_is_help=True, help="Plan, send, watch and steer a sweep.")
+Filters = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="Only runs whose fields match, as in stitcher=linear.")
+]
+
+
+@app.command()
+def plan(spec: SpecArgument, profile: ProfileOption = None, json: Json = False) -> None:
+    """Show what would run: ids, groups, tasks and hours. Sends and writes nothing."""
+    project, sweep = _open(spec)
+    name, chosen = _profile(project, sweep, profile)
+    made = _planned(project, sweep, chosen, ask=chosen.cluster == "slurm")
+    show(json, plans.plan_json(made, sweep, name), plans.plan_text(made, sweep, name))
+
+
+@app.command()
+def submit(
+    spec: SpecArgument,
+    profile: ProfileOption = None,
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop; needs no Slurm.")] = False,
+    chain: Annotated[bool, typer.Option("--chain", help="Send stitches of untrained networks too, behind the trainings.")] = False,
+    json: Json = False,
+) -> None:
+    """Send to Slurm what is missing, and only that; safe to call again at any time."""
+    project, sweep = _open(spec)
+    name, chosen = _profile(project, sweep, profile)
+    if dry_run:
+        made = _planned(project, sweep, chosen, ask=False)
+        show(json, plans.plan_json(made, sweep, name), plans.plan_text(made, sweep, name))
+        return
+    if chosen.cluster != "slurm":
+        raise SpecError(
+            f"the profile '{name}' is not for Slurm", do="compute here with: repsim sweep run, or name one with --profile"
+        )
+    with reconcile.locked(project):
+        show(json, *_submit(project, sweep, chosen, name, yes, chain, ()))
+
+
+@app.command()
+def run(
+    spec: SpecArgument,
+    profile: ProfileOption = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
+    json: Json = False,
+) -> None:
+    """Compute what is missing here, on this machine's GPU or CPU. Ctrl-C stops at the next step; run it again to go on."""
+    project, sweep = _open(spec)
+    chosen = Profile(cluster="local") if profile is None else _profile(project, sweep, profile)[1]
+    here.run(project, sweep, hardware.pick_device(device or chosen.device), chosen, limit, json, ())
+
+
+@app.command("dry-run")
+def dry_run(
+    spec: SpecArgument,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each loop.")] = 3,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Try the first run of every case end to end, a few steps each, in a throwaway store; prints seconds and memory."""
+    project, sweep = _open(spec)
+    data, text = here.dry_run(project, sweep, hardware.pick_device(device), steps)
+    show(json, data, text)
+
+
+@app.command()
+def status(
+    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A sweep; without it, all that were sent.")] = None,
+    json: Json = False,
+) -> None:
+    """Show how far a sweep is: counts, grid, live tasks, hours, failures."""
+    project = project_of(spec)
+    specs = [spec_path(spec, project)] if spec else here.known_sweeps(project)
+    shown = [_status(project, open_sweep(path, project)) for path in specs]
+    text = "\n".join(plans.status_text(one) for one in shown) or "nothing was sent or run yet"
+    show(json, (shown[0] if spec else {"sweeps": shown}), text)
+
+
+@app.command()
+def cancel(spec: SpecArgument, filters: Filters = None, yes: Yes = False, json: Json = False) -> None:
+    """Cancel the tasks that hold queued or running runs of the sweep; results stay."""
+    project, sweep = _open(spec)
+    wanted = {run.id for run in sweep.all_runs if matcher(filters or [], sweep)(run)}
+    confirm(f"Cancel every task of {sweep.name} that holds one of {len(wanted):,} runs?", yes)
+    elements = reconcile.cancel(project, sweep, wanted)
+    show(
+        json,
+        {"cancelled": elements},
+        f"cancelled {len(elements)} tasks: {' '.join(elements)}" if elements else "nothing was queued or running",
+    )
+
+
+@app.command()
+def retry(
+    spec: SpecArgument,
+    filters: Filters = None,
+    profile: ProfileOption = None,
+    local: Annotated[bool, typer.Option("--here", help="Compute them on this machine.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Send failed runs again (submit leaves them alone)."""
+    project, sweep = _open(spec)
+    part = planning.restricted(sweep, matcher(filters or [], sweep))
+    if local:
+        here.run(project, part, hardware.pick_device("auto"), Profile(cluster="local"), None, json, (State.FAILED,))
+        return
+    name, chosen = _profile(project, sweep, profile)
+    with reconcile.locked(project):
+        show(json, *_submit(project, part, chosen, name, yes, False, (State.FAILED,)))
+
+
+def _submit(
+    project: Project, sweep: Sweep, profile: Profile, name: str, yes: bool, chain: bool, also: tuple[State, ...]
+) -> tuple[dict[str, Any], str]:
+    """Plan, show, ask, send; what was sent as an object and as text."""
+    cluster.version()
+    reconcile.close_finished(project)
+    states = reconcile.standings(project, sweep)
+    made = reconcile.make_plan(project, sweep, states, profile, _device(profile), also)
+    say(plans.plan_text(made, sweep, name))
+    failed = made.counts.get(State.FAILED, 0)
+    if failed and not also:
+        say(f"  {failed} failed runs are left alone; send them again with: repsim sweep retry {sweep.name}")
+    tasks = sum(len(stage.tasks) for stage in made.stages if stage.name != "later" or chain)
+    if not tasks:
+        return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made)
+    confirm(f"Submit {tasks} tasks?", yes)
+    sent = reconcile.submit(project, sweep, made, profile, states, chain)
+    lines = [f"sent {one.runs:,} runs in {one.tasks} tasks: job {one.job_id} ({one.stage})" for one in sent]
+    return {"sweep": sweep.name, "sent": [vars(one) for one in sent]}, "\n".join(
+        [*lines, f"watch: repsim sweep status {sweep.name}"]
+    )
+
+
+def _why(made: Plan) -> str:
+    waiting = made.stage("later")
+    if waiting:
+        return f": {waiting.runs:,} runs wait for networks that are queued or failed (--chain sends them behind)"
+    busy = made.counts.get(State.RUNNING, 0) + made.counts.get(State.PENDING, 0)
+    return f": {busy:,} runs are under way" if busy else ": all is done"
+
+
+def _status(project: Project, sweep: Sweep) -> dict[str, Any]:
+    tasks: list[cluster.Task] = []
+
+    def ask() -> list[cluster.Task]:
+        tasks.extend(_ask_or_warn())
+        return tasks
+
+    states = reconcile.standings(project, sweep, ask)
+    mine = {s.submission for s in states.values()}
+    live = [task for task in tasks if task.name in mine and task.state in cluster.ALIVE]
+    chosen = _profile(project, sweep, None)[1]
+    left = reconcile.make_plan(project, sweep, states, chosen, _device(chosen), (State.RUNNING, State.PENDING))
+    used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs})
+    return plans.status_json(sweep, states, live, used, left.hours())
+
+
+def _ask_or_warn() -> list[cluster.Task]:
+    """The queue; where it cannot be asked, files alone speak, and that is said."""
+    try:
+        return cluster.queue("repsim-")
+    except ClusterError as error:
+        say(f"repsim: the queue is unknown, so queued runs are shown as new. {error}")
+        return []
+
+
+def _open(spec: str) -> tuple[Project, Sweep]:
+    project = project_of(spec)
+    return project, open_sweep(spec_path(spec, project), project)
+
+
+def _profile(project: Project, sweep: Sweep, name: str | None) -> tuple[str, Profile]:
+    chosen = name or sweep.spec.profile or "local"
+    return chosen, cluster.load_profile(project.profiles, chosen)
+
+
+def _device(profile: Profile) -> str:
+    """The device whose measured rates a plan uses; on a cluster `auto` means its GPUs where tasks hold one."""
+    if profile.device != "auto":
+        return profile.device
+    return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")
+
+
+def _planned(project: Project, sweep: Sweep, profile: Profile, ask: bool) -> Plan:
+    states = reconcile.standings(project, sweep, _ask_or_warn if ask else lambda: [])
+    return reconcile.make_plan(project, sweep, states, profile, _device(profile))

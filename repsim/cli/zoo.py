@@ -1,0 +1,105 @@
+"""Owns `repsim zoo …`: list the networks of a project, import published ones."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from repsim import hardware, imports, reconcile, store
+from repsim import job as jobs
+from repsim.catalog import Catalog
+from repsim.cli import here
+from repsim.cli.output import Json, project_of, say, show
+from repsim.cluster import Profile
+from repsim.errors import SpecError
+from repsim.job import NETWORK
+from repsim.project import Project
+from repsim.submission import Submission, every
+from repsim.sweep.expand import IMPORT, TRAIN, Sweep
+
+app = typer.Typer(no_args_is_help=True, help="The networks of a project: trained here by seed, or imported.")
+COLUMNS = ("run_id", "arch", "width", "dataset", "seed", "accuracy", "test_images", "started")
+
+
+@app.command("list")
+def list_networks(json: Json = False) -> None:
+    """Every network: id, architecture, data set, how it was made, seed, test accuracy, file."""
+    project = project_of()
+    rows = [row for name in (TRAIN, IMPORT) for row in _networks(project, name)]
+    show(json, {"networks": rows}, _text(rows) if rows else "no network yet: run a sweep, or see: repsim zoo import --help")
+
+
+@app.command("import")
+def import_networks(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Checkpoint files, or folders that hold them.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="What they were trained on.")] = "cifar10",
+    arch: Annotated[
+        str | None, typer.Option("--arch", help="Their architecture; published collections tell it by their folders.")
+    ] = None,
+    width: Annotated[int | None, typer.Option("--width", min=1, help="Its width, where it has one.")] = None,
+    name: Annotated[str, typer.Option("--name", help="What sweeps call this collection (imported: NAME).")] = "published",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Check, evaluate and adopt trained networks (plain state dicts); a file that does not fit is refused and not stored."""
+    project = project_of()
+    importer = jobs.load(project.jobs, IMPORT)
+    sweep = imports.sweep_of(project, importer, imports.find(paths, arch, width), dataset, name)
+    try:
+        refused = _adopt(project, sweep, hardware.pick_device(device))
+    finally:
+        imports.unstage(project, [run.config.model_dump()["digest"] for run in sweep.runs])
+    ids = {run.id for run in sweep.runs}
+    rows = [row for row in _networks(project, IMPORT) if row["run_id"] in ids]
+    show(json, {"networks": rows, "refused": refused}, _text(rows))
+    if refused:
+        raise SpecError(f"{len(refused)} of {len(ids)} files were refused:\n" + "\n".join(refused), do="the others are in")
+
+
+def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
+    """Import what is not in yet; the reasons why files were refused."""
+    catalog = Catalog(project.data_folders, project.cache)
+    check = sweep.jobs[IMPORT].hook("check")
+    for run in sweep.runs:
+        check(run.config, catalog) if check else None
+    states = reconcile.standings(project, sweep)
+    also = tuple({standing.state for standing in states.values() if standing.state.value == "failed"})
+    made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, also)
+    before = {one.name for one in every(project.submissions)}
+    with here.progress(made) as listen:
+        reconcile.run_here(project, sweep, made, device, listen)
+    say(f"  {sum(len(stage.groups) for stage in made.stages)} new, {len(sweep.runs)} in all")
+    return [reason for one in every(project.submissions) if one.name not in before for reason in _reasons(one)]
+
+
+def _reasons(one: Submission) -> list[str]:
+    return [event["message"] for event in one.events() if event.get("outcome") == "failed"]
+
+
+def _networks(project: Project, job_name: str) -> list[dict[str, Any]]:
+    job = jobs.load(project.jobs, job_name)
+    made_by = "recipe" if job_name == TRAIN else "name"
+    rows = store.read(project.store, job, [*COLUMNS, made_by]).to_pylist()
+    for row in rows:
+        row["made"] = f"{'trained' if job_name == TRAIN else 'imported'}: {row.pop(made_by)}"
+        row["file"] = str(project.artefacts / row["run_id"] / NETWORK)
+    return sorted(rows, key=lambda r: (r["arch"], r["width"] or 0, r["dataset"], r["made"], r["seed"]))
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    head = ("id", "architecture", "width", "data", "made", "seed", "accuracy", "n")
+    lines = [head] + [
+        (
+            r["run_id"],
+            r["arch"],
+            "" if r["width"] is None else str(r["width"]),
+            r["dataset"],
+            r["made"],
+            str(r["seed"]),
+            f"{r['accuracy']:.4f}",
+            f"{r['test_images']:,}",
+        )
+        for r in rows
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)

@@ -1,0 +1,204 @@
+"""Owns the step from a sweep to work under way: look at what is there, plan the difference, send it or do it here."""
+
+import fcntl
+import os
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repsim import cluster, code, cost, state, submission, worker
+from repsim import plan as planning
+from repsim.cluster import Profile
+from repsim.errors import ClusterError, UserError
+from repsim.job import RunId
+from repsim.plan import Limits, Plan, Stage
+from repsim.project import Project
+from repsim.state import Need, Standing, State
+from repsim.submission import Submission
+from repsim.sweep.expand import Run, Sweep
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One array that was sent."""
+
+    submission: str
+    job_id: str
+    stage: str
+    tasks: int
+    runs: int
+
+
+def standings(project: Project, sweep: Sweep, ask_queue: Callable[[], list[cluster.Task]] | None = None) -> dict[RunId, Standing]:
+    """The state of every run of the sweep, networks included."""
+    needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
+    traces = state.traces(submission.every(project.submissions), ask_queue or _queue)
+    return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
+
+
+def make_plan(
+    project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
+) -> Plan:
+    """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
+    rates = cost.rates(project.store, sweep.jobs, device)
+
+    def rate_of(run: Run) -> tuple[float, cost.Rate]:
+        return cost.work(sweep.jobs[run.job], run.config), rates(run.job, run.config)
+
+    limits = Limits(60 * profile.pack_min, profile.min_tasks, profile.max_parallel, profile.gpus_per_task)
+    return planning.make(sweep, states, limits, rate_of, also)
+
+
+def submit(
+    project: Project, sweep: Sweep, plan: Plan, profile: Profile, states: Mapping[RunId, Standing], chain: bool
+) -> list[Sent]:
+    """Send the stages of `plan` as job arrays; with `chain` also what waits for networks, behind them."""
+    size = cluster.max_array_size()
+    frozen = code.identify(project)
+    home = code.freeze(project, frozen)
+    stages = [s for s in plan.stages if s.tasks and (s.name != "later" or chain)]
+    share = max(1, profile.max_parallel // max(1, sum(-(-len(s.tasks) // size) for s in stages)))
+    limited = profile.model_copy(update={"max_parallel": share})
+    sent: list[Sent] = []
+    for stage in stages:
+        after = _makers(sent, states, stage, project) if stage.name == "later" else None
+        for tasks in _slices(stage.tasks, size):
+            one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min)
+            sent.append(_send(one, stage.name, limited, home, after))
+    return sent
+
+
+def run_here(project: Project, sweep: Sweep, plan: Plan, device: str, listen: worker.Listen, steps: int | None = None) -> list[str]:
+    """Compute the plan in this process, networks first; the outcome of each group. Ctrl-C stops at the next step."""
+    frozen = code.identify(project)
+    outcomes: list[str] = []
+    with _stop_on_interrupt() as stopped:
+        for stage in plan.stages:
+            if stage.tasks and not stopped():
+                tasks = (tuple(stage.groups),)
+                one = _record(project, sweep, Stage(stage.name, tasks), device, project.root, frozen, 0)
+                one.mark_sent(host=platform.node(), pid=os.getpid())
+                outcomes += worker.Pack(one, 0, stopped, lambda: float("inf"), listen, steps).run()
+                one.close()
+    return outcomes
+
+
+def close_finished(project: Project) -> None:
+    """Mark submissions of which nothing is queued or running any more, so that the queue need not be asked for them."""
+    known = [one for one in submission.every(project.submissions) if not one.closed]
+    alive = {
+        task.name
+        for task in (_queue() if any("job_id" in (one.sent or {}) for one in known) else [])
+        if task.state in cluster.ALIVE
+    }
+    for one in known:
+        sent = one.sent or {}
+        if one.name not in alive and not ("pid" in sent and submission.local_alive(sent)):
+            one.close()
+
+
+def cancel(project: Project, sweep: Sweep, wanted: set[RunId]) -> list[str]:
+    """Cancel the array elements that hold queued or running runs among `wanted`; the elements cancelled."""
+    states = standings(project, sweep)
+    elements = {(s.submission, s.task) for run, s in states.items() if run in wanted and s.state in (State.RUNNING, State.PENDING)}
+    jobs = {task for task in _queue() if (task.name, task.index) in elements and task.state in cluster.ALIVE}
+    names = sorted(f"{task.job}_{task.index}" for task in jobs)
+    cluster.cancel(names)
+    return names
+
+
+@contextmanager
+def locked(project: Project) -> Iterator[None]:
+    """One `submit` at a time per project: two people who submit at once must not both see the same run as missing."""
+    try:
+        project.submissions.mkdir(parents=True, exist_ok=True)
+        handle = (project.submissions / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(project.submissions), do="mend the permissions") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                "another submit of this project is at work", where=str(project.submissions), do="wait for it, then submit again"
+            ) from None
+        yield
+
+
+def _queue() -> list[cluster.Task]:
+    return cluster.queue(submission.PREFIX)
+
+
+def _record(
+    project: Project, sweep: Sweep, stage: Stage, device: str, home: Path, frozen: code.Code, timeout_min: int
+) -> Submission:
+    jobs = {group.job for group in stage.groups}
+    plan: dict[str, Any] = {
+        "sweep": sweep.name,
+        "stage": stage.name,
+        "results": str(project.results),
+        "cache": str(project.cache),
+        "data": [str(folder.absolute()) for folder in project.data_folders],
+        "device": device,
+        "timeout_min": timeout_min,
+        "code": str(home),
+        "jobs": {name: sweep.jobs[name].digest for name in sorted(jobs)},
+        "provenance": frozen.as_json(),
+        "tasks": [[group.as_json() for group in task] for task in stage.tasks],
+    }
+    return submission.create(project.submissions, sweep.name, plan)
+
+
+def _send(one: Submission, stage: str, profile: Profile, home: Path, after: str | None) -> Sent:
+    """sbatch; if it fails though Slurm took the job (a lost answer), the queue knows it by its name."""
+    tasks = one.plan["tasks"]
+    try:
+        job_id = cluster.submit_array(
+            profile, one.name, one.slurm, worker.run_pack, str(one.folder / "plan.json"), len(tasks), home, after
+        )
+    except ClusterError:
+        adopted = [task.job for task in _queue() if task.name == one.name]
+        if not adopted:
+            one.close()
+            raise
+        job_id = adopted[0]
+    one.mark_sent(job_id=job_id)
+    return Sent(one.name, job_id, stage, len(tasks), sum(len(group["runs"]) for task in tasks for group in task))
+
+
+def _makers(sent: list[Sent], states: Mapping[RunId, Standing], stage: Stage, project: Project) -> str:
+    """Job ids of the arrays, just sent or still alive, that make the networks which `stage` waits for."""
+    needed = {i for group in stage.groups for run in group.runs for i in run.inputs}
+    busy = {states[i].submission for i in needed if states[i].state in (State.RUNNING, State.PENDING)}
+    earlier = [one.sent for one in submission.every(project.submissions) if one.name in busy]
+    ids = [s.job_id for s in sent if s.stage == "networks"] + [how["job_id"] for how in earlier if how and "job_id" in how]
+    if not ids:
+        raise UserError("nothing is queued that makes the missing networks", do="see: repsim sweep status")
+    return ":".join(dict.fromkeys(ids))
+
+
+def _slices(tasks: tuple, size: int) -> Iterator[tuple]:
+    for start in range(0, len(tasks), size):
+        yield tasks[start : start + size]
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C (or SIGTERM) asks to stop; a second Ctrl-C kills as usual."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

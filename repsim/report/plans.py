@@ -1,0 +1,184 @@
+"""Owns how plans and states are shown: as text for people, and as one plain object for --json."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from repsim.cluster import Task
+from repsim.job import RunId
+from repsim.plan import Plan, Stage
+from repsim.state import Standing, State
+from repsim.sweep.expand import Run, Sweep
+
+SHOWN = list(State)
+MAX_ROWS = 40
+STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
+
+
+def plan_json(plan: Plan, sweep: Sweep, profile: str) -> dict[str, Any]:
+    """The plan as an object."""
+    return {
+        "sweep": plan.sweep,
+        "profile": profile,
+        "runs": len(sweep.runs),
+        "networks": len(sweep.networks),
+        "merged": plan.merged,
+        "states": {state.value: plan.counts.get(state, 0) for state in SHOWN},
+        "stages": [_stage_json(stage) for stage in plan.stages if stage.tasks],
+        "hours": round(plan.hours(), 3),
+        "hours_worst": round(plan.hours(worst=True), 3),
+        "gpus_per_task": plan.gpus_per_task,
+        "measured_runs": plan.measured,
+        "ids": [run.id for run in sweep.runs],
+    }
+
+
+def plan_text(plan: Plan, sweep: Sweep, profile: str) -> str:
+    """What would run, in groups and tasks, and what it would cost."""
+    networks = f" between {len(sweep.networks)} networks" if sweep.networks else ""
+    lines = [f"{plan.sweep}: {len(sweep.runs):,} runs{networks}" + (f" ({plan.merged:,} duplicates merged)" if plan.merged else "")]
+    lines.append("  states    " + counts_text(plan.counts))
+    lines += [_stage_text(stage) for stage in plan.stages if stage.tasks]
+    if not any(stage.tasks for stage in plan.stages):
+        return "\n".join([*lines, "  nothing to send"])
+    unit = "GPU-hours" if plan.gpus_per_task else "task-hours"
+    lines.append(f"  cost      about {plan.hours():.2f} {unit} expected, {plan.hours(worst=True):.2f} at the slow end")
+    lines.append(f"            {_basis(plan)}; profile {profile}")
+    return "\n".join(lines)
+
+
+def counts_text(counts: Mapping[State, int]) -> str:
+    """Only the states that occur, in their order."""
+    return " · ".join(f"{state.value} {counts[state]:,}" for state in SHOWN if counts.get(state)) or "none"
+
+
+def status_json(
+    sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], used_h: float, left_h: float
+) -> dict[str, Any]:
+    """State counts, the grid of cases and layers, failures, live tasks and hours, as an object."""
+    return {
+        "sweep": sweep.name,
+        "networks": _counts(sweep.networks, states),
+        "runs": _counts(sweep.runs, states),
+        "grid": [{"case": case, "layer": layer, **counts} for (case, layer), counts in _grid(sweep, states).items()],
+        "failures": failures(sweep, states),
+        "tasks": [
+            {"name": t.name, "job": f"{t.job}_{t.index}", "state": t.state, "reason": t.reason, "node": t.node} for t in tasks
+        ],
+        "hours_used": round(used_h, 4),
+        "hours_left": round(left_h, 4),
+        "eta_minutes": _eta(tasks, left_h),
+    }
+
+
+def status_text(shown: Mapping[str, Any]) -> str:
+    """The object of `status_json` for people."""
+    lines = [f"{shown['sweep']}"]
+    if shown["networks"]:
+        lines.append("  networks  " + _words(shown["networks"]))
+    lines += ["  runs      " + _words(shown["runs"]), *_grid_lines(shown["grid"])]
+    busy = Counter(task["state"].lower() for task in shown["tasks"])
+    if busy:
+        nodes = sorted({t["node"] for t in shown["tasks"] if t["node"]})
+        lines.append(
+            f"  tasks     {', '.join(f'{n} {s}' for s, n in sorted(busy.items()))}" + (f" on {', '.join(nodes)}" if nodes else "")
+        )
+        lines += [f"            {reason}: {n}" for reason, n in _reasons(shown["tasks"]).items()]
+    eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
+    lines.append(f"  hours     {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{eta}")
+    return "\n".join([*lines, *_failure_lines(shown)])
+
+
+def failures(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
+    """Each distinct failure once: cause, message, how many runs, one of them."""
+    kinds: dict[tuple[str, str], list[RunId]] = {}
+    for run in sweep.all_runs:
+        standing = states[run.id]
+        if standing.state is State.FAILED:
+            kinds.setdefault((standing.cause or "unknown", standing.message or ""), []).append(run.id)
+    return [{"cause": cause, "message": message, "runs": len(ids), "example": ids[0]} for (cause, message), ids in kinds.items()]
+
+
+def _stage_json(stage: Stage) -> dict[str, Any]:
+    groups = stage.groups
+    return {
+        "stage": stage.name,
+        "runs": stage.runs,
+        "groups": len(groups),
+        "tasks": len(stage.tasks),
+        "runs_per_group": max(len(group.runs) for group in groups),
+        "hours": round(stage.seconds / 3600, 3),
+        "longest_task_minutes": round(stage.longest / 60, 1),
+    }
+
+
+def _stage_text(stage: Stage) -> str:
+    words = (
+        f"{stage.runs:,} runs in {len(stage.groups):,} groups → {len(stage.tasks):,} tasks of up to {stage.longest / 60:.0f} min"
+    )
+    return f"  {STAGES[stage.name]:<9} {words}"
+
+
+def _basis(plan: Plan) -> str:
+    if plan.measured:
+        return f"from {plan.measured:,} measured runs of this kind"
+    return "a guess: no run of this kind is measured yet (repsim sweep dry-run measures one of each)"
+
+
+def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, int]:
+    counts = Counter(states[run.id].state for run in runs)
+    return {state.value: counts[state] for state in SHOWN if counts[state]}
+
+
+def _grid(sweep: Sweep, states: Mapping[RunId, Standing]) -> dict[tuple[str, str], dict[str, int]]:
+    cells: dict[tuple[str, str], Counter[str]] = {}
+    for run in sweep.runs:
+        key = (str(run.labels.get("case") or sweep.spec.job), str(getattr(run.config, "front_layer", "")))
+        cells.setdefault(key, Counter())[_third(states[run.id].state)] += 1
+    return {key: {"done": c["done"], "failed": c["failed"], "left": c["left"]} for key, c in cells.items()}
+
+
+def _third(state: State) -> str:
+    return state.value if state in (State.DONE, State.FAILED) else "left"
+
+
+def _grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per case: done of all, per layer; `!` marks failures."""
+    layers = list(dict.fromkeys(cell["layer"] for cell in grid))
+    cases = list(dict.fromkeys(cell["case"] for cell in grid))
+    if not 1 <= len(layers) <= 12 or len(cases) > MAX_ROWS:
+        return []
+    cells = {(cell["case"], cell["layer"]): _cell(cell) for cell in grid}
+    width = max(len(case) for case in cases)
+    columns = {layer: max(len(layer), *(len(cells.get((case, layer), "")) for case in cases)) for layer in layers}
+    head = "  ".join(f"{layer:>{columns[layer]}}" for layer in layers)
+    rows = [
+        f"            {case:<{width}}  " + "  ".join(f"{cells.get((case, la), '–'):>{columns[la]}}" for la in layers)
+        for case in cases
+    ]
+    return [f"            {'':<{width}}  {head}", *rows]
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    total = cell["done"] + cell["failed"] + cell["left"]
+    return f"{cell['done']}/{total}" + (f" {cell['failed']}!" if cell["failed"] else "")
+
+
+def _words(counts: Mapping[str, int]) -> str:
+    return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
+
+
+def _reasons(tasks: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    return Counter(
+        task["reason"] for task in tasks if task["state"] == "PENDING" and task["reason"] not in ("None", "Resources", "Priority")
+    )
+
+
+def _eta(tasks: Sequence[Task], left_h: float) -> float | None:
+    running = sum(task.state == "RUNNING" for task in tasks)
+    return round(60 * left_h / running, 1) if running and left_h else None
+
+
+def _failure_lines(shown: Mapping[str, Any]) -> list[str]:
+    lines = [f"  failed    {f['runs']} × {f['cause']}: {f['message']:.160}  (e.g. {f['example']})" for f in shown["failures"]]
+    return [*lines, f"            try them again: repsim sweep retry {shown['sweep']}"] if lines else []

@@ -1,0 +1,30 @@
+"""Owns filters on runs: `stitcher=birkhoff seed=3` → a predicate; values may be globs, and all must match."""
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+
+from repsim.errors import SpecError, nearest
+from repsim.sweep.expand import ALIASES, Run, Sweep
+
+
+def matcher(filters: Sequence[str], sweep: Sweep) -> Callable[[Run], bool]:
+    """Whether a run matches every KEY=VALUE of `filters`; unknown keys are an error."""
+    fields = {*sweep.jobs[sweep.spec.job].config.model_fields, "case", "id"}
+    wanted = [_split(text, fields) for text in filters]
+    return lambda run: all(fnmatchcase(_value(run, key), value) for key, value in wanted)
+
+
+def _split(text: str, fields: set[str]) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    key = ALIASES.get(key, key)
+    if not equals or not value:
+        raise SpecError(f"'{text}' is no filter", do="write KEY=VALUE, as in stitcher=linear or front_layer=bn*")
+    if key not in fields:
+        raise SpecError(f"no run has a field '{key}'", do=nearest(key, fields))
+    return key, value
+
+
+def _value(run: Run, key: str) -> str:
+    if key == "id":
+        return run.id
+    return str(run.labels.get(key) if key in run.labels else getattr(run.config, key, None))
