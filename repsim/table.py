@@ -156,7 +156,7 @@ def _stored(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.Dat
     if rows.empty:
         return {}, set()
     _known(definition.value, rows, f"the rows of job '{definition.job}'")
-    rows = rows[rows["run_id"].isin(expected["run_id"])]
+    rows = rows.loc[rows["run_id"].isin(expected["run_id"])]
     twice = rows["run_id"][rows["run_id"].duplicated()]
     if len(twice):
         raise InputError(f"run {min(twice)} is stored twice", where="table", do="drop repeated runs: repsim results aggregate")

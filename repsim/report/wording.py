@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VALUES = {
     "penalty": "Stitching penalty: (acc front + acc end)/2 − acc stitched",
+    "penalty_end": "Penalty against the end network: acc end − acc stitched",
     "relative_accuracy": "Relative accuracy: acc stitched / acc end",
 }
 UNITS = {

@@ -64,8 +64,7 @@ def test_text_is_aligned_with_the_caption_below():
         "\n"
         "Stitching penalty: (acc front + acc end)/2 − acc stitched, in accuracy points. Mean over pairs of\n"
         "networks (runs of a pair averaged first) ± 95 % interval (t interval over 2 to 3 disjoint pairs);\n"
-        "(finished/expected runs). Std over pairs 0.71 to 2.65. *: short of the expected runs (1 of 4\n"
-        "cells).\n"
+        "(finished/expected runs). Std over pairs 0.71 to 2.65. *: short of the expected runs (1 of 4 cells).\n"
     )
 
 
