@@ -1,0 +1,355 @@
+"""Stitch two trained networks: g after its end layer ∘ S ∘ f up to its front layer, with f and g frozen.
+
+One group is one pair of networks on the same batches: all its stitchers share the forward passes of f and g.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil, isfinite
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from repsim.data import sources
+from repsim.errors import InputError, SpecError, nearest
+from repsim.job import NAME, Context, JobConfig, JobRow, RunId
+
+if TYPE_CHECKING:
+    from repsim.data.images import Images
+    from repsim.stitching.engine import Feed
+    from repsim.stitching.group import Asked, Measured
+    from repsim.stitching.pair import Pair
+
+VERSION = 1
+SUBSET_SEED = 0  # validation images and subsets are the same for every run
+SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
+
+INITS = {
+    "linear": ("random", "eye", "perm", "ps_inv", "matched"),
+    "lowrank": ("random", "matched"),
+    "permutation": ("eye", "perm", "matched"),
+    "birkhoff": ("random", "eye", "perm", "matched"),
+}
+
+
+class Config(JobConfig):
+    """One stitcher between two layers of two networks."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
+
+    front_network: RunId = Field(pattern=NAME, description="run whose network f is used up to front_layer")
+    end_network: RunId = Field(pattern=NAME, description="run whose network g is used from end_layer on")
+    front_arch: str | None = Field(None, description="label: architecture of f")
+    end_arch: str | None = Field(None, description="label: architecture of g")
+    front_seed: int | None = Field(None, description="label: seed of f")
+    end_seed: int | None = Field(None, description="label: seed of g")
+    dataset: str = Field(pattern=NAME, description="data set to train, validate and test the stitcher on")
+    front_layer: str = Field(min_length=1, description="layer of f whose value is stitched")
+    end_layer: str = Field(min_length=1, description="layer of g whose value is replaced")
+    stitcher: Literal["linear", "lowrank", "permutation", "birkhoff"] = Field(description="family of S")
+    init: Literal["random", "eye", "perm", "ps_inv", "matched"] = Field(
+        "random", description="start of S; ps_inv: least squares; matched: the direct-matching optimum of the family"
+    )
+    rank: int | None = Field(None, ge=1, description="rank of a lowrank stitcher")
+    alpha: float = Field(0.1, ge=0, description="birkhoff: weight of −‖W‖, which pushes W to a permutation")
+    projection: Literal["euclidean", "sinkhorn"] = Field(
+        "euclidean", description="birkhoff: nearest doubly stochastic matrix, or clamp and 16 Sinkhorn sweeps"
+    )
+    scales: bool = Field(False, description="birkhoff: also a non-negative scale per channel (G_ReLU), trained in the second half")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of a random start")
+    epochs: int = Field(
+        0, ge=0, le=100_000, description="passes over the training images; 0: direct matching, or the start as it is"
+    )
+    batch_size: int = Field(128, ge=2, le=65_536, description="images per step")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="update rule")
+    lr: float = Field(1e-3, gt=0, le=100, description="learning rate, the same for all steps")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="weight decay; birkhoff stitchers are left out of it")
+    momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
+    batchnorm: Literal["frozen", "reestimate"] = Field(
+        "frozen", description="batch norm of g when S is evaluated: its own, or re-estimated on the training images"
+    )
+    select: Literal["last", "validation"] = Field("validation", description="epoch whose accuracy counts")
+    train_images: int | None = Field(None, ge=2, description="training images of S; null: all but the validation images")
+    validation_images: int = Field(1000, ge=0, description="images held out of the training split to select the epoch")
+    test_images: int | None = Field(None, ge=1, description="test images scored; null: all")
+    match_images: int | None = Field(None, ge=2, description="training images used for matching; null: all of them")
+    data_seed: int = Field(0, ge=0, lt=2**31, description="seed of batch order and augmentation")
+    augment: Literal["none", "flip", "crop_flip"] = Field("none", description="random changes of the training images")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Config":
+        why = next((why for refused, why in _refusals(self) if refused), None)
+        if why:
+            raise ValueError(why)
+        return self
+
+
+class Row(JobRow):
+    """What one stitcher scored. Accuracies are fractions of the test images; null where the run diverged."""
+
+    accuracy: float | None = Field(None, description="test accuracy of the stitched network at the selected epoch")
+    accuracy_last: float | None = Field(None, description="test accuracy after the last epoch")
+    accuracy_unrounded: float | None = Field(None, description="birkhoff: at the selected epoch, before rounding")
+    rounding_loss: float | None = Field(None, description="birkhoff: accuracy_unrounded − accuracy")
+    loss: float | None = Field(None, description="mean cross-entropy on the test images at the selected epoch; null if not finite")
+    loss_last: float | None = Field(None, description="the same after the last epoch")
+    selected_epoch: int = Field(description="epoch that counts, from 1; 0: the start")
+    validation_accuracy: float | None = Field(None, description="accuracy on the validation images at the selected epoch")
+    front_accuracy: float = Field(description="test accuracy of f")
+    end_accuracy: float = Field(description="test accuracy of g")
+    penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
+    penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")
+    relative_accuracy: float | None = Field(None, description="accuracy / end_accuracy (Csiszárik et al. 2021)")
+    residual: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g − ḡ‖² at the cut, on the test images")
+    agreement: float | None = Field(None, description="share of the test images put into the same class as by g")
+    train_loss: float | None = Field(None, description="mean loss of the last epoch's steps; null if nothing was trained")
+    epochs_run: int = Field(description="epochs trained: fewer than asked for after divergence")
+    train_images: int = Field(description="training images of the stitcher")
+    validation_images: int = Field(description="images held out to select the epoch")
+    test_images: int = Field(description="test images scored")
+    stitcher_parameters: int = Field(description="trained values of the stitcher")
+    seconds: float = Field(description="the run's share of its group's wall time")
+    images_per_second: float = Field(description="stitched training images of the whole group per second of its wall time")
+
+
+def inputs(config: Config) -> list[RunId]:
+    """The two networks."""
+    return [config.front_network, config.end_network]
+
+
+def group_key(config: Config) -> Hashable:
+    """Runs that can share batches, forward passes and test images."""
+    return tuple(getattr(config, field) for field in SHARED)
+
+
+def check(config: Config, catalog: Any) -> None:
+    """Raise UserError for a missing data set, unknown layers, and layers that the stitcher cannot join."""
+    sources.find(config.dataset, catalog.data_folders)
+    _check_images(config)
+    front = _shape(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
+    end = _shape(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
+    shapes = f"{front} at '{config.front_layer}' and {end} at '{config.end_layer}'"
+    if front[1:] != end[1:]:
+        raise SpecError(f"the layers have other spatial sizes: {shapes}", where="end_layer", do="choose layers of the same size")
+    if front[0] != end[0] and config.stitcher in ("permutation", "birkhoff"):
+        what = f"a {config.stitcher} stitcher needs equal widths: {shapes}"
+        raise SpecError(what, where="stitcher", do="choose layers of equal width, or a linear or lowrank stitcher")
+    if config.rank is not None and config.rank > min(front[0], end[0]):
+        what = f"rank {config.rank} is above the width of a layer: {shapes}"
+        raise SpecError(what, where="rank", do=f"choose 1 to {min(front[0], end[0])}")
+
+
+def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
+    """Start, train and measure all stitchers of one pair of networks; one row each."""
+    from repsim.stitching.group import measure
+
+    started, shared = perf_counter(), configs[0]
+    pair = _pair(configs, context)
+    splits = _load(shared, context)
+    _check_fit(pair, splits)
+    feed = _feed(shared, splits, _Progress(context, _steps(configs, splits)))
+    results = measure(pair, feed, [_asked(config, context) for config in configs], shared.batchnorm)
+    seconds = perf_counter() - started
+    trained = sum(each.run.epochs_run for each in results.measured) * len(splits.train)
+    common = {
+        "front_accuracy": results.front_accuracy,
+        "end_accuracy": results.end_accuracy,
+        "train_images": len(splits.train),
+        "validation_images": 0 if splits.validation is None else len(splits.validation),
+        "test_images": results.images,
+        "seconds": seconds / len(configs),
+        "images_per_second": trained / seconds,
+    }
+    for each in results.measured:
+        yield Row(**common, **_learned(each), **_scored(each, results.front_accuracy, results.end_accuracy))
+
+
+@dataclass(frozen=True)
+class _Splits:
+    """Training, matching, validation and test images of a group."""
+
+    train: "Images"
+    match: "Images"
+    validation: "Images | None"
+    test: "Images"
+
+
+@dataclass
+class _Progress:
+    """Reports each batch of each loop, and cuts the loops short in a dry run."""
+
+    context: Context
+    expected: int
+    done: int = 0
+
+    def over(self, text: str, batches: "Callable[[], Iterable[Any]]") -> "Callable[[], Iterator[Any]]":
+        """The same batches, reported as `text`."""
+
+        def loop() -> Iterator[Any]:
+            for batch in islice(batches(), self.context.steps):
+                self.done += 1
+                self.context.tick(min(1.0, self.done / self.expected), text)
+                yield batch
+
+        return loop
+
+
+def _pair(configs: Sequence[Config], context: Context) -> "Pair":
+    from repsim.models import checkpoint
+    from repsim.stitching.pair import Pair
+
+    front, end = (
+        checkpoint.load(context.artefacts / run_id / "network.pt").to(context.device)
+        for run_id in (configs[0].front_network, configs[0].end_network)
+    )
+    return Pair(front, end, [config.front_layer for config in configs], [config.end_layer for config in configs])
+
+
+def _load(config: Config, context: Context) -> _Splits:
+    from repsim.data import images
+
+    where = (context.data_folders, context.cache, context.device)
+    rest, validation = images.load(config.dataset, "train", *where), None
+    if config.validation_images:
+        rest, validation = images.holdout(rest, config.validation_images, SUBSET_SEED)
+    train = images.take(rest, config.train_images, SUBSET_SEED)
+    match = images.take(train, config.match_images, SUBSET_SEED)
+    test = images.take(images.load(config.dataset, "test", *where), config.test_images, SUBSET_SEED)
+    return _Splits(train, match, validation, test)
+
+
+def _feed(config: Config, splits: _Splits, progress: _Progress) -> "Feed":
+    import torch
+
+    from repsim.data.batches import batches, ordered
+    from repsim.stitching.engine import Feed
+
+    generator = torch.Generator().manual_seed(config.data_seed)
+    validation, whole = splits.validation, config.augment == "none" and progress.context.steps is None
+    return Feed(
+        shuffled=progress.over("training", lambda: batches(splits.train, config.batch_size, generator, config.augment)),
+        training=progress.over("reading", lambda: ordered(splits.train, config.batch_size)),
+        matching=progress.over("matching", lambda: ordered(splits.match, SCORED_AT_ONCE)),
+        test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
+        validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
+        images=len(splits.train) if whole else 0,
+    )
+
+
+def _steps(configs: Sequence[Config], splits: _Splits) -> int:
+    """About how many batches the group reads; re-estimated batch norms add to it."""
+    epochs = max(config.epochs for config in configs)
+    scored = 4 * len(splits.test) + len(splits.match) + epochs * len(splits.validation or ())
+    return epochs * ceil(len(splits.train) / configs[0].batch_size) + ceil(scored / SCORED_AT_ONCE)
+
+
+def _asked(config: Config, context: Context) -> "Asked":
+    from repsim.stitching.group import Asked
+    from repsim.stitching.runs import Training
+
+    return Asked(
+        key=context.run_id(config),
+        front_layer=config.front_layer,
+        end_layer=config.end_layer,
+        stitcher=config.stitcher,
+        init=config.init,
+        seed=config.seed,
+        training=Training(config.epochs, config.optimizer, config.lr, config.weight_decay, config.momentum),
+        select=config.select,
+        options={name: getattr(config, name) for name in OPTIONS[config.stitcher]},
+    )
+
+
+def _learned(each: "Measured") -> dict[str, Any]:
+    """The columns that every run has, also one that diverged."""
+    run = each.run
+    return {
+        "run_id": run.key,
+        "outcome": "diverged" if run.diverged else "ok",
+        "selected_epoch": run.selected_epoch,
+        "epochs_run": run.epochs_run,
+        "train_loss": _finite(run.train_loss),
+        "stitcher_parameters": run.stitcher.parameter_count(),
+    }
+
+
+def _scored(each: "Measured", front_accuracy: float, end_accuracy: float) -> dict[str, Any]:
+    """The columns that only a run that did not diverge has."""
+    if each.outcome is None:
+        return {}
+    selected, last, unrounded = each.outcome.selected, each.outcome.last, each.outcome.unrounded
+    return {
+        "accuracy": selected.accuracy,
+        "accuracy_last": last.accuracy,
+        "accuracy_unrounded": unrounded and unrounded.accuracy,
+        "rounding_loss": unrounded and unrounded.accuracy - selected.accuracy,
+        "loss": _finite(selected.loss),
+        "loss_last": _finite(last.loss),
+        "validation_accuracy": each.run.validation and each.run.validation.accuracy,
+        "penalty": (front_accuracy + end_accuracy) / 2 - selected.accuracy,
+        "penalty_end": end_accuracy - selected.accuracy,
+        "relative_accuracy": selected.accuracy / end_accuracy if end_accuracy else None,
+        "residual": each.residual,
+        "agreement": selected.agreement,
+    }
+
+
+def _check_fit(pair: "Pair", splits: _Splits) -> None:
+    """Raise InputError where a network was not made for images and classes such as these."""
+    for network in (pair.front, pair.end):
+        facts, images = network.facts, splits.train
+        if (facts.channels, facts.size, facts.classes) != (*images.images.shape[1:3], images.classes):
+            raise InputError(f"'{images.name}' does not fit a network made for {facts}", where="dataset")
+
+
+def _check_images(config: Config) -> None:
+    there = sources.get(config.dataset).train_images
+    wanted = (config.train_images or 2) + config.validation_images
+    if wanted > there:
+        what = f"{wanted} images are wanted for training and validation, but '{config.dataset}' has {there}"
+        raise SpecError(what, where="train_images, validation_images", do="ask for fewer")
+
+
+def _shape(sheet: Any, layer: str, field: str) -> tuple[int, ...]:
+    shapes = {row["name"]: tuple(row["shape"]) for row in sheet}
+    if layer not in shapes:
+        raise SpecError(f"there is no layer '{layer}'", where=field, do=nearest(layer, shapes))
+    return shapes[layer]
+
+
+def _refusals(c: Config) -> Iterator[tuple[bool, str]]:
+    """What cannot be meant, field by field. Defaults pass everywhere, so that a sweep may fix values for all its cases."""
+    inits = INITS[c.stitcher]
+    birkhoff = c.stitcher == "birkhoff"
+    yield c.init not in inits, f"init: a {c.stitcher} stitcher has no '{c.init}'; choose {' or '.join(inits)}"
+    yield c.stitcher == "lowrank" and c.rank is None, "rank: a lowrank stitcher needs one"
+    yield c.stitcher != "lowrank" and c.rank is not None, f"rank: a {c.stitcher} stitcher has none"
+    yield not birkhoff and c.alpha != 0.1, f"alpha: a {c.stitcher} stitcher has none"
+    yield not birkhoff and c.projection != "euclidean", f"projection: a {c.stitcher} stitcher has none"
+    yield not birkhoff and c.scales, f"scales: a {c.stitcher} stitcher has none"
+    yield c.stitcher == "permutation" and c.epochs > 0, "epochs: a permutation stitcher has nothing to train, say 0"
+    yield c.init == "random" and c.epochs == 0, "epochs: a random start must be trained"
+    yield c.optimizer != "sgd" and c.momentum > 0, "momentum: only sgd has it"
+    yield c.epochs > 0 and c.select == "validation" and c.validation_images == 0, "select: validation needs validation_images"
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+OPTIONS = {"linear": (), "lowrank": ("rank",), "permutation": (), "birkhoff": ("alpha", "projection", "scales")}
+SHARED = (
+    "front_network",
+    "end_network",
+    "dataset",
+    "batch_size",
+    "batchnorm",
+    "train_images",
+    "validation_images",
+    "test_images",
+    "match_images",
+    "data_seed",
+    "augment",
+)
