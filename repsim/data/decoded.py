@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from repsim.data.sources import Found, Split
+from repsim.errors import InputError
 
 FORMAT = 1  # raise it when a decoder gives other arrays for the same files
 
@@ -32,7 +33,7 @@ def read(stem: Path) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         expected = json.loads(_beside(stem, ".json").read_bytes())["sha256"]
         data = _beside(stem, ".npz").read_bytes()
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     if hashlib.sha256(data).hexdigest() != expected:
         return None
@@ -41,14 +42,18 @@ def read(stem: Path) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def write(stem: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """Store both arrays; the JSON comes last, and without it the copy does not count."""
+    """Store both arrays; the JSON comes last, and without it the copy does not count. InputError: the disk says no."""
     buffer = io.BytesIO()
     np.savez(buffer, images=images, labels=labels)
     data = buffer.getvalue()
     facts = {"sha256": hashlib.sha256(data).hexdigest(), "images": list(images.shape)}
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    _publish(_beside(stem, ".npz"), data)
-    _publish(_beside(stem, ".json"), json.dumps(facts).encode())
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        _publish(_beside(stem, ".npz"), data)
+        _publish(_beside(stem, ".json"), json.dumps(facts).encode())
+    except OSError as error:
+        do = "make the folder writable, or free some space"
+        raise InputError(f"the decoded data set cannot be stored: {error.strerror}", where=str(stem.parent), do=do) from None
 
 
 def _beside(stem: Path, suffix: str) -> Path:

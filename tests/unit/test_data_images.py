@@ -110,6 +110,12 @@ def test_a_damaged_decoded_copy_is_noticed_and_rebuilt(tmp_path, monkeypatch, ha
     images.load("digits", "test", [], tmp_path)
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match=f"{tmp_path / 'cache'}: the decoded data set cannot be stored"):
+        images.load("digits", "test", [], tmp_path / "cache")
+
+
 def test_two_processes_that_decode_at_once_leave_one_sound_copy(tmp_path):
     code = (
         "import numpy as np; from pathlib import Path; from repsim.data import decoded\n"
