@@ -1,0 +1,42 @@
+"""Owns what happens to tests marked `slurm` where Slurm is not installed: skipped, and said so in the very last line.
+
+With REPSIM_REQUIRE_SLURM=1 they fail instead.
+"""
+
+import os
+import shutil
+
+import pytest
+
+NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
+SKIPPED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    config.stash[SKIPPED] = []
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("slurm") is None or not (reason := _why_not()):
+        return
+    if os.environ.get("REPSIM_REQUIRE_SLURM") == "1":
+        pytest.fail(f"REPSIM_REQUIRE_SLURM=1, but {reason}", pytrace=False)
+    item.config.stash[SKIPPED].append(reason)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session):
+    """Outside of pytest's own hook, which ends with the count of passed tests: only so our line is the last one."""
+    result = yield
+    if skipped := session.config.stash[SKIPPED]:
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        terminal.write_line(f"Slurm tests were SKIPPED: {skipped[0]} ({len(skipped)} tests)", yellow=True)
+    return result
+
+
+def _why_not() -> str | None:
+    """Why there is no Slurm here, None when there is."""
+    path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+    missing = [name for name in NEEDED if shutil.which(name, path=path) is None]
+    return f"not installed: {', '.join(missing)}; run slurm/testcluster/install" if missing else None
