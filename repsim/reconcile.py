@@ -1,17 +1,13 @@
 """Owns the step from a sweep to work under way: look at what is there, plan the difference, send it or do it here."""
 
 import fcntl
-import os
-import platform
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repsim import cluster, code, cost, state, submission, worker
+from repsim import cluster, code, cost, local, state, submission, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, UserError
@@ -73,19 +69,16 @@ def submit(
     return sent
 
 
-def run_here(project: Project, sweep: Sweep, plan: Plan, device: str, listen: worker.Listen, steps: int | None = None) -> list[str]:
-    """Compute the plan in this process, networks first; the outcome of each group. Ctrl-C stops at the next step."""
+def run_here(
+    project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: worker.Listen, steps: int | None = None
+) -> list[str]:
+    """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
     frozen = code.identify(project)
-    outcomes: list[str] = []
-    with _stop_on_interrupt() as stopped:
-        for stage in plan.stages:
-            if stage.tasks and not stopped():
-                tasks = (tuple(stage.groups),)
-                one = _record(project, sweep, Stage(stage.name, tasks), device, project.root, frozen, 0)
-                one.mark_sent(host=platform.node(), pid=os.getpid())
-                outcomes += worker.Pack(one, 0, stopped, lambda: float("inf"), listen, steps).run()
-                one.close()
-    return outcomes
+
+    def record(stage: Stage) -> Submission:
+        return _record(project, sweep, stage, device, project.root, frozen, 0)
+
+    return local.compute(plan, workers, record, listen, steps)
 
 
 def close_finished(project: Project) -> None:
@@ -185,20 +178,3 @@ def _makers(sent: list[Sent], states: Mapping[RunId, Standing], stage: Stage, pr
 def _slices(tasks: tuple, size: int) -> Iterator[tuple]:
     for start in range(0, len(tasks), size):
         yield tasks[start : start + size]
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C (or SIGTERM) asks to stop; a second Ctrl-C kills as usual."""
-    asked = threading.Event()
-
-    def ask(number: int, frame: Any) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

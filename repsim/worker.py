@@ -26,6 +26,7 @@ from repsim.job import NAME, NETWORK, Context, Job, JobConfig
 from repsim.submission import Journal, Submission
 
 SAFETY = 1.3  # a group is begun only with this much of its expected time left
+UNFINISHED = 0.99  # only a published group counts as 1
 Listen = Callable[[str, float, str], None]
 
 
@@ -57,6 +58,7 @@ class Pack:
     listen: Listen
     steps: int | None = None
     log: Callable[[str], None] = lambda text: None
+    ended: Callable[[str, str], None] = lambda group, outcome: None
     outcomes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,6 +77,8 @@ class Pack:
             if self.stop():
                 break
             self.outcomes.append(self._group(group))
+            self.listen(group["id"], 1.0, self.outcomes[-1])
+            self.ended(group["id"], self.outcomes[-1])
         return self.outcomes
 
     def _group(self, group: dict[str, Any]) -> str:
@@ -127,7 +131,7 @@ class Pack:
             cache=Path(self.plan["cache"]) / "data",
             artefacts=self.results / "artefacts",
             run_id=lambda config: identity.id_of(job, config),
-            report=lambda fraction, text: self.listen(group["id"], fraction, text),
+            report=lambda fraction, text: self.listen(group["id"], min(fraction, UNFINISHED), text),
             should_stop=self.stop,
             time_left=self.time_left,
             steps=self.steps,
@@ -152,7 +156,6 @@ class Pack:
     def _end(self, group: dict[str, Any], outcome: str, cause: str | None, message: str | None) -> str:
         self.journal.write(event="end", group=group["id"], outcome=outcome, cause=cause, message=message)
         self.log(f"group {group['id']}: {outcome}{f' ({message})' if message else ''}")
-        self.listen(group["id"], 1.0, outcome)
         return outcome
 
 

@@ -28,7 +28,14 @@ QUIET_S = 5.0  # seconds between two plain lines
 
 
 def run(
-    project: Project, sweep: Sweep, device: str, profile: Profile, limit: int | None, json: bool, also: tuple[State, ...]
+    project: Project,
+    sweep: Sweep,
+    device: str,
+    workers: int,
+    profile: Profile,
+    limit: int | None,
+    json: bool,
+    also: tuple[State, ...],
 ) -> None:
     """Compute what is missing, networks first; leaves with 1 if a group failed or was stopped."""
     with reconcile.locked(project):
@@ -39,7 +46,7 @@ def run(
         made = reconcile.make_plan(project, sweep, states, profile, device, also)
         say(plans.plan_text(made, sweep, f"this machine ({device})"))
         with progress(made) as listen:
-            outcomes = reconcile.run_here(project, sweep, made, device, listen)
+            outcomes = reconcile.run_here(project, sweep, made, device, workers, listen)
     summary = {name: outcomes.count(name) for name in sorted(set(outcomes))}
     show(json, {"sweep": sweep.name, "groups": summary}, _closing(sweep, outcomes))
     if set(outcomes) - {"done", "stored"}:
@@ -59,7 +66,7 @@ def dry_run(project: Project, sweep: Sweep, device: str, steps: int) -> tuple[di
         made = reconcile.make_plan(throwaway, part, states, Profile(cluster="local"), device)
         clock = time.monotonic()
         with progress(made) as listen:
-            outcomes = reconcile.run_here(throwaway, part, made, device, listen, steps)
+            outcomes = reconcile.run_here(throwaway, part, made, device, 1, listen, steps)
         rows = _rows(throwaway, part)
         failed = [
             event["message"] for one in submission.every(throwaway.submissions) for event in one.events() if event.get("message")

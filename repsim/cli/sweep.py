@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, cost, hardware, reconcile
+from repsim import cluster, cost, hardware, local, reconcile
 from repsim import plan as planning
 from repsim.cli import here
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, project_of, say, show, spec_path
@@ -62,12 +62,14 @@ def run(
     profile: ProfileOption = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; by default one per core on a CPU.")] = None,
     json: Json = False,
 ) -> None:
     """Compute what is missing here, on this machine's GPU or CPU. Ctrl-C stops at the next step; run it again to go on."""
     project, sweep = _open(spec)
     chosen = Profile(cluster="local") if profile is None else _profile(project, sweep, profile)[1]
-    here.run(project, sweep, hardware.pick_device(device or chosen.device), chosen, limit, json, ())
+    picked = hardware.pick_device(device or chosen.device)
+    here.run(project, sweep, picked, local.workers_for(picked, workers), chosen, limit, json, ())
 
 
 @app.command("dry-run")
@@ -115,15 +117,16 @@ def retry(
     spec: SpecArgument,
     filters: Filters = None,
     profile: ProfileOption = None,
-    local: Annotated[bool, typer.Option("--here", help="Compute them on this machine.")] = False,
+    compute_here: Annotated[bool, typer.Option("--here", help="Compute them on this machine.")] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Send failed runs again (submit leaves them alone)."""
     project, sweep = _open(spec)
     part = planning.restricted(sweep, matcher(filters or [], sweep))
-    if local:
-        here.run(project, part, hardware.pick_device("auto"), Profile(cluster="local"), None, json, (State.FAILED,))
+    if compute_here:
+        picked = hardware.pick_device("auto")
+        here.run(project, part, picked, local.workers_for(picked, None), Profile(cluster="local"), None, json, (State.FAILED,))
         return
     name, chosen = _profile(project, sweep, profile)
     with reconcile.locked(project):

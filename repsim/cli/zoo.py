@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import hardware, imports, reconcile, store
+from repsim import hardware, imports, local, reconcile, store
 from repsim import job as jobs
 from repsim.catalog import Catalog
 from repsim.cli import here
@@ -67,7 +67,7 @@ def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
     made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, also)
     before = {one.name for one in every(project.submissions)}
     with here.progress(made) as listen:
-        reconcile.run_here(project, sweep, made, device, listen)
+        reconcile.run_here(project, sweep, made, device, local.workers_for(device, None), listen)
     say(f"  {sum(len(stage.groups) for stage in made.stages)} new, {len(sweep.runs)} in all")
     return [reason for one in every(project.submissions) if one.name not in before for reason in _reasons(one)]
 

@@ -1,0 +1,56 @@
+# Two commands do all set-up on a fresh machine with Python (3.11 or newer) and make:
+#   make demo    install, then the quickstart sweep with its table and plot
+#   make test    install what the tests need (real Slurm too, where apt-get can be used as root), then run all of them
+
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+VENV   := .venv
+BIN    := $(VENV)/bin
+SWEEP  := sweeps/digits_quickstart.yaml
+
+.PHONY: help install demo test check cluster-up cluster-down clean
+
+help:
+	@echo "make demo          train four small networks, stitch them, print the penalty table, draw the plot"
+	@echo "make test          all tests (installs Slurm for its tests where it can)"
+	@echo "make check         style and types only"
+	@echo "make cluster-up    a real Slurm cluster on this machine (see slurm/testcluster/README.md)"
+	@echo "make cluster-down  stop it"
+	@echo "make clean         remove the environment; results stay"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "repsim needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+demo: install
+	$(BIN)/repsim sweep run $(SWEEP)
+	$(BIN)/repsim results table $(SWEEP)
+	$(BIN)/repsim results plot $(SWEEP)
+
+test: $(VENV)/.tested
+	slurm/testcluster/install || true
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+cluster-up:
+	slurm/testcluster/up
+
+cluster-down:
+	slurm/testcluster/down
+
+clean:
+	rm -rf $(VENV)
