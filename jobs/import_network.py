@@ -16,6 +16,7 @@ from repsim.errors import InputError
 from repsim.job import NAME, Context, JobConfig, JobRow, NetworkFacts, RunId
 
 VERSION = 1
+PRIOR_RATE = 30.0  # seconds per network: loading the data and one pass over the test images
 
 
 class Config(JobConfig):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from repsim.stitching.pair import Pair
 
 VERSION = 1
+PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
 SUBSET_SEED = 0  # validation images and subsets are the same for every run
 SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
 
@@ -122,6 +123,14 @@ def inputs(config: Config) -> list[RunId]:
 def group_key(config: Config) -> Hashable:
     """Runs that can share batches, forward passes and test images."""
     return tuple(getattr(config, field) for field in SHARED)
+
+
+def work(config: Config) -> float:
+    """Images passed through the stitched network: trained on, validated and tested."""
+    source = sources.get(config.dataset)
+    trained = config.train_images or source.train_images - config.validation_images
+    tested = config.test_images or source.test_images
+    return config.epochs * (trained + config.validation_images) + tested
 
 
 def check(config: Config, catalog: Any) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from repsim.models.training import Curve
 
 VERSION = 1
+PRIOR_RATE = 5e-5  # seconds per image passed forward and back, a guess for one GPU until runs are measured
 
 
 class Config(JobConfig):
@@ -67,6 +68,12 @@ def network(config: Config) -> NetworkFacts:
     """What network this run leaves behind."""
     source = sources.get(config.dataset)
     return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size)
+
+
+def work(config: Config) -> float:
+    """Images passed through the network, forward and back."""
+    epochs = recipes.choose(config.recipe, config.epochs).epochs
+    return epochs * (config.train_images or sources.get(config.dataset).train_images)
 
 
 def check(config: Config, catalog) -> None:

@@ -75,7 +75,7 @@ def submit_array(
 ) -> str:
     """One job array of `call(plan, index)` for index in 0…count−1; its Slurm job id."""
     import submitit
-    from submitit.core.utils import CommandError, FailedJobError
+    from submitit.core.utils import FailedJobError
 
     before = set(folder.iterdir())
     with _outside_of_jobs():
@@ -83,7 +83,7 @@ def submit_array(
         executor.update_parameters(**_parameters(profile, name, code, after))
         try:
             sent = executor.map_array(call, [plan] * count, range(count))
-        except (FailedJobError, CommandError, OSError) as error:
+        except (FailedJobError, OSError) as error:
             for orphan in set(folder.glob("*.pkl")) - before:
                 orphan.unlink(missing_ok=True)
             raise ClusterError(

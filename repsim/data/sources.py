@@ -22,7 +22,7 @@ TORCHVISION_FILES = {"train": tuple(f"data_batch_{k}" for k in range(1, 6)), "te
 
 @dataclass(frozen=True)
 class Source:
-    """One data set. `mean` and `std` are per channel, of pixels in [0, 1]; `train_images` is the size of the training split."""
+    """One data set. `mean` and `std` are per channel, of pixels in [0, 1]; `…_images` are the sizes of the splits."""
 
     name: str
     classes: int
@@ -31,6 +31,7 @@ class Source:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     train_images: int
+    test_images: int
     how_to_get: str
     bundled: bool = False
 
@@ -124,7 +125,7 @@ _CIFAR10 = (
 # The digits' mean and std are those of their training split (upsampling blurs, so std is smaller at 32 pixels); CIFAR-10's are
 # the rounded ones that published networks use.
 SOURCES: dict[str, Source] = {
-    "digits": Source("digits", 10, 1, 8, (0.3056,), (0.3756,), 1297, _BUNDLED, bundled=True),
-    "digits32": Source("digits32", 10, 1, 32, (0.3055,), (0.3232,), 1297, _BUNDLED, bundled=True),
-    "cifar10": Source("cifar10", 10, 3, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), 50_000, _CIFAR10),
+    "digits": Source("digits", 10, 1, 8, (0.3056,), (0.3756,), 1297, 500, _BUNDLED, bundled=True),
+    "digits32": Source("digits32", 10, 1, 32, (0.3055,), (0.3232,), 1297, 500, _BUNDLED, bundled=True),
+    "cifar10": Source("cifar10", 10, 3, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), 50_000, 10_000, _CIFAR10),
 }
