@@ -6,7 +6,7 @@ One group is one pair of networks on the same batches: all its stitchers share t
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import ceil, isfinite
+from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,14 +17,13 @@ from repsim.errors import InputError, SpecError, nearest
 from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 
 if TYPE_CHECKING:
-    from repsim.data.images import Images
+    from repsim.data.splits import Splits
     from repsim.stitching.engine import Feed
-    from repsim.stitching.group import Asked, Measured
+    from repsim.stitching.group import Asked
     from repsim.stitching.pair import Pair
 
 VERSION = 1
 PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
-SUBSET_SEED = 0  # validation images and subsets are the same for every run
 SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
 
 INITS = {
@@ -122,7 +121,7 @@ def inputs(config: Config) -> list[RunId]:
 
 def group_key(config: Config) -> Hashable:
     """Runs that can share batches, forward passes and test images."""
-    return tuple(getattr(config, field) for field in SHARED)
+    return tuple(getattr(config, field) for field in SHARED + IMAGES)
 
 
 def work(config: Config) -> float:
@@ -152,37 +151,25 @@ def check(config: Config, catalog: Any) -> None:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Start, train and measure all stitchers of one pair of networks; one row each."""
-    from repsim.stitching.group import measure
+    from repsim.stitching.group import columns, measure
 
     started, shared = perf_counter(), configs[0]
-    pair = _pair(configs, context)
-    splits = _load(shared, context)
+    pair, splits = _pair(configs, context), _divide(shared, context)
     _check_fit(pair, splits)
     feed = _feed(shared, splits, _Progress(context, _steps(configs, splits)))
     results = measure(pair, feed, [_asked(config, context) for config in configs], shared.batchnorm)
     seconds = perf_counter() - started
-    trained = sum(each.run.epochs_run for each in results.measured) * len(splits.train)
-    common = {
-        "front_accuracy": results.front_accuracy,
-        "end_accuracy": results.end_accuracy,
-        "train_images": len(splits.train),
-        "validation_images": 0 if splits.validation is None else len(splits.validation),
-        "test_images": results.images,
-        "seconds": seconds / len(configs),
-        "images_per_second": trained / seconds,
-    }
     for each in results.measured:
-        yield Row(**common, **_learned(each), **_scored(each, results.front_accuracy, results.end_accuracy))
-
-
-@dataclass(frozen=True)
-class _Splits:
-    """Training, matching, validation and test images of a group."""
-
-    train: "Images"
-    match: "Images"
-    validation: "Images | None"
-    test: "Images"
+        yield Row(
+            run_id=each.run.key,
+            outcome="diverged" if each.run.diverged else "ok",
+            **columns(each, results),
+            train_images=len(splits.train),
+            validation_images=0 if splits.validation is None else len(splits.validation),
+            test_images=results.images,
+            seconds=seconds / len(configs),
+            images_per_second=results.epochs_run * len(splits.train) / seconds,
+        )
 
 
 @dataclass
@@ -193,7 +180,7 @@ class _Progress:
     expected: int
     done: int = 0
 
-    def over(self, text: str, batches: "Callable[[], Iterable[Any]]") -> "Callable[[], Iterator[Any]]":
+    def over(self, text: str, batches: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
         """The same batches, reported as `text`."""
 
         def loop() -> Iterator[Any]:
@@ -216,20 +203,22 @@ def _pair(configs: Sequence[Config], context: Context) -> "Pair":
     return Pair(front, end, [config.front_layer for config in configs], [config.end_layer for config in configs])
 
 
-def _load(config: Config, context: Context) -> _Splits:
-    from repsim.data import images
+def _divide(config: Config, context: Context) -> "Splits":
+    from repsim.data.splits import divide
 
-    where = (context.data_folders, context.cache, context.device)
-    rest, validation = images.load(config.dataset, "train", *where), None
-    if config.validation_images:
-        rest, validation = images.holdout(rest, config.validation_images, SUBSET_SEED)
-    train = images.take(rest, config.train_images, SUBSET_SEED)
-    match = images.take(train, config.match_images, SUBSET_SEED)
-    test = images.take(images.load(config.dataset, "test", *where), config.test_images, SUBSET_SEED)
-    return _Splits(train, match, validation, test)
+    return divide(
+        config.dataset,
+        context.data_folders,
+        context.cache,
+        context.device,
+        train=config.train_images,
+        match=config.match_images,
+        validation=config.validation_images,
+        test=config.test_images,
+    )
 
 
-def _feed(config: Config, splits: _Splits, progress: _Progress) -> "Feed":
+def _feed(config: Config, splits: "Splits", progress: _Progress) -> "Feed":
     import torch
 
     from repsim.data.batches import batches, ordered
@@ -247,7 +236,7 @@ def _feed(config: Config, splits: _Splits, progress: _Progress) -> "Feed":
     )
 
 
-def _steps(configs: Sequence[Config], splits: _Splits) -> int:
+def _steps(configs: Sequence[Config], splits: "Splits") -> int:
     """About how many batches the group reads; re-estimated batch norms add to it."""
     epochs = max(config.epochs for config in configs)
     scored = 4 * len(splits.test) + len(splits.match) + epochs * len(splits.validation or ())
@@ -271,41 +260,7 @@ def _asked(config: Config, context: Context) -> "Asked":
     )
 
 
-def _learned(each: "Measured") -> dict[str, Any]:
-    """The columns that every run has, also one that diverged."""
-    run = each.run
-    return {
-        "run_id": run.key,
-        "outcome": "diverged" if run.diverged else "ok",
-        "selected_epoch": run.selected_epoch,
-        "epochs_run": run.epochs_run,
-        "train_loss": _finite(run.train_loss),
-        "stitcher_parameters": run.stitcher.parameter_count(),
-    }
-
-
-def _scored(each: "Measured", front_accuracy: float, end_accuracy: float) -> dict[str, Any]:
-    """The columns that only a run that did not diverge has."""
-    if each.outcome is None:
-        return {}
-    selected, last, unrounded = each.outcome.selected, each.outcome.last, each.outcome.unrounded
-    return {
-        "accuracy": selected.accuracy,
-        "accuracy_last": last.accuracy,
-        "accuracy_unrounded": unrounded and unrounded.accuracy,
-        "rounding_loss": unrounded and unrounded.accuracy - selected.accuracy,
-        "loss": _finite(selected.loss),
-        "loss_last": _finite(last.loss),
-        "validation_accuracy": each.run.validation and each.run.validation.accuracy,
-        "penalty": (front_accuracy + end_accuracy) / 2 - selected.accuracy,
-        "penalty_end": end_accuracy - selected.accuracy,
-        "relative_accuracy": selected.accuracy / end_accuracy if end_accuracy else None,
-        "residual": each.residual,
-        "agreement": selected.agreement,
-    }
-
-
-def _check_fit(pair: "Pair", splits: _Splits) -> None:
+def _check_fit(pair: "Pair", splits: "Splits") -> None:
     """Raise InputError where a network was not made for images and classes such as these."""
     for network in (pair.front, pair.end):
         facts, images = network.facts, splits.train
@@ -344,21 +299,6 @@ def _refusals(c: Config) -> Iterator[tuple[bool, str]]:
     yield c.epochs > 0 and c.select == "validation" and c.validation_images == 0, "select: validation needs validation_images"
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and isfinite(value) else None
-
-
 OPTIONS = {"linear": (), "lowrank": ("rank",), "permutation": (), "birkhoff": ("alpha", "projection", "scales")}
-SHARED = (
-    "front_network",
-    "end_network",
-    "dataset",
-    "batch_size",
-    "batchnorm",
-    "train_images",
-    "validation_images",
-    "test_images",
-    "match_images",
-    "data_seed",
-    "augment",
-)
+SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment")
+IMAGES = ("train_images", "validation_images", "test_images", "match_images")

@@ -56,6 +56,11 @@ class Results:
     images: int
     measured: list[Measured]
 
+    @property
+    def epochs_run(self) -> int:
+        """Of all stitchers together."""
+        return sum(each.run.epochs_run for each in self.measured)
+
 
 def measure(pair: Pair, feed: Feed, asked: Sequence[Asked], batchnorm: str = "frozen") -> Results:
     """Do all stitchers of one pair of networks on shared passes.
@@ -74,6 +79,36 @@ def measure(pair: Pair, feed: Feed, asked: Sequence[Asked], batchnorm: str = "fr
         for run, want in zip(runs, asked, strict=True)
     ]
     return Results(front_accuracy, end_accuracy, len(reference), measured)
+
+
+def columns(each: Measured, results: Results) -> dict[str, Any]:
+    """The numbers of one stitcher by name; those of the test images are left out where it diverged."""
+    run, f, g = each.run, results.front_accuracy, results.end_accuracy
+    learned = {
+        "front_accuracy": f,
+        "end_accuracy": g,
+        "selected_epoch": run.selected_epoch,
+        "epochs_run": run.epochs_run,
+        "train_loss": _finite(run.train_loss),
+        "stitcher_parameters": run.stitcher.parameter_count(),
+    }
+    if each.outcome is None:
+        return learned
+    selected, last, unrounded = each.outcome.selected, each.outcome.last, each.outcome.unrounded
+    return learned | {
+        "accuracy": selected.accuracy,
+        "accuracy_last": last.accuracy,
+        "accuracy_unrounded": unrounded and unrounded.accuracy,
+        "rounding_loss": unrounded and unrounded.accuracy - selected.accuracy,
+        "loss": _finite(selected.loss),
+        "loss_last": _finite(last.loss),
+        "validation_accuracy": run.validation and run.validation.accuracy,
+        "penalty": (f + g) / 2 - selected.accuracy,
+        "penalty_end": g - selected.accuracy,
+        "relative_accuracy": selected.accuracy / g if g else None,
+        "residual": _finite(each.residual),
+        "agreement": selected.agreement,
+    }
 
 
 def _start(pair: Pair, feed: Feed, asked: Sequence[Asked]) -> list[Run]:
@@ -100,7 +135,9 @@ def _build(pair: Pair, want: Asked) -> Stitcher:
     return STITCHERS[want.stitcher](front[0], end[0], **want.options)
 
 
-def _residual(run: Run, moments: Moments) -> float | None:
-    """None where g's layer is constant and no residual is defined."""
-    value = matching.residual(moments, run.selected.rounded().affine())
-    return value if math.isfinite(value) else None
+def _residual(run: Run, moments: Moments) -> float:
+    return matching.residual(moments, run.selected.rounded().affine())
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

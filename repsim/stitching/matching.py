@@ -1,7 +1,7 @@
 """Owns direct matching: the map of each family that brings f's activation nearest to g's, in closed form from moments.
 
 min_T ‖T x − y‖² over the rows of a `Moments`. Families with a bias use centred moments (b = ȳ − W x̄), families
-without one (permutation, G_ReLU, Birkhoff) the uncentred ones. All in fp64; metrics.md-style formulas stand first.
+without one (permutation, G_ReLU, Birkhoff) the uncentred ones. All in fp64.
 """
 
 import torch
@@ -19,7 +19,7 @@ GAP = 1e-9  # of Σ‖y‖²
 def linear(moments: Moments) -> Affine:
     """W = (S_xx⁺ S_xy)ᵀ, b = ȳ − W x̄: ordinary least squares of minimal norm; equals numpy.linalg.lstsq.
 
-    Eigenvalues of S_xx below p · rounding · the largest are cut: those directions carry nothing.
+    Directions of x that are smaller than the rounding of the moments are cut: they carry nothing.
     """
     return _with_bias(moments, _least_squares(moments).mT)
 
@@ -102,11 +102,29 @@ def residual(moments: Moments, affine: Affine) -> float:
 
 
 def _least_squares(moments: Moments) -> Tensor:
-    """S_xx⁺ S_xy (p, q)."""
-    values, vectors = torch.linalg.eigh(moments.xx)
-    kept = values > len(values) * moments.noise * values[-1]
-    vectors = vectors[:, kept]
-    return vectors @ ((vectors.mT @ moments.xy) / values[kept, None])
+    """S_xx⁺ S_xy (p, q).
+
+    Solved for channels of unit variance: rounding is relative to each channel's own size, so the rank is cut there.
+    """
+    spread, alive = _spread(moments)
+    correlation = moments.xx / torch.outer(spread, spread) * torch.outer(alive, alive)
+    values, vectors = torch.linalg.eigh(correlation)
+    kept = values > (16 * moments.noise + len(values) * torch.finfo(values.dtype).eps) * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    scaled = vectors / spread[:, None]
+    solution = scaled @ ((scaled.mT @ moments.xy) / values[:, None])
+    if bool(kept.all()):
+        return solution
+    basis = torch.linalg.qr(vectors * spread[:, None]).Q  # what x spans: outside of it the minimal norm is 0
+    return basis @ (basis.mT @ solution)
+
+
+def _spread(moments: Moments) -> tuple[Tensor, Tensor]:
+    """√S_xx,ii, and 1 where it is more than the rounding of a constant channel (else spread 1 and 0)."""
+    power = moments.xx.diagonal()
+    total = power + moments.rows * moments.mean_x.square()
+    alive = power > (16 * moments.noise) ** 2 * total
+    return torch.where(alive, power, torch.ones_like(power)).sqrt(), alive.to(power.dtype)
 
 
 def _with_bias(moments: Moments, weight: Tensor) -> Affine:

@@ -12,6 +12,7 @@ from torch import Tensor
 from repsim.errors import InputError
 
 Pair = tuple[str, str]  # front layer, end layer
+BLOCK = 8192  # rows: a block stays in the cache of a CPU
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Moments:
 class Stream:
     """Gathers the moments of many (front layer, end layer) pairs; xx once per front layer, yy once per end layer.
 
-    Every batch is shifted by the mean of the first one (moments do not care, rounding does), multiplied in
-    `products` precision and summed in fp64 (on the CPU for MPS, which has no fp64).
+    Every batch is shifted by the mean of the first one (moments do not care, rounding does), multiplied in blocks of
+    rows in `products` precision (default: that of the activations), and summed in fp64 (on the CPU for MPS, which has none).
     """
 
     def __init__(self, pairs: Iterable[Pair], products: torch.dtype | None = None):
@@ -64,7 +65,7 @@ class Stream:
         x = {layer: side.add(self._rows(front[layer])) for layer, side in self._front.items()}
         y = {layer: side.add(self._rows(end[layer])) for layer, side in self._end.items()}
         for pair in self.pairs:
-            product = _summable(x[pair[0]].mT @ y[pair[1]])
+            product = _product(x[pair[0]], y[pair[1]])
             self._cross[pair] = self._cross[pair] + product if pair in self._cross else product
 
     def moments(self, pair: Pair) -> Moments:
@@ -76,7 +77,7 @@ class Stream:
         return Moments(x.rows, x.mean(), y.mean(), x.centred(), y.centred(), xy, noise)
 
     def _rows(self, activation: Tensor) -> Tensor:
-        products = self.products or (torch.float32 if activation.device.type == "mps" else torch.float64)
+        products = self.products or torch.promote_types(activation.dtype, torch.float32)
         return activation.movedim(1, -1).reshape(-1, activation.shape[1]).to(products)
 
 
@@ -88,23 +89,28 @@ class _Side:
     total: Tensor
     gram: Tensor
 
-    def add(self, rows: Tensor) -> Tensor:
-        """Add the rows; returns them shifted, for the cross products."""
+    def add(self, rows: Tensor) -> list[Tensor]:
+        """Add the rows; returns them shifted and in blocks, for the cross products."""
         if not self.rows:
             self.shift = rows.mean(0)
             self.total = _summable(torch.zeros_like(self.shift))
             self.gram = self.total.new_zeros(len(self.shift), len(self.shift))
-        shifted = rows - self.shift
+        blocks = [block - self.shift for block in rows.split(BLOCK)]
         self.rows += len(rows)
-        self.total += _summable(shifted.sum(0))
-        self.gram += _summable(shifted.mT @ shifted)
-        return shifted
+        self.total += _summable(torch.stack([block.sum(0) for block in blocks])).sum(0)
+        self.gram += _product(blocks, blocks)
+        return blocks
 
     def mean(self) -> Tensor:
         return _summable(self.shift) + self.total / self.rows
 
     def centred(self) -> Tensor:
         return self.gram - torch.outer(self.total, self.total) / self.rows
+
+
+def _product(x: list[Tensor], y: list[Tensor]) -> Tensor:
+    """Σ xᵀy over the blocks."""
+    return _summable(torch.stack([one.mT @ other for one, other in zip(x, y, strict=True)])).sum(0)
 
 
 def _summable(tensor: Tensor) -> Tensor:

@@ -1,0 +1,207 @@
+"""The stitch job: what its Config refuses, what it checks against layer sheets, and a group end to end on the digits."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from repsim import job as jobs
+from repsim.errors import InputError, Interrupted, UserError
+from repsim.models import checkpoint
+from repsim.models.network import Facts
+from repsim.models.zoo import build
+from repsim.stitching.inits import STARTS
+from repsim.stitching.stitchers import STITCHERS
+
+JOB = jobs.load(Path(__file__).parents[2] / "jobs", "stitch")
+FACTS = Facts("tiny10", None, 10, 1, 32)
+BASE = {"front_network": "aaaa", "end_network": "bbbb", "dataset": "digits32", "front_layer": "bn6", "end_layer": "bn6"}
+SMALL = {"train_images": 64, "validation_images": 32, "test_images": 50, "batch_size": 32}
+
+
+def config(**fields):
+    return JOB.config(**{**BASE, "stitcher": "linear", "init": "matched", **fields})
+
+
+class Sheets:
+    """Stands in for the catalog: the same layers for every network."""
+
+    data_folders = ()
+    sheet = (
+        {"name": "bn1", "kind": "BatchNorm2d", "shape": [16, 30, 30], "parameters": 32, "carries": 0},
+        {"name": "bn6", "kind": "BatchNorm2d", "shape": [64, 4, 4], "parameters": 128, "carries": 0},
+        {"name": "wide", "kind": "Conv2d", "shape": [96, 4, 4], "parameters": 1, "carries": 0},
+    )
+
+    def network_layers(self, run):
+        return list(self.sheet)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Holds the artefacts of two networks, and the cache of decoded images."""
+    root = tmp_path_factory.mktemp("stitch")
+    for run, seed in (("aaaa", 0), ("bbbb", 1)):
+        (root / run).mkdir()
+        network = build(FACTS, (0.3,), (0.4,), torch.Generator().manual_seed(seed))
+        checkpoint.save(network, root / run / "network.pt", {})
+    return root
+
+
+@pytest.fixture
+def context(folder):
+    ids: dict = {}
+    return jobs.Context("cpu", (), folder / "cache", folder, lambda one: ids.setdefault(one, f"run-{len(ids)}"))
+
+
+@pytest.mark.parametrize(
+    "fields, named",
+    [
+        ({"stitcher": "lowrank"}, "rank"),
+        ({"rank": 2}, "rank"),
+        ({"alpha": 0.5}, "alpha"),
+        ({"projection": "sinkhorn"}, "projection"),
+        ({"scales": True}, "scales"),
+        ({"stitcher": "permutation", "epochs": 2}, "epochs"),
+        ({"stitcher": "permutation", "init": "random"}, "init"),
+        ({"stitcher": "birkhoff", "init": "ps_inv"}, "init"),
+        ({"stitcher": "lowrank", "rank": 2, "init": "eye"}, "init"),
+        ({"init": "random"}, "epochs"),
+        ({"epochs": 1, "validation_images": 0}, "select"),
+        ({"epochs": 1, "momentum": 0.9}, "momentum"),
+        ({"epochs": -1}, "epochs"),
+        ({"lr": 0.0}, "lr"),
+        ({"stitcher": "liner"}, "stitcher"),
+        ({"epoch": 3}, "epoch"),
+        ({"seed": "0"}, "seed"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_the_field_is_named(fields, named):
+    with pytest.raises(ValidationError, match=named):
+        config(**fields)
+
+
+def test_values_fixed_for_a_whole_sweep_may_stand_at_every_case():
+    fixed = {
+        "alpha": 0.1,
+        "projection": "euclidean",
+        "scales": False,
+        "rank": None,
+        "lr": 0.01,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+    }
+    config(**fixed)
+    config(stitcher="permutation", **fixed)
+    config(stitcher="birkhoff", epochs=2, init="random", **fixed)
+
+
+def test_labels_are_no_part_of_what_sets_a_group_apart():
+    assert JOB.config.labels == {"front_arch", "end_arch", "front_seed", "end_seed"}
+    one, other = (
+        config(front_seed=1, seed=3),
+        config(front_seed=2, front_layer="bn1", end_layer="bn1", epochs=9, stitcher="birkhoff"),
+    )
+    assert JOB.group_key(one) == JOB.group_key(other)
+    for field, value in {
+        "data_seed": 1,
+        "batchnorm": "reestimate",
+        "batch_size": 64,
+        "test_images": 9,
+        "end_network": "cccc",
+    }.items():
+        assert JOB.group_key(config(**{field: value})) != JOB.group_key(config())
+    assert JOB.inputs(one) == ["aaaa", "bbbb"]
+
+
+def test_the_job_offers_exactly_the_inits_that_there_are():
+    assert {kind: set(choices) for kind, choices in JOB.module.INITS.items()} == {k: set(STARTS[s]) for k, s in STITCHERS.items()}
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"front_layer": "bn66"}, "did you mean 'bn6'"),
+        ({"end_layer": "bn1"}, r"\(64, 4, 4\) at 'bn6' and \(16, 30, 30\) at 'bn1'"),
+        ({"end_layer": "wide", "stitcher": "birkhoff"}, r"equal widths: \(64, 4, 4\).*\(96, 4, 4\)"),
+        ({"stitcher": "lowrank", "rank": 65}, "rank 65 is above the width"),
+        ({"dataset": "digits23"}, "digits32"),
+        ({"train_images": 1000, "validation_images": 1000}, "has 1297"),
+    ],
+)
+def test_what_does_not_fit_the_networks_is_said_before_anything_runs(fields, said):
+    with pytest.raises(UserError) as caught:
+        JOB.hook("check")(config(**{**SMALL, **fields}), Sheets())
+    assert re.search(said, str(caught.value)), str(caught.value)
+
+
+def test_what_fits_passes_the_check():
+    JOB.hook("check")(config(**SMALL), Sheets())
+    JOB.hook("check")(config(**SMALL, end_layer="wide"), Sheets())
+
+
+def test_a_group_gives_one_row_for_each_run_with_consistent_numbers(context):
+    configs = [
+        config(**SMALL, epochs=2, init="random"),
+        config(**SMALL, epochs=1, init="ps_inv", select="last"),
+        config(**SMALL, front_layer="bn4", end_layer="bn4", stitcher="lowrank", rank=3),
+        config(**SMALL, stitcher="permutation"),
+        config(**SMALL, stitcher="birkhoff", init="random", epochs=2, optimizer="sgd", scales=True),
+    ]
+    ticks = []
+    rows = list(JOB.run(configs, replace(context, report=lambda fraction, text: ticks.append(fraction))))
+    assert [row.run_id for row in rows] == [context.run_id(one) for one in configs]
+    for row, one in zip(rows, configs, strict=True):
+        assert row.outcome == "ok" and row.epochs_run == one.epochs
+        assert row.penalty == pytest.approx((row.front_accuracy + row.end_accuracy) / 2 - row.accuracy)
+        assert row.penalty_end == pytest.approx(row.end_accuracy - row.accuracy)
+        assert row.accuracy * 50 == pytest.approx(round(row.accuracy * 50))
+        assert (row.train_images, row.validation_images, row.test_images) == (64, 32, 50)
+        assert (row.accuracy_unrounded is None) == (one.stitcher != "birkhoff")
+        assert 0 <= row.agreement <= 1 and row.residual > 0 and row.validation_accuracy is not None
+    assert rows[1].selected_epoch == 1 and rows[2].selected_epoch == 0 and rows[2].train_loss is None
+    assert rows[2].stitcher_parameters == 3 * (32 + 32) + 32
+    assert rows[4].rounding_loss == pytest.approx(rows[4].accuracy_unrounded - rows[4].accuracy)
+    assert ticks == sorted(ticks) and ticks[-1] <= 1.0
+
+
+def test_a_row_does_not_depend_on_the_company_of_its_run(context):
+    asked = config(**SMALL, epochs=2, init="random")
+    company = [config(**SMALL, epochs=3, init="random", seed=5), config(**SMALL, front_layer="bn2", end_layer="bn2")]
+    (alone,) = JOB.run([asked], context)
+    among = list(JOB.run([*company, asked], context))[-1]
+    for name in ("accuracy", "selected_epoch", "validation_accuracy", "agreement"):
+        assert getattr(alone, name) == getattr(among, name)
+    assert alone.loss == pytest.approx(among.loss, rel=1e-4)
+
+
+def test_a_network_stitched_to_itself_by_eye_has_penalty_zero(context):
+    configs = [config(**SMALL, end_network="aaaa", init="eye", front_layer=layer, end_layer=layer) for layer in ("conv2", "relu8")]
+    for row in JOB.run(configs, context):
+        assert row.penalty == 0 and row.agreement == 1 and row.residual == pytest.approx(0, abs=1e-9)
+
+
+def test_a_dry_run_stops_every_loop_early(context):
+    ticks = []
+    rows = list(
+        JOB.run([config(**SMALL, epochs=2, init="ps_inv")], replace(context, steps=1, report=lambda *a: ticks.append(a[1])))
+    )
+    assert ticks.count("training") == 2 and rows[0].epochs_run == 2
+
+
+def test_a_run_that_is_told_to_stop_leaves_without_a_row(context):
+    with pytest.raises(Interrupted):
+        list(JOB.run([config(**SMALL)], replace(context, should_stop=lambda: True)))
+
+
+def test_networks_of_another_data_set_are_refused(context):
+    with pytest.raises(InputError, match="'digits' does not fit"):
+        list(JOB.run([config(**{**SMALL, "dataset": "digits"})], context))
+
+
+def test_a_missing_network_is_said_by_its_path(context):
+    with pytest.raises(InputError, match="cccc"):
+        list(JOB.run([config(**SMALL, end_network="cccc")], context))
