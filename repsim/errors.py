@@ -8,7 +8,8 @@
 `Interrupted` is no error: a job raises it (through `Context.tick`) to leave when it was told to stop.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -41,6 +42,17 @@ class ClusterError(UserError):
 
 class Interrupted(Exception):
     """The job was told to stop; nothing of the present group is published, nothing is lost."""
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """What goes wrong inside belongs to `place`, say a sweep file; an error that already says so is left as it is."""
+    try:
+        yield
+    except UserError as error:
+        if (error.where or "").startswith(place):
+            raise
+        raise type(error)(error.what, where=" · ".join(filter(None, [place, error.where])), do=error.do) from None
 
 
 def nearest(word: str, choices: Iterable[str], limit: int = 3) -> str:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _describe(file: Path, arch: str | None, width: int | None, index: int) -> Found:
+    file = file.absolute()  # its folders tell, even when it is named from inside of them; links stay as they are
     known = next((PUBLISHED[part] for part in reversed(file.parts) if part in PUBLISHED), None)
     if arch is None and known is None:
         raise InputError(
@@ -88,11 +90,12 @@ def _describe(file: Path, arch: str | None, width: int | None, index: int) -> Fo
 
 def _run(project: Project, importer: Job, one: Found, dataset: str, name: str) -> Run:
     content = _stage(project, one.path)
-    fields = {"arch": one.arch, "width": one.width, "dataset": dataset, "name": name, "seed": one.seed, "data_seed": one.data_seed}
+    seeds = {"seed": one.seed, "data_seed": one.data_seed}
+    fields = {"arch": one.arch, "width": one.width, "dataset": dataset, "name": name, **seeds, "digest": content}
     try:
-        config = importer.config.model_validate({**fields, "digest": content})
+        config = importer.config.model_validate(fields)
     except ValidationError as error:
-        raise yamlfile.explain(error, importer.config, str(one.path)) from None
+        raise yamlfile.explain(error, importer.config, fields, str(one.path)) from None
     return Run(id_of(importer, config), IMPORT, config, (), digest(content), {"arch": one.arch, "seed": one.seed})
 
 
@@ -107,7 +110,8 @@ def _stage(project: Project, path: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot be copied: {error}", where=str(path), do="mend the permissions, or free the disk") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return content
 
 

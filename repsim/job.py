@@ -134,7 +134,10 @@ def load(folder: Path, name: str) -> Job:
         choices = [p.stem for p in folder.glob("*.py")]
         raise SpecError(f"there is no job '{name}'", where=str(folder), do=nearest(name, choices))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    module = _execute(path, f"repsim_job_{name}_{digest}")
+    try:
+        module = _execute(path, f"repsim_job_{name}_{digest}")
+    except Exception as error:
+        raise SpecError(f"the job file cannot be loaded: {type(error).__name__}: {error}", where=str(path)) from error
     missing = [part for part in REQUIRED if not hasattr(module, part)]
     if missing:
         raise SpecError(f"the job file lacks {', '.join(missing)}", where=str(path), do="see repsim/job.py for the contract")

@@ -1,10 +1,13 @@
 """Owns YAML: a file on disk → a strict frozen pydantic model, or an error with file, key path and nearest key."""
 
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from repsim.errors import SpecError, nearest
 
@@ -21,13 +24,14 @@ class Strict(BaseModel):
 def read(path: Path) -> dict[str, Any]:
     """The mapping in the YAML file at `path`; aliases are refused (a small file could unfold into gigabytes)."""
     try:
-        text = path.read_text(encoding="utf-8")
+        too_large = path.stat().st_size > MAX_BYTES
+        text = "" if too_large else path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError("there is no such file", where=str(path), do=_neighbours(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {error}", where=str(path)) from None
-    if len(text) > MAX_BYTES:
-        raise SpecError(f"is larger than {MAX_BYTES:,} characters", where=str(path), do="split the sweep")
+    if too_large:
+        raise SpecError(f"is larger than {MAX_BYTES:,} bytes", where=str(path), do="split the sweep")
     return parse(text, str(path))
 
 
@@ -37,8 +41,10 @@ def parse(text: str, where: str) -> dict[str, Any]:
         data = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise SpecError(f"is not valid YAML: {_short(error)}", where=where) from None
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise SpecError(f"is not valid YAML: {error}", where=where) from None
+    except RecursionError:
+        raise SpecError("is nested too deeply", where=where) from None
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:  # a tag that does not fit, as in !!bool 3
+        raise SpecError(f"is not valid YAML: a tag or a number does not fit: {error}", where=where) from None
     if not isinstance(data, dict):
         raise SpecError("must be a mapping of keys to values", where=where, do="start with 'job: stitch'")
     return data
@@ -49,31 +55,92 @@ def validate(model: type[Model], data: Any, where: str, prefix: str = "") -> Mod
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise explain(error, model, where, prefix) from None
+        raise explain(error, model, data, where, prefix) from None
 
 
-def explain(error: ValidationError, model: type[BaseModel], where: str, prefix: str = "") -> SpecError:
-    """The first problem of a pydantic error as a SpecError; unknown keys get the nearest valid one."""
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    place = ".".join(filter(None, [prefix, *path]))
-    if first["type"] == "extra_forbidden":
-        return SpecError(f"unknown key '{path[-1]}'", where=f"{where}: {place}", do=nearest(path[-1], _keys(model, path[:-1])))
-    given = "" if first["type"] == "missing" else f", not {first['input']!r:.60}"
-    text = first["msg"].removeprefix("Value error, ")
-    do = None
-    if isinstance(first.get("input"), str) and _looks_like_number(first["input"]):
-        do = f"YAML reads {first['input']} as text: write a decimal point, as in 1.0e-3"
-    return SpecError(text[:1].lower() + text[1:] + given, where=f"{where}: {place}" if place else where, do=do)
+def explain(error: ValidationError, model: type[BaseModel], data: Any, where: str, prefix: str = "") -> SpecError:
+    """The most telling problem that pydantic found in `data`, in the words and at the key path of whoever wrote `data`."""
+    problems = [(_trail(found, data), found) for found in error.errors(include_url=False)]
+    path, found = max(problems, key=lambda problem: _telling(*problem))
+    place = ": ".join([where, *filter(None, [".".join(filter(None, [prefix, *map(str, path)]))])])
+    if found["type"] == "extra_forbidden":
+        return SpecError(f"unknown key '{path[-1]}'", where=place, do=nearest(str(path[-1]), _keys(model, path[:-1])))
+    same = {other["type"] for trail, other in problems if trail == path}
+    return SpecError(_what(found, same), where=place, do=_advice(found))
 
 
-def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Valid keys at `path` below `model`; falls back to the keys of `model`."""
+Trail = list[str | int]
+
+
+def _trail(found: ErrorDetails, data: Any) -> Trail:
+    """The keys that lead to the problem in `data`; pydantic's own words for a member of a union are left out."""
+    trail: Trail = []
+    for part in found["loc"]:
+        within: dict[Any, Any] = data if isinstance(data, dict) else dict(enumerate(data)) if isinstance(data, list) else {}
+        if part in within:
+            trail, data = [*trail, part], within[part]
+    return [*trail, found["loc"][-1]] if found["type"] == "missing" else trail
+
+
+def _telling(trail: Trail, found: ErrorDetails) -> tuple[int, int]:
+    """Of the members of a union, the one that the writer meant fits deepest; a misspelt key explains a missing one."""
+    rank = {"extra_forbidden": 3, "value_error": 2, "literal_error": 2, "finite_number": 2}
+    return len(trail), rank.get(found["type"], 0 if found["type"] in CONTAINERS else 1)
+
+
+WANTED = {
+    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
+CONTAINERS = {"model_type", "dict_type", "list_type"}
+SCALARS = {"string_type", "bool_type", "int_type", "float_type"}
+
+
+def _what(found: ErrorDetails, same: set[str]) -> str:
+    kind, given = found["type"], "nothing" if found["input"] is None else repr(found["input"])
+    given = given if len(given) <= 60 else given[:57] + "…"
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return found["msg"].removeprefix("Value error, ")
+    if same >= SCALARS:
+        return f"must be a single value, not {given}"
+    if kind in WANTED:
+        return f"must be {WANTED[kind]}, not {given}"
+    return f"{found['msg'].replace('Input should be', 'must be').replace('String should match', 'must match the')}, not {given}"
+
+
+def _advice(found: ErrorDetails) -> str | None:
+    """For a number that YAML took for text, and for a misspelt word."""
+    given = found.get("input")
+    if found["type"] == "literal_error" and isinstance(given, str):
+        return nearest(given, re.findall("'([^']*)'", found.get("ctx", {}).get("expected", "")))
+    if not isinstance(given, str) or found["type"] not in ("int_type", "float_type") or not _looks_like_number(given):
+        return None
+    if "e" in given.lower():
+        return f"YAML reads {given} as text: write a decimal point, as in 1.0e-3"
+    return f"'{given}' is text: remove the quotes"
+
+
+def _keys(model: Any, path: Sequence[str | int]) -> list[str]:
+    """Valid keys at `path` below `model`."""
     for part in path:
-        field = model.model_fields.get(part)
-        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        fields = model.model_fields
+        model = next(_models(fields[part].annotation), model) if part in fields else model
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in an annotation, as Zoo in list[Zoo]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def _looks_like_number(text: str) -> bool:
