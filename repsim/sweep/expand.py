@@ -7,7 +7,6 @@ equal runs are merged.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,18 @@ from pydantic import ValidationError
 from repsim import job as jobs
 from repsim import store, yamlfile
 from repsim.catalog import Catalog
-from repsim.errors import SpecError, UserError, nearest
+from repsim.errors import within
 from repsim.identity import digest, id_of
 from repsim.job import Job, JobConfig, RunId
 from repsim.project import Project
 from repsim.sweep import networks as zoo
+from repsim.sweep import refusals
+from repsim.sweep.exclude import Draft, kept
 from repsim.sweep.layers import layer_pairs
 from repsim.sweep.networks import Network
 from repsim.sweep.spec import Spec, load
 
 TRAIN, IMPORT = "train", "import_network"
-ALIASES = {"arch": "front_arch", "layer": "front_layer", "layers": "front_layer"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,11 @@ class Sweep:
 
 def open_sweep(path: Path, project: Project) -> Sweep:
     """Read and expand the sweep file at `path`; every run in it is checked."""
-    spec = load(path)
+    with within(str(path)):
+        return _expand(path, project, load(path))
+
+
+def _expand(path: Path, project: Project, spec: Spec) -> Sweep:
     where = str(path)
     names = dict.fromkeys([spec.job, TRAIN, IMPORT] if spec.zoo else [spec.job])
     loaded = {name: jobs.load(project.jobs, name) for name in names}
@@ -81,20 +85,21 @@ def open_sweep(path: Path, project: Project) -> Sweep:
         catalog.register(net.run, net.facts)
     makers = tuple(_network_run(net, loaded[net.job]) for net in nets)
     drafts = list(_drafts(spec, nets, catalog, loaded[spec.job], where))
-    runs = [_run(spec, loaded[spec.job], draft, where) for draft in _kept(spec, drafts, loaded[spec.job], where)]
-    distinct = list({run.id: run for run in reversed(runs)}.values())[::-1]
-    _check(loaded, [*makers, *distinct], catalog, where)
-    return Sweep(path.stem, path, spec, loaded, makers, tuple(distinct), len(runs) - len(distinct))
-
-
-Draft = dict[str, Any]
-"""Field values of one run, with `case` among them."""
+    runs = [_run(spec, loaded[spec.job], draft, where) for draft in kept(spec, drafts, loaded[spec.job], where)]
+    distinct: dict[RunId, Run] = {}
+    for run in runs:
+        distinct.setdefault(run.id, run)
+    _check(loaded, [*makers, *distinct.values()], catalog, where)
+    return Sweep(path.stem, path, spec, loaded, makers, tuple(distinct.values()), len(runs) - len(distinct))
 
 
 def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+    refusals.refuse_unknown(spec, job, where)
+    refusals.refuse_misplaced(spec, job, where)
+    refusals.refuse_too_many(spec, where)
     places = [{}] if not nets else list(_places(spec, nets, catalog, where))
     cases = [variant for name, fields in spec.cases.items() for variant in _variants(name, fields)] or [{}]
-    _refuse_unknown(spec, job, where)
+    refusals.refuse_too_many(spec, where, len(places))
     for axes in _axes(spec):
         for place in places:
             for case in cases:
@@ -137,48 +142,13 @@ def _variants(name: str, fields: dict[str, list[Any]]) -> Iterator[Draft]:
         yield {**draft, "case": " ".join([name, *(str(draft[key]) for key in axes)])}
 
 
-def _kept(spec: Spec, drafts: list[Draft], job: Job, where: str) -> list[Draft]:
-    """The drafts that no rule of `exclude` matches; a rule that matches nothing is an error."""
-    if not drafts:
-        raise SpecError("the sweep holds no run", where=where)
-    for index, rule in enumerate(spec.exclude):
-        place = f"{where}: exclude.{index}"
-        keys = {ALIASES.get(key, key): values for key, values in rule.items()}
-        unknown = keys.keys() - job.config.model_fields.keys() - {"case"}
-        if unknown:
-            raise SpecError(
-                f"unknown key '{min(unknown)}'", where=place, do=nearest(min(unknown), [*job.config.model_fields, *ALIASES])
-            )
-        kept = [draft for draft in drafts if not _matches(draft, keys, job)]
-        if len(kept) == len(drafts):
-            raise SpecError("the rule excludes nothing", where=place, do="remove it, or compare it with: repsim sweep plan --json")
-        drafts = kept
-    if not drafts:
-        raise SpecError("every run is excluded", where=f"{where}: exclude")
-    return drafts
-
-
-def _matches(draft: Draft, keys: dict[str, list[Any]], job: Job) -> bool:
-    fields = job.config.model_fields
-    return all(
-        any(_equal(draft.get(key, fields[key].get_default() if key in fields else None), v) for v in values)
-        for key, values in keys.items()
-    )
-
-
-def _equal(value: Any, wanted: Any) -> bool:
-    if isinstance(value, str) and isinstance(wanted, str):
-        return fnmatchcase(value, wanted)
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
-
-
 def _run(spec: Spec, job: Job, draft: Draft, where: str) -> Run:
     case = draft.get("case")
     fields = {k: v for k, v in draft.items() if k != "case"}
     try:
         config = job.config.model_validate(fields)
     except ValidationError as error:
-        raise yamlfile.explain(error, job.config, where, _block_of(spec, error, case)) from None
+        raise yamlfile.explain(error, job.config, fields, where, _block_of(spec, error, case)) from None
     return _as_run(job, config, {"case": case, **{k: fields.get(k) for k in sorted(job.config.labels)}})
 
 
@@ -201,26 +171,12 @@ def _as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
     return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), key, labels)
 
 
-def _refuse_unknown(spec: Spec, job: Job, where: str) -> None:
-    """Unknown fields are caught once per block, before thousands of runs are built."""
-    blocks = {"fixed": spec.fixed, "grid": spec.grid, "zip": spec.zip, **{f"cases.{n}": c for n, c in spec.cases.items()}}
-    for block, fields in blocks.items():
-        for key in fields:
-            if key not in job.config.model_fields:
-                raise SpecError(f"unknown key '{key}'", where=f"{where}: {block}.{key}", do=nearest(key, job.config.model_fields))
-
-
 def _check(loaded: dict[str, Job], runs: Sequence[Run], catalog: Catalog, where: str) -> None:
     """What no type can say (layers, shapes, data sets): the job's own check, if it has one."""
     for run in runs:
-        hook = loaded[run.job].hook("check")
-        if hook is None:
-            continue
-        try:
-            hook(run.config, catalog)
-        except UserError as error:
-            place = " · ".join(filter(None, [where, str(run.labels.get("case") or ""), error.where]))
-            raise type(error)(error.what, where=place, do=error.do) from None
+        if hook := loaded[run.job].hook("check"):
+            with within(" · ".join(filter(None, [where, run.labels.get("case")]))):
+                hook(run.config, catalog)
 
 
 def _imports(project: Project, importer: Job) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from repsim.errors import SpecError, nearest
-from repsim.sweep.expand import ALIASES, Run, Sweep
+from repsim.sweep.exclude import field_of
+from repsim.sweep.expand import Run, Sweep
 
 
 def matcher(filters: Sequence[str], sweep: Sweep) -> Callable[[Run], bool]:
@@ -16,7 +17,7 @@ def matcher(filters: Sequence[str], sweep: Sweep) -> Callable[[Run], bool]:
 
 def _split(text: str, fields: set[str]) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    key = ALIASES.get(key, key)
+    key = field_of(key, fields)
     if not equals or not value:
         raise SpecError(f"'{text}' is no filter", do="write KEY=VALUE, as in stitcher=linear or front_layer=bn*")
     if key not in fields:

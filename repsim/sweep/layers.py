@@ -21,9 +21,8 @@ def select(sheet: Sheet, wanted: list[str], arch: str, where: str) -> list[str]:
         found = [layer["name"] for layer in sheet if _means(word, layer)]
         if not found:
             names = [layer["name"] for layer in sheet]
-            raise SpecError(
-                f"{arch} has no layer '{word}'", where=where, do=f"{nearest(word, names)} See: repsim models layers {arch}"
-            )
+            see = f"{nearest(word, [*names, *KINDS])} (see: repsim models layers {arch})"
+            raise SpecError(f"{arch} has no layer '{word}'", where=where, do=see)
         chosen.update(found)
     return [layer["name"] for layer in sheet if layer["name"] in chosen]
 
@@ -35,13 +34,13 @@ def layer_pairs(spec: Spec, catalog: Catalog, front: Network, end: Network, wher
     place = f"{where}: layers"
     sheets = catalog.layers(front.facts), catalog.layers(end.facts)
     if isinstance(spec.layers, LayerGrid):
-        fronts = select(sheets[0], spec.layers.front, front.arch, f"{place}.front")
-        ends = select(sheets[1], spec.layers.end, end.arch, f"{place}.end")
+        fronts = select(sheets[0], spec.layers.front, front.facts.arch, f"{place}.front")
+        ends = select(sheets[1], spec.layers.end, end.facts.arch, f"{place}.end")
         if spec.layers.combine == "all":
             return [(f, e) for f in fronts for e in ends]
         return _same(fronts, ends, place)
-    names = select(sheets[0], spec.layers, front.arch, place)
-    return _same(names, select(sheets[1], spec.layers, end.arch, place), place)
+    names = select(sheets[0], spec.layers, front.facts.arch, place)
+    return _same(names, select(sheets[1], spec.layers, end.facts.arch, place), place)
 
 
 def _means(word: str, layer: dict) -> bool:

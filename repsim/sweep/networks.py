@@ -34,8 +34,10 @@ def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str
     """All networks of the zoo, block by block, architecture by architecture, in the order of the seeds."""
     found = []
     for index, block in enumerate(spec.zoo):
-        place = f"{where}: zoo" if len(spec.zoo) == 1 else f"{where}: zoo.{index}"
-        make = _imported(block, importer, imports, place) if block.imported else _trained(block, train, where)
+        key = "zoo" if len(spec.zoo) == 1 else f"zoo.{index}"
+        if "seed" in block.training:
+            raise SpecError("unknown key 'seed'", where=f"{where}: {key}.seed", do="did you mean 'seeds'?")
+        make = _imported(block, importer, imports, f"{where}: {key}") if block.imported else _trained(block, train, where, key)
         found += [make(arch, seed) for arch in block.arch for seed in block.seeds]
     ids = [network.run for network in found]
     if len(set(ids)) < len(ids):
@@ -46,6 +48,10 @@ def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str
 def pairs(spec: Spec, found: list[Network], where: str) -> list[tuple[Network, Network]]:
     """(front, end) pairs, within each architecture unless `cross: true`."""
     pools = [found] if spec.cross else _by_arch(found)
+    if spec.pairs == []:
+        raise SpecError(
+            "names no pair", where=f"{where}: pairs", do="write [[0, 1], [2, 3]], or leave it out for all ordered pairs"
+        )
     formed = [pair for pool in pools for pair in _pairs(spec, pool, where)]
     if not formed:
         raise SpecError("the zoo is too small for one pair", where=f"{where}: pairs", do="give more seeds, or pairs: self")
@@ -80,13 +86,13 @@ def _by_arch(found: list[Network]) -> list[list[Network]]:
     return [[n for n in found if (n.arch, n.dataset) == arch] for arch in archs]
 
 
-def _trained(block: Zoo, train: Job, where: str) -> Callable[[str, int], Network]:
+def _trained(block: Zoo, train: Job, where: str, key: str) -> Callable[[str, int], Network]:
     def make(arch: str, seed: int) -> Network:
         fields = {"arch": arch, "dataset": block.dataset, "seed": seed, **block.training}
         try:
             config = train.config.model_validate(fields)
         except ValidationError as error:
-            raise yamlfile.explain(error, train.config, where, "zoo") from None
+            raise yamlfile.explain(error, train.config, fields, where, key) from None
         return _network(train, config, id_of(train, config))
 
     return make

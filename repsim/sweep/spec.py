@@ -18,7 +18,7 @@ MAX_AXIS = 100_000
 
 def as_axis(value: Any) -> Any:
     """`0..31` → [0, …, 31]; a single value → [value]; a list as it is, never empty."""
-    if isinstance(value, str) and (match := RANGE.match(value)):
+    if isinstance(value, str) and (match := RANGE.fullmatch(value)):
         first, last = int(match[1]), int(match[2])
         if last < first or last - first >= MAX_AXIS:
             raise ValueError(f"the range {value} is empty or too long")
@@ -26,10 +26,21 @@ def as_axis(value: Any) -> Any:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ValueError("the axis is empty: give at least one value")
-    doubles = [v for i, v in enumerate(values) if v in values[:i] and not isinstance(v, bool)]
-    if doubles:
-        raise ValueError(f"the axis holds {doubles[0]!r} twice")
+    seen = set()
+    for one in values:
+        key = (isinstance(one, bool), one if isinstance(one, Scalar) else repr(one))  # 1 == True in Python, not here
+        if key in seen:
+            raise ValueError(f"the axis holds {one!r} twice")
+        seen.add(key)
     return values
+
+
+def as_blocks(value: Any) -> Any:
+    """One block of networks stands for a list of one."""
+    blocks = value if isinstance(value, list) else [value]
+    if not blocks:
+        raise ValueError("the zoo is empty: name at least one block of networks")
+    return blocks
 
 
 Axis = Annotated[list[Scalar], BeforeValidator(as_axis)]
@@ -65,8 +76,8 @@ class Spec(Strict):
     """A sweep file."""
 
     job: str = Field("stitch", pattern=NAME)
-    profile: str | None = Field(None, pattern=NAME)
-    zoo: Annotated[list[Zoo], BeforeValidator(lambda v: v if isinstance(v, list) else [v])] = []
+    profile: str | None = Field(default=None, pattern=NAME)
+    zoo: Annotated[list[Zoo], BeforeValidator(as_blocks)] = []
     pairs: Literal["ordered", "unordered", "disjoint", "self"] | list[list[int]] = "ordered"
     cross: bool = False
     layers: LayerGrid | Names | None = None
@@ -82,7 +93,7 @@ class Spec(Strict):
     @classmethod
     def _case_names(cls, cases: dict[str, Any]) -> dict[str, Any]:
         for name in cases:
-            if not re.match(NAME, name):
+            if not re.fullmatch(NAME, name):
                 raise ValueError(f"the case name {name!r} may hold only letters, digits and . _ -")
         return cases
 
@@ -97,7 +108,7 @@ class Spec(Strict):
 
 def load(path: Path) -> Spec:
     """The sweep file at `path`, checked for its shape; SpecError with file and key path."""
-    if not re.match(NAME, path.stem):
+    if not re.fullmatch(NAME, path.stem):
         raise SpecError("a sweep's name may hold only letters, digits and . _ -", where=str(path), do="rename the file")
     spec = yamlfile.validate(Spec, yamlfile.read(path), str(path))
     _refuse_double_axes(spec, str(path))
