@@ -4,6 +4,7 @@ Groups (runs that share forward passes) go to tasks longest first, each to the l
 LPT rule); a group longer than a pack is split into consecutive pieces.
 """
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -136,10 +137,10 @@ def packed(groups: Sequence[Group], limits: Limits) -> tuple[tuple[Group, ...], 
         return ()
     total = sum(group.seconds for group in groups)
     count = min(len(groups), max(limits.min_tasks, math.ceil(total / limits.pack_s)))
-    loads, tasks = [0.0] * count, [[] for _ in range(count)]
+    loads, tasks = [(0.0, index) for index in range(count)], [[] for _ in range(count)]
     for group in sorted(groups, key=lambda g: -g.seconds):
-        lightest = loads.index(min(loads))
-        loads[lightest] += group.seconds
+        load, lightest = loads[0]
+        heapq.heapreplace(loads, (load + group.seconds, lightest))
         tasks[lightest].append(group)
     return tuple(tuple(task) for task in tasks)
 
