@@ -16,7 +16,7 @@ RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
 MAX_AXIS = 100_000
 
 
-def as_axis(value: Any) -> Any:
+def as_values(value: Any) -> Any:
     """`0..31` → [0, …, 31]; a single value → [value]; a list as it is, never empty."""
     if isinstance(value, str) and (match := RANGE.fullmatch(value)):
         first, last = int(match[1]), int(match[2])
@@ -26,7 +26,12 @@ def as_axis(value: Any) -> Any:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ValueError("the axis is empty: give at least one value")
-    seen = set()
+    return values
+
+
+def as_axis(value: Any) -> Any:
+    """The same, with no value twice."""
+    values, seen = as_values(value), set()
     for one in values:
         key = (isinstance(one, bool), one if isinstance(one, Scalar) else repr(one))  # 1 == True in Python, not here
         if key in seen:
@@ -44,6 +49,8 @@ def as_blocks(value: Any) -> Any:
 
 
 Axis = Annotated[list[Scalar], BeforeValidator(as_axis)]
+Column = Annotated[list[Scalar], BeforeValidator(as_values)]
+"""One of several zipped axes: its values may repeat."""
 Names = Annotated[list[str], BeforeValidator(as_axis)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(as_axis)]
 
@@ -83,7 +90,7 @@ class Spec(Strict):
     layers: LayerGrid | Names | None = None
     cases: dict[str, dict[str, Axis]] = {}
     grid: dict[str, Axis] = {}
-    zip: dict[str, Axis] = {}
+    zip: dict[str, Column] = {}
     fixed: dict[str, Scalar] = {}
     exclude: list[dict[str, Axis]] = []
     table: dict[str, Any] = {}
