@@ -43,8 +43,8 @@ def parse(text: str, where: str) -> dict[str, Any]:
         raise SpecError(f"is not valid YAML: {_short(error)}", where=where) from None
     except RecursionError:
         raise SpecError("is nested too deeply", where=where) from None
-    except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:  # a tag that does not fit, as in !!bool 3
-        raise SpecError(f"is not valid YAML: a tag or a number does not fit: {error}", where=where) from None
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):  # what PyYAML lets through for !!bool 3
+        raise SpecError("is not valid YAML: a tag does not fit its value, or a number is too long", where=where) from None
     if not isinstance(data, dict):
         raise SpecError("must be a mapping of keys to values", where=where, do="start with 'job: stitch'")
     return data

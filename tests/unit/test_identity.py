@@ -1,0 +1,115 @@
+"""A run's id depends on what decides its result, and on nothing else."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from repsim import identity, job
+from repsim.identity import canonical, group_id, id_of, run_id
+from repsim.job import JobConfig
+
+JOBS = Path(__file__).parents[2] / "jobs"
+
+GOLDEN = [
+    ("train", {"arch": "mcnn", "dataset": "cifar10", "seed": 3}, "7d16822a4673"),
+    (
+        "train",
+        {"arch": "resnet20", "width": 2, "dataset": "digits", "recipe": "quick", "seed": 0, "lr": 0.1, "epochs": 5},
+        "9e70bd035036",
+    ),
+    (
+        "import_network",
+        {"arch": "tiny10", "dataset": "cifar10", "name": "frankenstein", "seed": 4, "data_seed": 2, "digest": "0" * 64},
+        "d08e308113d0",
+    ),
+    (
+        "stitch",
+        {
+            "front_network": "a" * 12,
+            "end_network": "b" * 12,
+            "front_arch": "mcnn",
+            "dataset": "cifar10",
+            "front_layer": "relu1",
+            "end_layer": "relu2",
+            "stitcher": "birkhoff",
+            "alpha": 0.2,
+            "epochs": 20,
+            "optimizer": "sgd",
+            "lr": 0.01,
+        },
+        "495d82463d69",
+    ),
+]
+
+
+class Config(JobConfig):
+    labels: ClassVar[frozenset[str]] = frozenset({"nick"})
+
+    rate: float
+    count: int = 3
+    flag: bool = False
+    nick: str | None = None
+
+
+@pytest.mark.parametrize(("name", "fields", "golden"), GOLDEN)
+def test_ids_of_stored_runs_never_change(name, fields, golden):
+    """If this fails, results in every store lose their runs: raise VERSION of the job on purpose, then pin again."""
+    loaded = job.load(JOBS, name)
+    assert loaded.version == 1
+    assert id_of(loaded, loaded.config.model_validate(fields)) == golden
+
+
+def test_the_form_is_sorted_compact_json_without_defaults_and_labels():
+    assert canonical(Config(rate=0.5, count=3, nick="n")) == {"rate": 0.5}
+    assert run_id("j", 1, Config(rate=0.5)) == identity.digest({"version": 1, "job": "j", "config": {"rate": 0.5}})
+    assert identity.digest({"b": 1, "a": "ü"}) == identity.digest({"a": "ü", "b": 1})
+
+
+def test_a_new_field_with_a_default_leaves_ids_alone():
+    class Later(Config):
+        fresh: str = "as before"
+
+    assert run_id("j", 1, Later(rate=0.1)) == run_id("j", 1, Config(rate=0.1))
+    assert run_id("j", 1, Later(rate=0.1, fresh="other")) != run_id("j", 1, Config(rate=0.1))
+
+
+def test_equal_numbers_have_equal_ids_however_they_are_written():
+    assert run_id("j", 1, Config(rate=1e-3)) == run_id("j", 1, Config(rate=0.001))
+    assert run_id("j", 1, Config(rate=1)) == run_id("j", 1, Config(rate=1.0))
+
+
+def test_a_label_is_no_part_of_the_id():
+    assert run_id("j", 1, Config(rate=1.0, nick="a")) == run_id("j", 1, Config(rate=1.0, nick="b"))
+
+
+def test_job_version_and_every_field_are_part_of_the_id():
+    ids = [
+        run_id("j", 1, Config(rate=1.0)),
+        run_id("k", 1, Config(rate=1.0)),
+        run_id("j", 2, Config(rate=1.0)),
+        run_id("j", 1, Config(rate=2.0)),
+        run_id("j", 1, Config(rate=1.0, count=4)),
+        run_id("j", 1, Config(rate=1.0, flag=True)),
+    ]
+    assert len(set(ids)) == len(ids)
+    assert all(len(one) == 12 and int(one, 16) >= 0 for one in ids)
+
+
+def test_a_group_is_named_by_its_runs_in_any_order():
+    assert group_id("j", ["a", "b"]) == group_id("j", ["b", "a"])
+    assert group_id("j", ["a", "b"]) != group_id("j", ["a"]) != group_id("k", ["a"])
+
+
+def test_a_config_is_strict_and_frozen():
+    for bad in (
+        {"rate": "1"},
+        {"rate": 1.0, "count": 1.0},
+        {"rate": 1.0, "flag": 1},
+        {"rate": float("nan")},
+        {"rate": 1.0, "x": 1},
+    ):
+        with pytest.raises(ValueError):
+            Config.model_validate(bad)
+    with pytest.raises(ValueError):
+        Config(rate=1.0).rate = 2.0  # type: ignore[misc]

@@ -1,0 +1,307 @@
+"""From a sweep file to its runs: order, pairs, layers, cases, rules, and what is said of every mistake."""
+
+import re
+from collections import Counter
+
+import pytest
+import toy
+
+from repsim.errors import SpecError, UserError
+from repsim.sweep import refusals
+from repsim.sweep.filters import matcher
+
+ZOO = "zoo: {arch: net, dataset: d, seeds: 0..3}\n"
+RELU = ZOO + "layers: relu\n"
+PYDANTIC = re.compile(r"function-|LayerGrid|list\[|BaseModel|instance of|valid (str|dict|list|bool|int)|Value error|pydantic|None")
+    r"function-|LayerGrid|list\[|BaseModel|instance of|valid (string|dict|list|bool|int)|Value error|pydantic|None"
+)
+
+
+def configs(project, text):
+    return [run.config.model_dump() for run in toy.sweep(project, text).runs]
+
+
+def pairs(project, text, field="seed"):
+    found = [(c[f"front_{field}"], c[f"end_{field}"]) for c in configs(project, text)]
+    return list(dict.fromkeys(found))
+
+
+def layers(project, text):
+    return list(dict.fromkeys((c["front_layer"], c["end_layer"]) for c in configs(project, text)))
+
+
+def test_runs_come_in_the_documented_order(project):
+    """Grid outermost, in file order; then zip, pair, layers, case."""
+    found = configs(
+        project,
+        ZOO + "pairs: [[0, 1], [2, 3]]\nlayers: [relu1, relu2]\ncases: {a: {init: [random, ps_inv]}, b: {stitcher: permutation}}\n"
+        "grid: {seed: [0, 1], epochs: [1, 2]}\nzip: {lr: [0.1, 0.2]}",
+    )
+    key = [(c["seed"], c["epochs"], c["lr"], c["front_seed"], c["front_layer"], c["stitcher"], c["init"]) for c in found]
+    rank = {"linear": 0, "permutation": 1}
+    assert key == sorted(key, key=lambda k: (*k[:5], rank[k[5]], k[6] != "random"))
+    assert len(key) == len(set(key)) == 2 * 2 * 2 * 2 * 2 * 3
+
+
+def test_every_cell_has_one_seed_before_any_has_two(project):
+    found = configs(project, RELU + "grid: {seed: 0..2}")
+    assert [c["seed"] for c in found] == [0] * 24 + [1] * 24 + [2] * 24
+
+
+def test_values_of_a_case_win_over_axes_and_axes_over_fixed(project):
+    found = configs(
+        project, RELU + "pairs: [[0, 1]]\nfixed: {epochs: 7, lr: 0.5}\ngrid: {seed: [4]}\ncases: {a: {epochs: 9}, b: {}}"
+    )
+    assert [(c["epochs"], c["lr"], c["seed"]) for c in found] == [(9, 0.5, 4), (7, 0.5, 4)] * 2
+
+
+def test_a_range_has_both_ends_and_zipped_axes_go_together(project):
+    assert len(toy.sweep(project, "zoo: {arch: net, dataset: d, seeds: 0..31}\nlayers: relu1\npairs: self").networks) == 32
+    found = configs(project, "job: square\nzip: {value: [1.0, 2.0, 3.0], batch: 5..7}")
+    assert [(c["value"], c["batch"]) for c in found] == [(1.0, 5), (2.0, 6), (3.0, 7)]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("ordered", [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]),
+        ("unordered", [(0, 1), (0, 2), (1, 2)]),
+        ("disjoint", [(0, 1)]),
+        ("self", [(0, 0), (1, 1), (2, 2)]),
+        ("[[2, 0], [1, 1]]", [(2, 0), (1, 1)]),
+    ],
+)
+def test_pairs_are_formed_as_named(project, said, expected):
+    assert pairs(project, f"zoo: {{arch: net, dataset: d, seeds: 0..2}}\nlayers: relu1\npairs: {said}") == expected
+
+
+def test_pairs_stay_within_an_architecture_unless_crossed(project):
+    text = "zoo: {arch: [net, other], dataset: d, seeds: 0..1}\nlayers: relu1\n"
+    assert set(pairs(project, text, "arch")) == {("net", "net"), ("other", "other")}
+    assert len(set(pairs(project, text + "cross: true", "arch"))) == 4
+    assert len(configs(project, text + "cross: true")) == 4 * 3
+
+
+def test_networks_of_another_width_are_another_pool(project):
+    text = "zoo: [{arch: net, dataset: d, seeds: 0..1}, {arch: net, width: 8, dataset: d, seeds: 0..1}]\nlayers: relu1"
+    assert pairs(project, text, "arch") == [("net", "net"), ("net-w8", "net-w8")]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("relu", ["relu1", "relu2"]),
+        ("bn", ["bn1", "bn2"]),
+        ("conv", ["conv1", "conv2"]),
+        ("relu2", ["relu2"]),
+        ("'*2'", ["conv2", "bn2", "relu2"]),
+        ("[relu2, conv1]", ["conv1", "relu2"]),
+        ("[relu, relu1]", ["relu1", "relu2"]),
+        ("'[cf]*'", ["conv1", "conv2", "fc"]),
+        ("{front: relu, end: [relu2, relu1], combine: same}", ["relu1", "relu2"]),
+    ],
+)
+def test_layers_are_chosen_by_name_glob_or_kind_in_execution_order(project, said, expected):
+    assert layers(project, ZOO + f"layers: {said}") == [(name, name) for name in expected]
+
+
+def test_front_and_end_layers_combine(project):
+    assert layers(project, ZOO + "layers: {front: relu, end: [bn1]}") == [("relu1", "bn1"), ("relu2", "bn1")]
+
+
+def test_crossed_architectures_share_the_layers_they_both_have(project):
+    found = configs(project, "zoo: {arch: [net, other], dataset: d, seeds: [0]}\ncross: true\nlayers: '[cr]*'")
+    assert {c["front_layer"] for c in found} == {"conv1", "relu1"}
+    blocks = "zoo: {arch: other, dataset: d, seeds: 0..1}\nlayers: block"
+    assert layers(project, blocks) == [("block.0", "block.0"), ("block.1", "block.1")]
+
+
+def test_a_case_with_lists_is_several_named_by_their_values(project):
+    cases = "cases: {plain: {}, low: {stitcher: lowrank, rank: [1, 2], init: [random]}}"
+    runs = toy.sweep(project, ZOO + f"layers: relu1\npairs: [[0, 1]]\n{cases}").runs
+    assert [run.labels["case"] for run in runs] == ["plain", "low 1", "low 2"]
+    assert runs[1].slug == f"low 1/net/1/net/0/{runs[1].id}" or runs[1].slug.startswith("low 1/")
+
+
+def test_renaming_a_case_changes_no_id(project):
+    one, other = (toy.sweep(project, RELU + f"cases: {{{name}: {{init: ps_inv}}}}") for name in ("a", "b"))
+    assert [run.id for run in one.runs] == [run.id for run in other.runs]
+
+
+def test_equal_runs_are_merged_counted_and_stay_where_they_first_stood(project):
+    found = toy.sweep(project, "job: square\nzip: {value: [3.0, 1.0, 3.0, 2.0, 1.0]}")
+    assert [run.config.model_dump()["value"] for run in found.runs] == [3.0, 1.0, 2.0]
+    assert found.merged == 2
+
+
+def test_runs_know_their_networks_and_networks_come_once(project):
+    found = toy.sweep(project, RELU)
+    ids = [network.id for network in found.networks]
+    assert len(set(ids)) == 4
+    assert {i for run in found.runs for i in run.inputs} == set(ids)
+    assert Counter(run.group for run in found.runs).most_common(1)[0][1] == 2
+    assert found.all_runs[:4] == found.networks
+
+
+def test_rules_take_out_what_they_match_by_value_glob_alias_default_and_case(project):
+    base = ZOO + "layers: [relu, bn]\ncases: {a: {init: [random, ps_inv]}, b: {stitcher: lowrank, rank: [1, 2]}}\n"
+    everything = configs(project, base)
+
+    def left(rule):
+        return len(everything) - len(configs(project, base + f"exclude: [{rule}]"))
+
+    assert left("{layers: relu1}") == left("{layer: relu1}") == left("{front_layer: relu1}") == 12 * 4
+    assert left("{layer: 'relu*'}") == left("{layer: [relu1, relu2]}") == 12 * 8
+    assert left("{stitcher: linear}") == left("{rank: null}") == left("{case: 'a*'}") == 12 * 8
+    assert left("{rank: 2, layer: bn1}") == 12
+    assert left("{arch: net, front_seed: 0, end_seed: [1, 2]}") == 2 * 16
+
+
+def test_a_job_without_networks_has_its_own_field_called_arch(project):
+    text = "job: train\nfixed: {dataset: d}\ngrid: {arch: [net, other], seed: 0..1}\n"
+    found = toy.sweep(project, text + "exclude: [{arch: other, seed: 1}]")
+    assert len(found.runs) == 3
+    assert not found.networks
+    assert len([run for run in found.runs if matcher(["arch=net"], found)(run)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        ([], 48),
+        (["case=low"], 24),
+        (["layer=relu1"], 24),
+        (["front_seed=0", "end_seed=1"], 4),
+        (["arch=n*", "rank=1"], 24),
+        (["lr=2"], 0),
+    ],
+)
+def test_filters_keep_what_matches_all_of_them(project, filters, count):
+    sweep = toy.sweep(project, RELU + "cases: {lin: {}, low: {stitcher: lowrank, rank: 1}}")
+    assert sum(map(matcher(filters, sweep), sweep.runs)) == count
+
+
+def test_filters_that_mean_nothing_are_refused(project):
+    sweep = toy.sweep(project, RELU)
+    with pytest.raises(SpecError, match="did you mean 'stitcher'"):
+        matcher(["stitchr=a"], sweep)
+    for text in ("stitcher", "stitcher=", "=linear"):
+        with pytest.raises(SpecError):
+            matcher([text], sweep)
+
+
+MISTAKES = [
+    ("pear: disjoint\n" + RELU, "pear: unknown key 'pear'", "'pairs'"),
+    ("layers: relu", "the job 'stitch' needs networks", "add a zoo block"),
+    ("zoo: []\nlayers: relu", "zoo: the zoo is empty", ""),
+    ("zoo: 3\nlayers: relu", "zoo: must be a mapping", ""),
+    ("zoo:\nlayers: relu", "zoo: must be a mapping of keys to values, not nothing", ""),
+    ("zoo: {arch: net, dataset: d}\nlayers: relu", "zoo.seeds: is missing", ""),
+    ("zoo: {arch: net, dataset: d, seeds: 0..1, seed: 3}\nlayers: relu", "zoo.seed: unknown key 'seed'", "'seeds'"),
+    ("zoo: {arch: net, dataset: d, seeds: 0..1, recip: good}\nlayers: relu", "zoo.recip: unknown key 'recip'", "'recipe'"),
+    (
+        "zoo: [{arch: net, dataset: d, seeds: 0}, {arch: net, dataset: d, seeds: 1, widht: 2}]\nlayers: relu",
+        "zoo.1.widht:",
+        "'width'",
+    ),
+    ("zoo: {arch: net, dataset: d, seeds: few}\nlayers: relu", "zoo.seeds: must be a whole number, not 'few'", ""),
+    ("zoo: {arch: net, dataset: d, seeds: [1, -1]}\nlayers: relu", "zoo.seeds.1: must be greater than or equal to 0, not -1", ""),
+    ("zoo: {arch: net, dataset: d, seeds: 3..1}\nlayers: relu", "zoo.seeds: the range 3..1 is empty or too long", ""),
+    ("zoo: {arch: net, dataset: d, seeds: 0..999999999}\nlayers: relu", "zoo.seeds: the range", ""),
+    ("zoo: {arch: net, dataset: absent, seeds: 0..1}\nlayers: relu", "dataset: the data set is not there", "put it there"),
+    ("zoo: {arch: nett, dataset: d, seeds: 0..1}\nlayers: relu", "there is no architecture 'nett'", "'net'"),
+    ("zoo: [{arch: net, dataset: d, seeds: 0..1}, {arch: net, dataset: d, seeds: 1}]\nlayers: relu", "name the same network", ""),
+    ("zoo: {arch: net, dataset: d, seeds: 0}\nlayers: relu", "pairs: the zoo is too small", "more seeds"),
+    (
+        "zoo: {arch: net, dataset: d, seeds: 0..1, imported: x}\nlayers: relu",
+        "no imported network is called x",
+        "repsim zoo import",
+    ),
+    (ZOO, "say which layers", "layers: relu"),
+    (ZOO + "layers: rellu1", "layers: net has no layer 'rellu1'", "'relu1'"),
+    (ZOO + "layers: {front: relu}", "layers.end: is missing", ""),
+    (ZOO + "layers: {front: relu, ende: relu}", "layers.ende: unknown key 'ende'", "'end'"),
+    (ZOO + "layers: {front: [relu9], end: relu}", "layers.front: net has no layer 'relu9'", "'relu1'"),
+    (ZOO + "layers: {front: relu, end: relu, combine: al}", "layers.combine: must be 'all' or 'same', not 'al'", "'all'"),
+    (ZOO + "layers: {front: conv, end: relu, combine: same}", "layers: the two networks share no layer name", "combine: all"),
+    (ZOO + "layers: []", "layers: the axis is empty", ""),
+    (ZOO + "layers: [relu, 3]", "layers.1: must be text, not 3", ""),
+    (ZOO + "layers: 3", "layers: must be text, not 3", ""),
+    (RELU + "pairs: orderd", "pairs: must be 'ordered', 'unordered', 'disjoint' or 'self'", "'ordered'"),
+    (RELU + "pairs: [[0, 9]]", "pairs.0: no network has seed 9", "0, 1, 2, 3"),
+    (RELU + "pairs: [[0, 1, 2]]", "pairs.0: a pair has two seeds", ""),
+    (RELU + "pairs: [0, 1]", "pairs.0: must be a list, not 0", ""),
+    (RELU + "pairs: []", "pairs: names no pair", ""),
+    (RELU + "grid: {seed: []}", "grid.seed: the axis is empty", ""),
+    (RELU + "grid: {seed: [1, 2, 1]}", "grid.seed: the axis holds 1 twice", ""),
+    (RELU + "grid: {sed: [1]}", "grid.sed: unknown key 'sed'", "'seed'"),
+    (RELU + "grid: {lr: [0.1, 1e-3]}", "grid.lr: must be a number, not '1e-3'", "as in 1.0e-3"),
+    (RELU + "grid: {seed: {a: 1}}", "grid.seed: must be a single value", ""),
+    (RELU + "grid: [1]", "grid: must be a mapping", ""),
+    (RELU + "fixed: {seed: [1, 2]}", "fixed.seed: must be a single value, not [1, 2]", ""),
+    (RELU + "fixed: {lr: -1.0}", "fixed.lr: must be greater than 0, not -1.0", ""),
+    (RELU + "fixed: {dataset: other}", "fixed.dataset: 'dataset' is set by the zoo", ""),
+    (RELU + "zip: {seed: [1, 2], lr: [0.1]}", "zip: zipped axes must be equally long: seed has 2, lr has 1", ""),
+    (RELU + "zip: {seed: [1, 2]}\ngrid: {seed: [3]}", "'seed' is set by grid and by zip", ""),
+    (RELU + "grid: {seed: [3]}\nfixed: {seed: 1}", "'seed' is fixed and an axis", ""),
+    (RELU + "grid: {seed: [3]}\ncases: {a: {seed: 1}}", "'seed' is set by grid and by cases.a", ""),
+    (RELU + "cases: {low: {stitcher: lowrank}}", "cases.low: rank: a lowrank stitcher needs one", ""),
+    (RELU + "cases: {low: {stitcher: linar}}", "cases.low.stitcher: must be", "'linear'"),
+    (RELU + "cases: {low: {rnk: 1}}", "cases.low.rnk: unknown key 'rnk'", "'rank'"),
+    (RELU + "cases: {a: 3}", "cases.a: must be a mapping", ""),
+    (RELU + "cases: {../a: {}}", "cases: the case name '../a'", ""),
+    (RELU + "exclude: [{seed: 5}]", "exclude.0: the rule excludes nothing", ""),
+    (RELU + "exclude: [{sed: 5}]", "exclude.0: unknown key 'sed'", "'seed'"),
+    (RELU + "exclude: [{layer: '*'}]", "exclude: every run is excluded", ""),
+    (RELU + "exclude: {seed: 5}", "exclude: must be a list", ""),
+    ("job: stich", "there is no job 'stich'", "'stitch'"),
+    ("job: ../jobs/stitch", "job: must match the pattern", ""),
+    ("job: train\n" + RELU, "zoo: the job 'train' compares no networks", ""),
+    (RELU + "profile: ../../etc/passwd", "profile: must match the pattern", ""),
+    (
+        "zoo: [{arch: net, dataset: d, seeds: 0}, {arch: net, width: 9, dataset: d, seeds: 1}]\ncross: true\nlayers: relu\n"
+        "cases: {p: {stitcher: permutation}}",
+        "p · stitcher: a permutation needs equal widths",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said", "do"), MISTAKES, ids=range(len(MISTAKES)))
+def test_every_mistake_names_file_key_path_and_remedy(project, text, said, do):
+    with pytest.raises(UserError) as caught:
+        toy.sweep(project, text)
+    message = str(caught.value)
+    assert message.startswith(str(project.sweeps / "toy.yaml"))
+    assert said in message
+    assert do in (caught.value.do or "")
+    assert not PYDANTIC.search(message)
+
+
+def test_a_sweep_too_large_to_hold_is_refused_at_once(project, monkeypatch):
+    with pytest.raises(SpecError, match="holds 10,000,000,000 runs"):
+        toy.sweep(project, "job: square\ngrid: {value: 0..99999, batch: 0..99999}")
+    monkeypatch.setattr(refusals, "MAX_RUNS", 23)
+    with pytest.raises(SpecError, match="holds 24 runs"):
+        toy.sweep(project, RELU)
+
+
+def test_a_long_axis_is_read_in_a_moment(project):
+    found = toy.sweep(project, f"job: square\ngrid: {{batch: {list(range(5000))}, value: [1.0]}}")
+    assert len(found.runs) == 5000
+
+
+def test_a_sweep_with_a_strange_name_is_refused(project):
+    with pytest.raises(SpecError, match="rename the file"):
+        toy.sweep(project, RELU, name="-rf")
+
+
+def test_a_job_file_that_cannot_be_loaded_is_named(project):
+    (project.jobs / "broken.py").write_text("def run(:\n")
+    (project.jobs / "short.py").write_text("VERSION = 1\n")
+    for name, said in (
+        ("broken", r"broken\.py: the job file cannot be loaded: SyntaxError"),
+        ("short", "lacks Config, Row, inputs"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            toy.sweep(project, f"job: {name}")
