@@ -1,5 +1,6 @@
 """A project without torch: its jobs square numbers and make networks that are no more than files."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from repsim.state import Standing, State
 from repsim.sweep.expand import Sweep, open_sweep
 
 SOURCE = Path(__file__).parent.parent / "toy_project"
+PYDANTIC = re.compile(r"function-|LayerGrid|list\[|BaseModel|instance of|valid (str|dict|list|bool|int)|Value error|pydantic|None")
+"""What no message may hold."""
 LOCAL = Profile(cluster="local", device="cpu")
 
 _KINDS = {"conv": "Conv2d", "bn": "BatchNorm2d", "relu": "ReLU", "block": "block", "fc": "Linear"}
