@@ -59,7 +59,7 @@ class Engine:
 
     Args:
         batchnorm: "frozen": g's own statistics; "reestimate": re-estimated per stitcher before each evaluation.
-        budget: bytes that one packed pass, and the kept activations, may take; by default `packing.memory_budget`.
+        budget: bytes that autograd may keep of one packed pass; by default `packing.pass_budget`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Engine:
         budget: int | None = None,
     ):
         self.pair, self.feed, self.batchnorm, self.loss = pair, feed, batchnorm, loss
-        self.budget = packing.memory_budget(pair.device) if budget is None else budget
+        self.budget = packing.pass_budget(pair.device) if budget is None else budget
 
     def train(self, runs: Sequence[Run]) -> None:
         """Train every run for its own number of epochs and validate it after each; diverged runs drop out."""
@@ -147,7 +147,7 @@ class Engine:
         """Keep f's activations on the device where they are read more than once, do not change, and fit."""
         if epochs > 1 and self.feed.images:
             x, _ = next(iter(self.feed.training()))
-            if footprint(self.pair, x) * self.feed.images <= self.budget:
+            if footprint(self.pair, x) * self.feed.images <= packing.keep_budget(self.pair.device):
                 return Kept(self.pair, self.feed.training())
         return Fresh(self.pair)
 

@@ -47,7 +47,7 @@ def predictions(network: nn.Module, batches: Iterable[Batch]) -> tuple[Tensor, f
 
 @torch.no_grad()
 def evaluate(
-    pair: Pair, entries: Sequence[Entry], batches: Iterable[Batch], reference: Tensor | None = None, budget: int = packing.GIB
+    pair: Pair, entries: Sequence[Entry], batches: Iterable[Batch], reference: Tensor | None = None, budget: int = 128 * packing.MIB
 ) -> list[Score]:
     """The score of every entry, all on one reading of each batch; sums in fp64.
 

@@ -9,6 +9,8 @@ import torch
 
 from repsim.stitching import birkhoff
 
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")
+
 
 def random(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
     return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -27,8 +29,9 @@ def by_pot(matrix: np.ndarray) -> np.ndarray:
 def test_projection_is_the_one_of_optimal_transport(n, scale):
     matrices = random(3, n, n, seed=n, scale=scale)
     projected = birkhoff.euclidean(matrices)
+    atol = 1e-8 if scale < 1 else 1e-7  # where POT's L-BFGS stops; the optimality conditions below are sharper
     for matrix, point in zip(matrices.numpy(), projected.matrix.numpy(), strict=True):
-        np.testing.assert_allclose(point, by_pot(matrix), atol=1e-7)
+        np.testing.assert_allclose(point, by_pot(matrix), atol=atol)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])

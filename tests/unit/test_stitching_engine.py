@@ -107,7 +107,7 @@ def test_a_cut_inside_a_residual_block_trains_as_it_would_alone():
 def test_less_memory_means_smaller_parts_and_the_same_result(budget):
     pair = pair_at(("bn5", "bn5"))
     results = []
-    for limit in (packing.GIB, budget):
+    for limit in (128 * packing.MIB, budget):
         runs = [make_run(f"{seed}", ("bn5", "bn5"), (32, 32), "linear", seed) for seed in range(3)]
         parts = packing.chunks(pair, runs, pair.read(images(8)[0]), limit)
         Engine(pair, feed(), budget=limit).train(runs)
