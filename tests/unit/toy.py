@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from repsim import plan as planning
 from repsim import reconcile
 from repsim.cluster import Profile
+from repsim.code import Code
+from repsim.cost import Rate
 from repsim.errors import SpecError, nearest
 from repsim.job import NETWORK, NetworkFacts
-from repsim.plan import Plan
+from repsim.plan import Limits, Plan
 from repsim.project import Project
 from repsim.state import Standing, State
+from repsim.submission import Submission
 from repsim.sweep.expand import Sweep, open_sweep
 
 SOURCE = Path(__file__).parent.parent / "toy_project"
@@ -70,6 +74,14 @@ def run(project: Project, wanted: Sweep, also: tuple[State, ...] = ()) -> list[s
 def states(project: Project, wanted: Sweep) -> Mapping[str, Standing]:
     """The standing of every run; the toy project has no queue."""
     return reconcile.standings(project, wanted, no_queue)
+
+
+def submission(project: Project, wanted: Sweep, stage: str = "runs", **limits: Any) -> Submission:
+    """A submission of all runs of one stage, as if nothing were stored; nothing is sent."""
+    new = {run.id: Standing(State.NEW) for run in wanted.all_runs}
+    made = planning.make(wanted, new, Limits(**limits), lambda run: (1.0, Rate(1.0, 1.0, 0))).stage(stage)
+    assert made
+    return reconcile._record(project, wanted, made, "cpu", project.root, Code(None, None, "0"), 60)
 
 
 def no_queue() -> list:

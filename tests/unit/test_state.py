@@ -1,0 +1,277 @@
+"""Every run has exactly one state: files are the truth, the queue is a hint."""
+
+import json
+import os
+import time
+
+import pytest
+import toy
+
+from repsim import cluster, reconcile, state, submission
+from repsim.errors import ClusterError, InputError
+from repsim.state import MAX_KILLED, State
+from repsim.submission import Journal, Submission
+
+SQUARES = "job: square\ngrid: {batch: [0, 1], value: [1.0, 2.0]}"
+
+
+@pytest.fixture
+def squares(project):
+    """Two groups of two runs."""
+    return toy.sweep(project, SQUARES)
+
+
+def send(project, sweep, **how) -> Submission:
+    """A submission of the whole sweep as one task, as if it had been sent to Slurm."""
+    one = toy.submission(project, sweep)
+    one.mark_sent(**(how or {"job_id": "18"}))
+    return one
+
+
+def element(one: Submission, index: int = 0, shown: str = "RUNNING", reason: str = "None") -> cluster.Task:
+    return cluster.Task(one.name, index, shown, reason, "node1", "18")
+
+
+def states(project, sweep, *queue: cluster.Task) -> list[str]:
+    return [reconcile.standings(project, sweep, lambda: list(queue))[run.id].state.value for run in sweep.runs]
+
+
+def causes(project, sweep, *queue: cluster.Task) -> set[str | None]:
+    return {s.cause for s in reconcile.standings(project, sweep, lambda: list(queue)).values()}
+
+
+def groups(one: Submission, index: int = 0) -> list[str]:
+    return [group["id"] for group in one.plan["tasks"][index]]
+
+
+def started(one: Submission, group: str, index: int = 0) -> Journal:
+    journal = Journal(one, index, 0)
+    journal.write(event="start", group=group)
+    return journal
+
+
+def ended(one: Submission, group: str, outcome: str, cause: str | None = None, message: str | None = None) -> None:
+    started(one, group).write(event="end", group=group, outcome=outcome, cause=cause, message=message)
+
+
+def test_without_any_trace_every_run_is_new(project, squares):
+    assert states(project, squares) == ["new"] * 4
+    assert toy.states(project, squares).keys() == {run.id for run in squares.runs}
+
+
+def test_a_queued_task_makes_its_runs_pending_and_says_why(project, squares):
+    one = send(project, squares)
+    assert states(project, squares, element(one, shown="PENDING", reason="Resources")) == ["pending"] * 4
+    assert causes(project, squares, element(one, shown="PENDING", reason="Resources")) == {"Resources"}
+
+
+def test_only_the_group_at_work_is_running(project, squares):
+    one = send(project, squares)
+    started(one, groups(one)[0])
+    assert states(project, squares, element(one)) == ["running", "running", "pending", "pending"]
+
+
+@pytest.mark.parametrize("shown", ["CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "STOPPED"])
+def test_a_task_that_may_still_run_is_not_sent_again(project, squares, shown):
+    one = send(project, squares)
+    assert "new" not in states(project, squares, element(one, shown=shown))
+
+
+@pytest.mark.parametrize("shown", ["COMPLETED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", None])
+def test_what_a_dead_task_left_behind_is_new_again(project, squares, shown):
+    one = send(project, squares)
+    started(one, groups(one)[0])
+    queue = [element(one, shown=shown)] if shown else []
+    assert states(project, squares, *queue) == ["new"] * 4
+    assert causes(project, squares, *queue) == {"lost", None}
+
+
+@pytest.mark.parametrize("shown", ["FAILED", "OUT_OF_MEMORY"])
+def test_a_task_that_died_before_its_first_group_failed(project, squares, shown):
+    one = send(project, squares)
+    assert states(project, squares, element(one, shown=shown)) == ["failed"] * 4
+    assert causes(project, squares, element(one, shown=shown)) == {"start"}
+    one.close({0: shown})
+    assert states(project, squares) == ["failed"] * 4
+
+
+def test_a_stored_row_wins_over_queue_failure_and_loss(project, squares):
+    toy.run(project, squares)
+    one = send(project, toy.sweep(project, "job: square\ngrid: {batch: [2], value: [1.0]}", "other"))
+    written = json.loads((one.folder / "plan.json").read_text())
+    written["tasks"] = [[{"id": "g", "job": "square", "runs": [{"id": run.id} for run in squares.runs]}]]
+    (one.folder / "plan.json").write_text(json.dumps(written))
+    again = Submission(one.folder)
+    for shown in ("RUNNING", "PENDING", "FAILED"):
+        assert states(project, squares, element(again, shown=shown)) == ["done"] * 4
+    ended(again, "g", "failed", "code", "late")
+    assert states(project, squares) == ["done"] * 4
+
+
+def test_a_failed_group_stays_failed_and_the_others_are_new(project, squares):
+    one = send(project, squares)
+    ended(one, groups(one)[1], "failed", "oom_gpu", "no room")
+    assert states(project, squares) == ["new", "new", "failed", "failed"]
+    failed = standing_of(project, squares, 3)
+    assert (failed.cause, failed.message, failed.submission, failed.task) == ("oom_gpu", "no room", one.name, 0)
+
+
+def standing_of(project, sweep, index, *queue):
+    return reconcile.standings(project, sweep, lambda: list(queue))[sweep.runs[index].id]
+
+
+def test_a_failure_shows_while_its_task_goes_on_but_not_once_it_waits_to_run_again(project, squares):
+    one = send(project, squares)
+    ended(one, groups(one)[0], "failed", "code", "wrong")
+    assert states(project, squares, element(one)) == ["failed", "failed", "pending", "pending"]
+    assert states(project, squares, element(one, shown="PENDING")) == ["pending"] * 4
+
+
+@pytest.mark.parametrize("outcome", ["interrupted", "handed_back", "blocked"])
+def test_a_group_that_was_handed_back_is_new_again(project, squares, outcome):
+    one = send(project, squares)
+    ended(one, groups(one)[0], outcome)
+    assert states(project, squares) == ["new"] * 4
+    assert outcome in causes(project, squares)
+
+
+def test_a_later_submission_takes_over_from_a_failed_one(project, squares):
+    first = send(project, squares)
+    ended(first, groups(first)[0], "failed", "code", "wrong")
+    second = send(project, squares)
+    assert states(project, squares, element(second, shown="PENDING")) == ["pending"] * 4
+    first.close()
+    second.close()
+    assert states(project, squares) == ["new"] * 4
+
+
+def test_an_older_submission_that_lives_wins_over_a_newer_that_died(project, squares):
+    old, new = send(project, squares), send(project, squares)
+    ended(new, groups(new)[0], "failed", "code", "wrong")
+    assert states(project, squares, element(old)) == ["pending"] * 4
+
+
+def test_a_run_killed_three_times_has_failed(project, squares):
+    for n in range(MAX_KILLED):
+        assert states(project, squares)[0] == "new", n
+        one = send(project, squares)
+        started(one, groups(one)[0])
+        one.close()
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+    assert standing_of(project, squares, 0).cause == "killed"
+
+
+def test_restarts_of_one_task_are_counted_as_kills_but_a_clean_end_is_not(project, squares):
+    one = send(project, squares)
+    for _ in range(2):
+        started(one, groups(one)[0])
+        ended(one, groups(one)[1], "interrupted")
+    assert states(project, squares, element(one)) == ["running", "running", "pending", "pending"]
+    one.close()
+    assert states(project, squares) == ["new"] * 4
+    started(one, groups(one)[0])
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+
+
+STITCH = "zoo: {arch: net, dataset: d, seeds: 0..1}\nlayers: relu1\npairs: [[0, 1]]"
+
+
+def test_a_stitch_is_blocked_until_both_rows_and_both_files_are_there(project):
+    sweep = toy.sweep(project, STITCH)
+    standing = standing_of(project, sweep, 0)
+    assert standing.state is State.BLOCKED
+    assert all(network.id in (standing.message or "") for network in sweep.networks)
+    only_networks = toy.sweep(project, "job: train\nfixed: {arch: net, dataset: d}\ngrid: {seed: 0..1}", "nets")
+    assert [run.id for run in only_networks.runs] == [run.id for run in sweep.networks]
+    toy.network_file(project, sweep.networks[0].id).parent.mkdir(parents=True)
+    toy.network_file(project, sweep.networks[0].id).write_bytes(b"a file without a row")
+    assert states(project, sweep) == ["blocked"]
+    toy.run(project, only_networks)
+    assert states(project, sweep) == ["new"]
+    toy.network_file(project, sweep.networks[1].id).unlink()
+    standing = standing_of(project, sweep, 0)
+    assert standing.state is State.BLOCKED
+    assert f"{sweep.networks[1].id} is done but left no network" in (standing.message or "")
+    assert sweep.networks[0].id not in (standing.message or "")
+
+
+def test_a_queue_that_does_not_answer_is_never_an_empty_queue(project, squares):
+    send(project, squares)
+
+    def silent():
+        raise ClusterError("squeue did not answer")
+
+    with pytest.raises(ClusterError):
+        reconcile.standings(project, squares, silent)
+
+
+def test_the_queue_is_asked_only_while_something_may_be_in_it(project, squares):
+    one = send(project, squares)
+    one.close()
+    assert toy.states(project, squares)  # toy.no_queue raises when asked
+    send(project, squares, host=os.uname().nodename, pid=os.getpid())
+    assert toy.states(project, squares)
+
+
+def test_a_submission_whose_sending_is_unknown_is_looked_for_in_the_queue(project, squares):
+    one = send(project, squares)
+    (one.folder / "sent.json").unlink()
+    assert states(project, squares, element(one, shown="PENDING")) == ["pending"] * 4
+    assert states(project, squares) == ["new"] * 4
+
+
+def test_a_local_run_counts_while_its_process_lives(project, squares):
+    here = send(project, squares, host=os.uname().nodename, pid=os.getpid())
+    started(here, groups(here)[0])
+    assert [s.state.value for s in toy.states(project, squares).values()] == ["running", "running", "pending", "pending"]
+    here.close()
+    send(project, squares, host=os.uname().nodename, pid=2**22 + 1)  # above the highest process id
+    assert {s.state for s in toy.states(project, squares).values()} == {State.NEW}
+
+
+def test_a_local_run_on_another_host_is_taken_to_live_for_a_day():
+    assert submission.local_alive({"host": "elsewhere", "pid": 1, "at": time.time() - 3600})
+    assert not submission.local_alive({"host": "elsewhere", "pid": 1, "at": time.time() - 90_000})
+
+
+def test_a_line_cut_off_by_a_crash_is_passed_over(project, squares):
+    one = send(project, squares)
+    ended(one, groups(one)[0], "failed", "code", "wrong")
+    (one.folder / "attempts" / "0.1.beef.jsonl").write_text('{"at": 1e12, "event": "start", "gro')
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"format": 99}'])
+def test_a_plan_that_cannot_be_read_is_named(project, squares, content):
+    one = send(project, squares)
+    (one.folder / "plan.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        states(project, squares)
+    assert caught.value.where == str(one.folder / "plan.json")
+
+
+def test_closing_keeps_what_lives_and_closes_the_rest(project, squares, monkeypatch):
+    alive, dead, unknown = send(project, squares), send(project, squares), send(project, squares)
+    (unknown.folder / "sent.json").unlink()  # killed between sbatch and the record of it
+    here = send(project, squares, host=os.uname().nodename, pid=os.getpid())
+    queue = [element(alive), element(dead, shown="TIMEOUT"), element(unknown, shown="PENDING")]
+    monkeypatch.setattr(reconcile, "_queue", lambda: queue)
+    reconcile.close_finished(project)
+    assert [one.closed for one in (alive, dead, unknown, here)] == [False, True, False, False]
+    assert dead.ended == {0: "TIMEOUT"}
+
+
+def test_a_failing_queue_closes_nothing(project, squares, monkeypatch):
+    one = send(project, squares)
+
+    def silent():
+        raise ClusterError("squeue did not answer")
+
+    monkeypatch.setattr(reconcile, "_queue", silent)
+    with pytest.raises(ClusterError):
+        reconcile.close_finished(project)
+    assert not one.closed
+
+
+def test_states_come_in_the_order_they_are_shown():
+    assert [s.value for s in state.State] == ["done", "running", "pending", "failed", "blocked", "new"]
