@@ -10,7 +10,7 @@ import platform
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -42,14 +42,10 @@ def compute(plan: Plan, workers: int, record: Record, listen: worker.Listen, ste
     outcomes: list[str] = []
     with stop_on_interrupt() as stopped:
         for stage in plan.stages:
-            if stage.tasks and not stopped():
-                count = min(workers, len(stage.groups))
-                limits = planning.Limits(pack_s=float("inf"), min_tasks=count)
-                one = record(Stage(stage.name, planning.packed(stage.groups, limits)))
-                one.mark_sent(host=platform.node(), pid=os.getpid())
-                work = _here if count == 1 else _beside
-                outcomes += work(one, stopped, listen, steps)
-                one.close()
+            if stopped():
+                outcomes += ["interrupted"] * len(stage.groups)
+            elif stage.tasks:
+                outcomes += _stage(stage, min(workers, len(stage.groups)), record, stopped, listen, steps)
     return outcomes
 
 
@@ -58,6 +54,18 @@ def workers_for(device: str, wish: int | None) -> int:
     if wish is not None:
         return wish
     return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
+
+
+def _stage(
+    stage: Stage, count: int, record: Record, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None
+) -> list[str]:
+    limits = planning.Limits(pack_s=float("inf"), min_tasks=count)
+    one = record(Stage(stage.name, planning.packed(stage.groups, limits)))
+    one.mark_sent(host=platform.node(), pid=os.getpid())
+    try:
+        return (_here if count == 1 else _beside)(one, stopped, listen, steps)
+    finally:
+        one.close()
 
 
 def _here(one: Submission, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None) -> list[str]:
@@ -83,7 +91,7 @@ def _beside(one: Submission, stopped: Callable[[], bool], listen: worker.Listen,
     return [outcomes.get(group, rest) for group in begun]
 
 
-def _until_all_left(children: list[BaseProcess], messages: Any, stopped: Callable[[], bool], stop: Any) -> Iterator[Message]:
+def _until_all_left(children: Sequence[BaseProcess], messages: Any, stopped: Callable[[], bool], stop: Any) -> Iterator[Message]:
     """Messages as they come, until every process has left and the queue is empty."""
     while True:
         alive = any(child.is_alive() for child in children)
@@ -100,6 +108,7 @@ def _child(folder: str, index: int, messages: Any, stop: Any, steps: int | None)
     """One task: a core of its own, and deaf to Ctrl-C, which the parent hears."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    parent = os.getppid()
 
     def listen(group: str, fraction: float, text: str) -> None:
         messages.put(Message(group, fraction, text))
@@ -107,7 +116,10 @@ def _child(folder: str, index: int, messages: Any, stop: Any, steps: int | None)
     def ended(group: str, outcome: str) -> None:
         messages.put(Message(group, 1.0, outcome, outcome))
 
-    worker.Pack(Submission(Path(folder)), index, stop.is_set, lambda: float("inf"), listen, steps, ended=ended).run()
+    def stopped() -> bool:
+        return stop.is_set() or os.getppid() != parent  # an orphan leaves: nobody would know that it computes
+
+    worker.Pack(Submission(Path(folder)), index, stopped, lambda: float("inf"), listen, steps, ended=ended).run()
 
 
 @contextmanager

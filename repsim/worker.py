@@ -59,6 +59,8 @@ class Pack:
     steps: int | None = None
     log: Callable[[str], None] = lambda text: None
     ended: Callable[[str, str], None] = lambda group, outcome: None
+    expired: Callable[[], bool] = lambda: False  # told to stop because the time limit is near
+    poisoned: bool = False
     outcomes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,8 +76,9 @@ class Pack:
     def run(self) -> list[str]:
         """All groups of this task; the outcome of each."""
         for group in self.plan["tasks"][self.index]:
-            if self.stop():
-                break
+            if self.stop() or self.poisoned:
+                self.outcomes.append("interrupted")
+                continue
             self.outcomes.append(self._group(group))
             self.listen(group["id"], 1.0, self.outcomes[-1])
             self.ended(group["id"], self.outcomes[-1])
@@ -85,12 +88,16 @@ class Pack:
         todo = [run for run in group["runs"] if run["id"] not in self.stored[group["job"]]]
         if not todo:
             return "stored"
-        if self.time_left() < SAFETY * group["seconds"]:
+        if self.time_left() < SAFETY * group["seconds"] and not self._is_fresh():  # else it would be handed back for ever
             return self._end(group, "handed_back", None, "too little time is left to finish it")
         missing = [i for i in group["inputs"] if not (self.results / "artefacts" / i / NETWORK).is_file()]
         if missing:
             return self._end(group, "blocked", "missing_input", f"waits for {', '.join(missing)}")
         return self._compute(group, todo)
+
+    def _is_fresh(self) -> bool:
+        """Whether nothing was computed yet, so that all the time of a task is left."""
+        return not {"done", "failed"} & set(self.outcomes)
 
     def _compute(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> str:
         self.journal.write(event="start", group=group["id"], host=os.uname().nodename, slurm_job=slurm_element())
@@ -98,13 +105,17 @@ class Pack:
         try:
             published = self._measure(group, todo)
         except Interrupted:
+            if self.expired() and self._is_fresh():
+                return self._end(group, "failed", "timeout", "a whole task is too short for it: raise timeout_min in the profile")
             return self._end(group, "interrupted", None, "told to stop")
         except UserError as error:
             _log(str(error))
             return self._end(group, "failed", "input", str(error))
         except Exception as error:
             traceback.print_exc()
-            return self._end(group, "failed", _cause(error), f"{type(error).__name__}: {error}"[:500])
+            cause = _cause(error)
+            self.poisoned = cause == "cuda_fault"  # nothing works in this process any more
+            return self._end(group, "failed", cause, f"{type(error).__name__}: {error}"[:500])
         return self._end(group, "done" if published else "stored", None, None)
 
     def _measure(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> bool:
@@ -167,9 +178,17 @@ def run_pack(plan_path: str, index: int) -> list[str]:
     submission = Submission(Path(plan_path).parent)
     _must_be_frozen(Path(submission.plan["code"]))
     deadline = _deadline(submission.plan["timeout_min"])
-    pack = Pack(submission, index, lambda: signals.received is not None, lambda: deadline - time.time(), lambda *_: None, log=_log)
+    pack = Pack(
+        submission,
+        index,
+        stop=lambda: signals.received is not None,
+        time_left=lambda: deadline - time.time(),
+        listen=lambda *_: None,
+        log=_log,
+        expired=lambda: signals.received is signal.SIGUSR2,
+    )
     outcomes = pack.run()
-    if signals.received is signal.SIGUSR2 and "done" in outcomes:
+    if signals.received is not signal.SIGTERM and "done" in outcomes and {"interrupted", "handed_back"} & set(outcomes):
         cluster.requeue(slurm_element() or "")
     failed = outcomes.count("failed")
     if failed:
@@ -178,9 +197,9 @@ def run_pack(plan_path: str, index: int) -> list[str]:
 
 
 def slurm_element() -> str | None:
-    """This task as Slurm names it in an array, as in 18_3; None outside Slurm."""
+    """This task as Slurm names it: 18_3 in an array, 18 as a plain job; None outside Slurm."""
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{index}" if array and index else None
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
 
 
 def _deadline(timeout_min: float) -> float:
@@ -220,7 +239,7 @@ def _config(job: Job, run: dict[str, Any]) -> JobConfig:
 
 
 def _checked(name: str) -> str:
-    if not re.match(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise UserError(f"the data set name {name!r} may hold only letters, digits and . _ -")
     return name
 
