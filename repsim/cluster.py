@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from repsim import yamlfile
 from repsim.errors import ClusterError, SpecError, nearest
 from repsim.yamlfile import Strict
 
-ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "STOPPED", "SIGNALING"}
+ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
+ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "POWER_UP_NODE"}
+DIED = {"FAILED", "OUT_OF_MEMORY", "BOOT_FAIL", "LAUNCH_FAILED"}
+"""How an element ends that was not stopped from outside."""
 TIMEOUT_S = 60
 DEFAULT_MAX_ARRAY = 1001  # Slurm's own default; the highest index is one less
 
@@ -30,34 +33,40 @@ class Profile(Strict):
 
     cluster: Literal["slurm", "local"] = "slurm"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    partition: str | None = Field(None, pattern=r"^[\w.,-]+$")
-    account: str | None = Field(None, pattern=r"^[\w.-]+$")
-    qos: str | None = Field(None, pattern=r"^[\w.-]+$")
-    constraint: str | None = Field(None, pattern=r"^[\w.&|\[\]*()-]+$")
-    gpus_per_task: int = Field(0, ge=0, le=64)
-    cpus_per_task: int = Field(1, ge=1, le=1024)
-    mem_gb: float = Field(4.0, gt=0)
-    timeout_min: int = Field(120, ge=1)
-    max_parallel: int = Field(16, ge=1)
-    pack_min: float = Field(60.0, gt=0)
-    min_tasks: int = Field(1, ge=1)
-    signal_s: int = Field(120, ge=5)
+    partition: str | None = Field(default=None, pattern=r"^[\w.,-]+$")
+    account: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    qos: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    constraint: str | None = Field(default=None, pattern=r"^[\w.&|\[\]*()-]+$")
+    gpus_per_task: int = Field(default=0, ge=0, le=64)
+    cpus_per_task: int = Field(default=1, ge=1, le=1024)
+    mem_gb: float = Field(default=4.0, gt=0)
+    timeout_min: int = Field(default=120, ge=1)
+    max_parallel: int = Field(default=16, ge=1)
+    pack_min: float = Field(default=60.0, gt=0)
+    min_tasks: int = Field(default=1, ge=1)
+    signal_s: int = Field(default=120, ge=5)
     setup: list[str] = []
     env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
     python: str | None = None
     slurm: dict[str, str | int | bool] = {}
 
+    @model_validator(mode="after")
+    def _warns_in_time(self) -> "Profile":
+        if self.signal_s >= 60 * self.timeout_min:
+            raise ValueError(f"signal_s is {self.signal_s} s, but a task ends after timeout_min, {60 * self.timeout_min} s")
+        return self
+
 
 @dataclass(frozen=True)
 class Task:
-    """One array element as squeue shows it."""
+    """One task as squeue shows it; `element` is what Slurm calls it, as in 18_3, or 18 for a plain job."""
 
     name: str
     index: int
     state: str
     reason: str
     node: str
-    job: str
+    element: str
 
 
 def load_profile(folder: Path, name: str) -> Profile:
@@ -92,14 +101,27 @@ def submit_array(
     return sent[0].job_id.split("_")[0]
 
 
+def adopt(folder: Path, job_id: str, call: Callable, plan: str, count: int) -> None:
+    """Give the tasks of a job whose answer was lost what they wait for: submitit puts it there only after the answer."""
+    from submitit.core.utils import DelayedSubmission, JobPaths
+
+    for index in range(count):
+        target = JobPaths(folder, f"{job_id}_{index}" if count > 1 else job_id).submitted_pickle
+        if not target.exists():
+            DelayedSubmission(call, plan, index).dump(target)
+
+
 def queue(prefix: str) -> list[Task]:
-    """Every array element of this user whose job name begins with `prefix`, finished ones too while Slurm keeps them."""
-    text = call("squeue", "-h", "-a", "-r", "-t", "all", "-u", getpass.getuser(), "-o", "%F|%K|%T|%r|%N|%j")
+    """Every task of this user whose job name begins with `prefix`, finished ones too while Slurm keeps them.
+
+    submitit sends a single task as a plain job, not as an array: it is task 0.
+    """
+    text = call("squeue", "-h", "-a", "-r", "-t", "all", "-u", getpass.getuser(), "-o", "%i|%K|%T|%r|%N|%j")
     rows = [line.split("|", 5) for line in text.splitlines() if line.count("|") >= 5]
     return [
-        Task(name, int(index), state, reason, node, job)
-        for job, index, state, reason, node, name in rows
-        if name.startswith(prefix) and index.isdigit()
+        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element)
+        for element, index, state, reason, node, name in rows
+        if name.startswith(prefix)
     ]
 
 
@@ -173,6 +195,7 @@ def _parameters(profile: Profile, name: str, code: Path, after: str | None) -> d
 def _exports(profile: Profile, code: Path) -> list[str]:
     """Lines of the batch script; the frozen code comes first on the path."""
     lines = [f"export {key}={shlex.quote(value)}" for key, value in profile.env.items()]
+    lines.append("export PYTHONSAFEPATH=1")  # else the folder where submit was called comes before the frozen code
     return [*lines, f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"]
 
 

@@ -46,7 +46,8 @@ def make_plan(
     def rate_of(run: Run) -> tuple[float, cost.Rate]:
         return cost.work(sweep.jobs[run.job], run.config), rates(run.job, run.config)
 
-    limits = Limits(60 * profile.pack_min, profile.min_tasks, profile.max_parallel, profile.gpus_per_task)
+    longest = (60 * profile.timeout_min - profile.signal_s) / worker.SAFETY  # a task begins no group that takes longer
+    limits = Limits(min(60 * profile.pack_min, longest), profile.min_tasks, profile.max_parallel, profile.gpus_per_task)
     return planning.make(sweep, states, limits, rate_of, also)
 
 
@@ -63,6 +64,8 @@ def submit(
     sent: list[Sent] = []
     for stage in stages:
         after = _makers(sent, states, stage, project) if stage.name == "later" else None
+        if stage.name == "later" and not after:
+            continue  # the networks failed: nothing is queued that could make them
         for tasks in _slices(stage.tasks, size):
             one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min)
             sent.append(_send(one, stage.name, limited, home, after))
@@ -84,23 +87,24 @@ def run_here(
 def close_finished(project: Project) -> None:
     """Mark submissions of which nothing is queued or running any more, so that the queue need not be asked for them."""
     known = [one for one in submission.every(project.submissions) if not one.closed]
-    alive = {
-        task.name
-        for task in (_queue() if any("job_id" in (one.sent or {}) for one in known) else [])
-        if task.state in cluster.ALIVE
-    }
+    seen = _queue() if any("pid" not in (one.sent or {}) for one in known) else []
     for one in known:
-        sent = one.sent or {}
-        if one.name not in alive and not ("pid" in sent and submission.local_alive(sent)):
-            one.close()
+        mine = [task for task in seen if task.name == one.name]
+        alive = any(task.state in cluster.ALIVE for task in mine) or (
+            "pid" in (one.sent or {}) and submission.local_alive(one.sent or {})
+        )
+        if not alive:
+            one.close({task.index: task.state for task in mine})
+        elif one.sent is None:  # submit was killed before it could write down the answer
+            _adopt(one, mine)
 
 
 def cancel(project: Project, sweep: Sweep, wanted: set[RunId]) -> list[str]:
     """Cancel the array elements that hold queued or running runs among `wanted`; the elements cancelled."""
     states = standings(project, sweep)
     elements = {(s.submission, s.task) for run, s in states.items() if run in wanted and s.state in (State.RUNNING, State.PENDING)}
-    jobs = {task for task in _queue() if (task.name, task.index) in elements and task.state in cluster.ALIVE}
-    names = sorted(f"{task.job}_{task.index}" for task in jobs)
+    mine = {task for task in _queue() if (task.name, task.index) in elements and task.state in cluster.ALIVE}
+    names = sorted(task.element for task in mine)
     cluster.cancel(names)
     return names
 
@@ -155,13 +159,22 @@ def _send(one: Submission, stage: str, profile: Profile, home: Path, after: str 
             profile, one.name, one.slurm, worker.run_pack, str(one.folder / "plan.json"), len(tasks), home, after
         )
     except ClusterError:
-        adopted = [task.job for task in _queue() if task.name == one.name]
-        if not adopted:
+        taken = [task for task in _queue() if task.name == one.name]
+        if not taken:
             one.close()
             raise
-        job_id = adopted[0]
-    one.mark_sent(job_id=job_id)
+        job_id = _adopt(one, taken)
+    else:
+        one.mark_sent(job_id=job_id)
     return Sent(one.name, job_id, stage, len(tasks), sum(len(group["runs"]) for task in tasks for group in task))
+
+
+def _adopt(one: Submission, tasks: list[cluster.Task]) -> str:
+    """Take over what Slurm accepted though nobody heard it say so; its job id."""
+    job_id = tasks[0].element.split("_")[0]
+    cluster.adopt(one.slurm, job_id, worker.run_pack, str(one.folder / "plan.json"), len(one.plan["tasks"]))
+    one.mark_sent(job_id=job_id)
+    return job_id
 
 
 def _makers(sent: list[Sent], states: Mapping[RunId, Standing], stage: Stage, project: Project) -> str:
@@ -170,8 +183,6 @@ def _makers(sent: list[Sent], states: Mapping[RunId, Standing], stage: Stage, pr
     busy = {states[i].submission for i in needed if states[i].state in (State.RUNNING, State.PENDING)}
     earlier = [one.sent for one in submission.every(project.submissions) if one.name in busy]
     ids = [s.job_id for s in sent if s.stage == "networks"] + [how["job_id"] for how in earlier if how and "job_id" in how]
-    if not ids:
-        raise UserError("nothing is queued that makes the missing networks", do="see: repsim sweep status")
     return ":".join(dict.fromkeys(ids))
 
 

@@ -50,7 +50,8 @@ class Need:
     inputs: tuple[RunId, ...]
 
 
-Alive = Mapping[tuple[str, int], cluster.Task]
+Elements = Mapping[tuple[str, int], cluster.Task]
+"""By name of the submission and index of the task."""
 
 
 def survey(
@@ -60,7 +61,8 @@ def survey(
     stored = {name: store.stored_ids(store_folder, job) for name, job in jobs.items()}
     done = {need.id for need in needs if need.id in stored.get(need.job, ())}
     makers = {need.id for need in needs}
-    ready = {run for need in needs for run in need.inputs if _available(run, done, makers, artefacts)}
+    inputs = {run for need in needs for run in need.inputs}
+    ready = {run for run in inputs if _available(run, done, makers, artefacts)}
     return {need.id: _standing(need, done, ready, traces) for need in needs}
 
 
@@ -75,27 +77,22 @@ class Traces:
 def traces(submissions: Iterable[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Traces:
     """Read every submission, oldest first; the queue is asked only if one of them may still be alive."""
     known = list(submissions)
-    alive = _alive(known, ask_queue)
+    elements = _elements(known, ask_queue)
     last: dict[RunId, Standing] = {}
     killed: Counter[RunId] = Counter()
     for one in known:
-        for run, standing, deaths in _read(one, alive):
+        for run, standing, deaths in _read(one, elements):
             killed[run] += deaths
             if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
                 last[run] = standing
     return Traces(last, killed)
 
 
-def live_tasks(one: Submission, alive: Alive) -> list[int]:
-    """Indices of the tasks of a submission that are queued or running."""
-    return [index for name, index in alive if name == one.name]
-
-
-def _alive(known: list[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Alive:
-    """Elements that squeue calls alive, and the one task of each local run whose process lives."""
+def _elements(known: list[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
+    """Array elements that squeue knows, dead ones too, and the tasks of each local run whose process lives."""
     open_ones = [one for one in known if not one.closed]
     local = [one for one in open_ones if "pid" in (one.sent or {})]
-    found = [task for task in (ask_queue() if len(local) < len(open_ones) else []) if task.state in cluster.ALIVE]
+    found = list(ask_queue()) if len(local) < len(open_ones) else []
     found += [
         _local_task(one, index)
         for one in local
@@ -109,18 +106,26 @@ def _local_task(one: Submission, index: int) -> cluster.Task:
     return cluster.Task(one.name, index, "RUNNING", "None", (one.sent or {})["host"], "local")
 
 
-def _read(one: Submission, alive: Alive) -> Iterable[tuple[RunId, Standing, int]]:
+def _read(one: Submission, elements: Elements) -> Iterable[tuple[RunId, Standing, int]]:
     """(run, standing, how often it was killed) for every run of a submission."""
     latest, starts, ends = _by_group(one.events())
+    begun = {task for task, _ in starts}
     for index, groups in enumerate(one.plan["tasks"]):
-        task = alive.get((one.name, index))
+        element = elements.get((one.name, index))
+        alive = element is not None and element.state in cluster.ALIVE
+        stillborn = not alive and index not in begun and (element.state if element else one.ended.get(index)) in cluster.DIED
         for group in groups:
             key = (index, group["id"])
             event = latest.get(key)
-            busy = task is not None and event is not None and event["event"] == "start"
-            standing = _of_task(one, task, event, index)
+            busy = alive and event is not None and event["event"] == "start"
+            standing = _stillborn(one, index) if stillborn else _of_task(one, element if alive else None, event, index)
             deaths = max(0, starts[key] - ends[key] - (1 if busy else 0))
             yield from ((run["id"], standing, deaths) for run in group["runs"])
+
+
+def _stillborn(one: Submission, index: int) -> Standing:
+    """A task that Slurm calls failed and that never began a group: interpreter, path or set-up are wrong."""
+    return Standing(State.FAILED, "start", f"the task died before its first group; its log is in {one.slurm}", one.name, index)
 
 
 def _by_group(events: list[dict[str, Any]]) -> tuple[dict, Counter, Counter]:
@@ -131,7 +136,8 @@ def _by_group(events: list[dict[str, Any]]) -> tuple[dict, Counter, Counter]:
 
 
 def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] | None, index: int) -> Standing:
-    if task is not None:
+    failed = event is not None and event.get("outcome") == "failed"
+    if task is not None and not (failed and task.state == "RUNNING"):  # a failure shows before its task ends
         begun = task.state != "PENDING" and event is not None and event["event"] == "start"
         return Standing(State.RUNNING if begun else State.PENDING, task.reason, None, one.name, index)
     if event is None or event["event"] == "start":
@@ -151,8 +157,12 @@ def _standing(need: Need, done: set[RunId], ready: set[RunId], traces: Traces) -
         return Standing(State.FAILED, "killed", f"killed {MAX_KILLED} times without an end", last.submission, last.task)
     missing = [run for run in need.inputs if run not in ready]
     if missing:
-        return Standing(State.BLOCKED, "missing_input", f"waits for {', '.join(missing)}")
+        return Standing(State.BLOCKED, "missing_input", "; ".join(_waits(run, run in done) for run in missing))
     return last
+
+
+def _waits(run: RunId, is_done: bool) -> str:
+    return f"{run} is done but left no network: it diverged, or {NETWORK} was removed" if is_done else f"waits for {run}"
 
 
 def _available(run: RunId, done: set[RunId], makers: set[RunId], artefacts: Path) -> bool:

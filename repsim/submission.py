@@ -45,10 +45,9 @@ class Submission:
             raise InputError(
                 f"the plan cannot be read: {error}", where=str(path), do="remove the folder if nothing of it runs"
             ) from None
-        if plan.get("format") != FORMAT:
-            raise InputError(
-                f"the plan has format {plan.get('format')}, not {FORMAT}", where=str(path), do="use the repsim that made it"
-            )
+        found = plan.get("format") if isinstance(plan, dict) else None
+        if found != FORMAT:
+            raise InputError(f"the plan has format {found}, not {FORMAT}", where=str(path), do="use the repsim that made it")
         return plan
 
     @property
@@ -75,9 +74,17 @@ class Submission:
         """Record how the submission was sent."""
         _write(self.folder / "sent.json", json.dumps({**how, "at": time.time()}))
 
-    def close(self) -> None:
-        """Record that nothing of it is queued or running."""
-        (self.folder / "closed").touch()
+    def close(self, ended: dict[int, str] | None = None) -> None:
+        """Record that nothing of it is queued or running, and the last state that Slurm showed of each task."""
+        _write(self.folder / "closed", json.dumps(ended or {}))
+
+    @property
+    def ended(self) -> dict[int, str]:
+        """Last Slurm state by task; empty unless it was recorded when the submission was closed."""
+        try:
+            return {int(task): state for task, state in json.loads((self.folder / "closed").read_text()).items()}
+        except (OSError, ValueError):
+            return {}
 
     def events(self) -> list[dict[str, Any]]:
         """All attempt records, oldest first, each with its task; a line cut off by a crash is passed over."""

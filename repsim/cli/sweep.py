@@ -150,6 +150,8 @@ def _submit(
         return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made)
     confirm(f"Submit {tasks} tasks?", yes)
     sent = reconcile.submit(project, sweep, made, profile, states, chain)
+    if not sent:
+        return {"sweep": sweep.name, "sent": []}, "nothing was sent" + _why(made)
     lines = [f"sent {one.runs:,} runs in {one.tasks} tasks: job {one.job_id} ({one.stage})" for one in sent]
     return {"sweep": sweep.name, "sent": [vars(one) for one in sent]}, "\n".join(
         [*lines, f"watch: repsim sweep status {sweep.name}"]

@@ -62,9 +62,7 @@ def status_json(
         "runs": _counts(sweep.runs, states),
         "grid": [{"case": case, "layer": layer, **counts} for (case, layer), counts in _grid(sweep, states).items()],
         "failures": failures(sweep, states),
-        "tasks": [
-            {"name": t.name, "job": f"{t.job}_{t.index}", "state": t.state, "reason": t.reason, "node": t.node} for t in tasks
-        ],
+        "tasks": [{"name": t.name, "job": t.element, "state": t.state, "reason": t.reason, "node": t.node} for t in tasks],
         "hours_used": round(used_h, 4),
         "hours_left": round(left_h, 4),
         "eta_minutes": _eta(tasks, left_h),
