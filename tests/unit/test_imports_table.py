@@ -1,0 +1,170 @@
+"""Who may import whom: a module imports only from rows below its own, the halves never meet, a library has one owner."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+import toy
+
+ROOT = Path(__file__).parents[2]
+ORCHESTRATION = [
+    "cli.main",
+    "cli.sweep cli.zoo cli.results cli.models cli.doctor",
+    "cli.here",
+    "cli.output",
+    "reconcile",
+    "local",
+    "report.plans report.tables report.plots worker",
+    "report.wording",
+    "plan table imports",
+    "sweep.filters",
+    "sweep.expand",
+    "sweep.exclude sweep.refusals sweep.layers",
+    "sweep.networks",
+    "sweep.spec state cost",
+    "catalog interval",
+    "identity store cluster submission hardware code",
+    "project yamlfile job",
+    "errors",
+]
+SCIENCE = {"stitching": {"models", "data"}, "models": set(), "data": set()}
+"""Package → the packages of its half that it may import."""
+OWNERS = {
+    "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files
+    "submitit": ("cluster",),
+    "typer": ("cli",),
+    "rich": ("cli", "report"),
+    "yaml": ("yamlfile",),
+    "matplotlib": ("report",),
+    "pandas": ("table", "report", "cli.results"),
+    "torch": tuple(SCIENCE),
+    "torchvision": ("data",),
+}
+
+Import = tuple[str, str, int]
+"""Importing module, imported module, line."""
+
+
+def within(module: str, owners) -> bool:
+    return any(module == owner or module.startswith(f"{owner}.") for owner in owners)
+
+
+def modules() -> dict[str, Path]:
+    found = {".".join(p.relative_to(ROOT / "repsim").with_suffix("").parts): p for p in (ROOT / "repsim").rglob("*.py")}
+    return {name: path for name, path in found.items() if name.split(".")[-1] != "__init__"}
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports anywhere in it; names of `repsim` itself without that prefix."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.removeprefix("repsim."), node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            whole = [f"{node.module}.{alias.name}".removeprefix("repsim.") for alias in node.names]
+            yield from ((name if name in KNOWN else str(node.module).removeprefix("repsim."), node.lineno) for name in whole)
+
+
+KNOWN = modules()
+IMPORTS: list[Import] = [(name, other, line) for name, path in KNOWN.items() for other, line in imported(path)]
+OURS = [(one, other, line) for one, other, line in IMPORTS if other in KNOWN]
+ROW = {module: index for index, row in enumerate(ORCHESTRATION) for module in row.split()}
+
+
+def show(broken: list[Import]) -> str:
+    return "\n".join(f"repsim/{one.replace('.', '/')}.py:{line} imports {other}" for one, other, line in broken)
+
+
+def test_every_module_has_its_place():
+    orchestration = {name for name in KNOWN if not within(name, SCIENCE)}
+    assert orchestration == ROW.keys()
+
+
+def test_a_module_imports_only_from_rows_below_its_own():
+    broken = [i for i in OURS if i[0] in ROW and i[1] in ROW and ROW[i[1]] <= ROW[i[0]]]
+    assert not broken, show(broken)
+
+
+def test_the_two_halves_never_import_each_other():
+    broken = [i for i in OURS if within(i[0], SCIENCE) != within(i[1], SCIENCE) and i[1] != "errors"]
+    assert not broken, show(broken)
+
+
+def test_the_packages_of_science_import_only_what_they_stand_on():
+    packages = [(i, i[0].split(".")[0], i[1].split(".")[0]) for i in OURS if within(i[0], SCIENCE) and within(i[1], SCIENCE)]
+    broken = [i for i, one, other in packages if one != other and other not in SCIENCE[one]]
+    assert not broken, show(broken)
+
+
+def test_no_two_modules_need_each_other():
+    order = TopologicalSorter({name: {other for one, other, _ in OURS if one == name} for name in KNOWN})
+    assert len(list(order.static_order())) == len(KNOWN)
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_has_one_owner(library):
+    users = [i for i in IMPORTS if i[1].split(".")[0] == library and i[1] not in KNOWN]
+    broken = [i for i in users if not within(i[0], OWNERS[library])]
+    assert users
+    assert not broken, show(broken)
+
+
+def test_packages_import_nothing_when_they_are_imported():
+    for path in (ROOT / "repsim").rglob("__init__.py"):
+        assert not list(imported(path)), path
+
+
+def test_jobs_know_of_orchestration_only_their_contract_and_errors():
+    for path in (ROOT / "jobs").glob("*.py"):
+        ours = {name for name, _ in imported(path) if name in KNOWN and not within(name, SCIENCE)}
+        assert ours <= {"job", "errors"}, path
+
+
+COMMANDS = """
+import json, sys
+import toy, repsim.catalog
+from typer.testing import CliRunner
+from repsim.cli.main import app
+
+repsim.catalog._ask = toy.sheet
+found = {}
+for words in (["--help"], ["sweep", "plan", "toy"], ["sweep", "status", "toy"], ["sweep", "status"]):
+    result = CliRunner().invoke(app, ["--project", sys.argv[1], *words])
+    assert result.exit_code == 0, (words, result.output, result.exception)
+    found[" ".join(words)] = [name for name in ("torch", "pandas", "submitit", "matplotlib", "scipy") if name in sys.modules]
+print(json.dumps(found))
+"""
+
+
+def test_what_people_ask_often_imports_nothing_heavy(project):
+    sweep = toy.sweep(project, "profile: local\nzoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: relu\ngrid: {seed: [0, 1]}")
+    toy.run(project, sweep)
+    (project.sweeps / "toy.yaml").write_text((project.sweeps / "toy.yaml").read_text().replace("[0, 1]", "[0, 1, 2]"))
+    path = f"{Path(toy.__file__).parent}:{ROOT}"
+    command = [sys.executable, "-c", COMMANDS, str(project.root)]
+    answer = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/nowhere", "PYTHONPATH": path}, check=False)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert len(found) == 4
+    assert not any(found.values()), found
+
+
+LOADING = """
+import sys
+from pathlib import Path
+from repsim import job
+
+for path in Path("jobs").glob("*.py"):
+    job.load(path.parent, path.stem)
+assert not {"torch", "pandas", "numpy"} & sys.modules.keys()
+"""
+
+
+def test_loading_the_jobs_imports_no_torch():
+    answer = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert answer.returncode == 0, answer.stderr
