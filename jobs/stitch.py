@@ -3,28 +3,23 @@
 One group is one pair of networks on the same batches: all its stitchers share the forward passes of f and g.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from math import ceil
+from collections.abc import Hashable, Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from repsim.data import sources
-from repsim.errors import InputError, SpecError, nearest
+from repsim.errors import SpecError, nearest
 from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 
 if TYPE_CHECKING:
     from repsim.data.splits import Splits
-    from repsim.stitching.engine import Feed
     from repsim.stitching.group import Asked
     from repsim.stitching.pair import Pair
 
 VERSION = 1
 PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
-SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
 
 INITS = {
     "linear": ("random", "eye", "perm", "ps_inv", "matched"),
@@ -151,12 +146,15 @@ def check(config: Config, catalog: Any) -> None:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Start, train and measure all stitchers of one pair of networks; one row each."""
+    from repsim.stitching import feeding
     from repsim.stitching.group import columns, measure
 
     started, shared = perf_counter(), configs[0]
     pair, splits = _pair(configs, context), _divide(shared, context)
-    _check_fit(pair, splits)
-    feed = _feed(shared, splits, _Progress(context, _steps(configs, splits)))
+    feeding.check_fit(pair, splits)
+    batches = feeding.expected_batches(splits, shared.batch_size, max(config.epochs for config in configs))
+    progress = feeding.Progress(context.tick, batches, context.steps)
+    feed = feeding.feed(splits, shared.batch_size, shared.augment, shared.data_seed, progress)
     results = measure(pair, feed, [_asked(config, context) for config in configs], shared.batchnorm)
     seconds = perf_counter() - started
     for each in results.measured:
@@ -170,26 +168,6 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
             seconds=seconds / len(configs),
             images_per_second=results.epochs_run * len(splits.train) / seconds,
         )
-
-
-@dataclass
-class _Progress:
-    """Reports each batch of each loop, and cuts the loops short in a dry run."""
-
-    context: Context
-    expected: int
-    done: int = 0
-
-    def over(self, text: str, batches: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
-        """The same batches, reported as `text`."""
-
-        def loop() -> Iterator[Any]:
-            for batch in islice(batches(), self.context.steps):
-                self.done += 1
-                self.context.tick(min(1.0, self.done / self.expected), text)
-                yield batch
-
-        return loop
 
 
 def _pair(configs: Sequence[Config], context: Context) -> "Pair":
@@ -218,31 +196,6 @@ def _divide(config: Config, context: Context) -> "Splits":
     )
 
 
-def _feed(config: Config, splits: "Splits", progress: _Progress) -> "Feed":
-    import torch
-
-    from repsim.data.batches import batches, ordered
-    from repsim.stitching.engine import Feed
-
-    generator = torch.Generator().manual_seed(config.data_seed)
-    validation, whole = splits.validation, config.augment == "none" and progress.context.steps is None
-    return Feed(
-        shuffled=progress.over("training", lambda: batches(splits.train, config.batch_size, generator, config.augment)),
-        training=progress.over("reading", lambda: ordered(splits.train, config.batch_size)),
-        matching=progress.over("matching", lambda: ordered(splits.match, SCORED_AT_ONCE)),
-        test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
-        validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
-        images=len(splits.train) if whole else 0,
-    )
-
-
-def _steps(configs: Sequence[Config], splits: "Splits") -> int:
-    """About how many batches the group reads; re-estimated batch norms add to it."""
-    epochs = max(config.epochs for config in configs)
-    scored = 4 * len(splits.test) + len(splits.match) + epochs * len(splits.validation or ())
-    return epochs * ceil(len(splits.train) / configs[0].batch_size) + ceil(scored / SCORED_AT_ONCE)
-
-
 def _asked(config: Config, context: Context) -> "Asked":
     from repsim.stitching.group import Asked
     from repsim.stitching.runs import Training
@@ -258,14 +211,6 @@ def _asked(config: Config, context: Context) -> "Asked":
         select=config.select,
         options={name: getattr(config, name) for name in OPTIONS[config.stitcher]},
     )
-
-
-def _check_fit(pair: "Pair", splits: "Splits") -> None:
-    """Raise InputError where a network was not made for images and classes such as these."""
-    for network in (pair.front, pair.end):
-        facts, images = network.facts, splits.train
-        if (facts.channels, facts.size, facts.classes) != (*images.images.shape[1:3], images.classes):
-            raise InputError(f"'{images.name}' does not fit a network made for {facts}", where="dataset")
 
 
 def _check_images(config: Config) -> None:

@@ -1,0 +1,73 @@
+"""Owns the batches that a group of stitchers is fed: shuffled, in order, reported as they go, cut short in a dry run."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil
+from typing import Any, Literal
+
+import torch
+
+from repsim.data.batches import batches, ordered
+from repsim.data.splits import Splits
+from repsim.errors import InputError
+from repsim.stitching.engine import Feed
+from repsim.stitching.pair import Pair
+
+SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
+
+
+@dataclass
+class Progress:
+    """Calls `tick(fraction, text)` for each batch of each loop; `steps` bounds every loop (None: no bound)."""
+
+    tick: Callable[[float, str], None]
+    expected: int
+    steps: int | None = None
+    done: int = 0
+
+    def over(self, text: str, loop: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
+        """The same batches, reported as `text`."""
+
+        def reported() -> Iterator[Any]:
+            for batch in islice(loop(), self.steps):
+                self.done += 1
+                self.tick(min(1.0, self.done / self.expected), text)
+                yield batch
+
+        return reported
+
+
+def feed(
+    splits: Splits, batch_size: int, augment: Literal["none", "flip", "crop_flip"], data_seed: int, progress: Progress
+) -> Feed:
+    """All passes over the images; only the order and the changes of the training images are random, by `data_seed`."""
+    generator = torch.Generator().manual_seed(data_seed)
+    validation, whole = splits.validation, augment == "none" and progress.steps is None
+    return Feed(
+        shuffled=progress.over("training", lambda: batches(splits.train, batch_size, generator, augment)),
+        training=progress.over("reading", lambda: ordered(splits.train, batch_size)),
+        matching=progress.over("matching", lambda: ordered(splits.match, SCORED_AT_ONCE)),
+        test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
+        validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
+        images=len(splits.train) if whole else 0,
+    )
+
+
+def expected_batches(splits: Splits, batch_size: int, epochs: int) -> int:
+    """About how many batches a group reads; re-estimated batch norms add to it."""
+    scored = 4 * len(splits.test) + len(splits.match) + epochs * len(splits.validation or ())
+    return epochs * ceil(len(splits.train) / batch_size) + ceil(scored / SCORED_AT_ONCE)
+
+
+def check_fit(pair: Pair, splits: Splits) -> None:
+    """Raise InputError where a network was not made for images and classes such as these."""
+    images = splits.train
+    for network in (pair.front, pair.end):
+        facts = network.facts
+        if (facts.channels, facts.size, facts.classes) != (*images.images.shape[1:3], images.classes):
+            raise InputError(
+                f"'{images.name}' does not fit a network made for {facts}",
+                where="dataset",
+                do="name the data set it was trained on",
+            )
