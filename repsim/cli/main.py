@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import repsim
-from repsim.cli import doctor, models, output, results, sweep, zoo
+from repsim.cli import data, doctor, models, output, results, sweep, zoo
 from repsim.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=repsim.__doc__)
@@ -15,6 +15,7 @@ app.add_typer(sweep.app, name="sweep")
 app.add_typer(results.app, name="results")
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 
 

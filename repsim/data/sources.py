@@ -117,8 +117,7 @@ def _is_file(path: Path) -> bool:
 
 _BUNDLED = "nothing to get: it comes with scikit-learn"
 _CIFAR10 = (
-    "name the folder that holds it in REPSIM_DATA, or get it into data/ where there is a network:\n"
-    "      python -c \"from torchvision.datasets import CIFAR10; CIFAR10('data', download=True)\"\n"
+    "name the folder that holds it in REPSIM_DATA, or get it into data/ where there is a network: repsim data get cifar10,\n"
     "    or copy the Parquet files of the Hugging Face data set uoft-cs/cifar10 to data/cifar10/plain_text/"
 )
 
