@@ -8,6 +8,8 @@ import shutil
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small tensors: two threads that compete for busy cores are five times slower
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
 SKIPPED = pytest.StashKey[list[str]]()
 

@@ -36,7 +36,7 @@ def test_a_missing_data_set_names_the_folders_and_how_to_get_it(tmp_path, monkey
         sources.find("cifar10", [tmp_path / "a", tmp_path / "b"])
     text = str(error.value)
     assert str(tmp_path / "a") in text and str(tmp_path / "b") in text
-    assert "REPSIM_DATA is not set" in text and "download=True" in text
+    assert "REPSIM_DATA is not set" in text and "repsim data get cifar10" in text
 
 
 def test_a_set_variable_is_not_called_unset(tmp_path, monkeypatch):
