@@ -59,7 +59,7 @@ def network(config: Config) -> NetworkFacts:
 def check(config: Config, catalog) -> None:
     """Raise UserError for an unknown architecture or data set, and for a data set that is not there."""
     facts = network(config)
-    sources.find(config.dataset, catalog.data_folders)
+    sources.must_be_there(config.dataset, catalog.data_folders)
     catalog.layers(facts)
 
 

@@ -129,7 +129,7 @@ def work(config: Config) -> float:
 
 def check(config: Config, catalog: Any) -> None:
     """Raise UserError for a missing data set, unknown layers, and layers that the stitcher cannot join."""
-    sources.find(config.dataset, catalog.data_folders)
+    sources.must_be_there(config.dataset, catalog.data_folders)
     _check_images(config)
     front = _shape(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
     end = _shape(catalog.network_layers(config.end_network), config.end_layer, "end_layer")

@@ -80,7 +80,7 @@ def check(config: Config, catalog) -> None:
     """Raise UserError for an unknown recipe, architecture or data set, and for a data set that is not there."""
     recipes.choose(config.recipe)
     facts, source = network(config), sources.get(config.dataset)
-    sources.find(config.dataset, catalog.data_folders)
+    sources.must_be_there(config.dataset, catalog.data_folders)
     if config.train_images and config.train_images > source.train_images:
         raise SpecError(f"train_images is {config.train_images}, but '{source.name}' has {source.train_images}", do="ask for fewer")
     catalog.layers(facts)

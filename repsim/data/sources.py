@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +69,12 @@ def find(name: str, folders: Sequence[Path]) -> Found:
                 return Found(kind, files)
             partial += [f"{place} lacks {', '.join(lacking)}"] if any(files.values()) else []
     raise _missing(source, folders, partial)
+
+
+@cache
+def must_be_there(name: str, folders: tuple[Path, ...]) -> None:
+    """Raise InputError as `find` does. A data set that was there is not looked for again: a sweep asks for each of its runs."""
+    find(name, folders)
 
 
 def _candidates(source: Source, folder: Path) -> Iterator[tuple[Kind, Path, Files]]:

@@ -100,3 +100,15 @@ heavy = {"torch", "numpy", "pandas", "pyarrow", "sklearn", "PIL"} & set(sys.modu
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_data_set_that_was_there_is_looked_for_once_and_one_that_was_not_again(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(sources, "find", lambda name, folders: looked.append(name))
+    for _ in range(3):
+        sources.must_be_there("digits", (tmp_path / "once",))
+    assert looked == ["digits"]
+    monkeypatch.undo()
+    for _ in range(2):
+        with pytest.raises(InputError):
+            sources.must_be_there("cifar10", (tmp_path / "twice",))
