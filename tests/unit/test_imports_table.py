@@ -14,7 +14,7 @@ import toy
 ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
-    "cli.sweep cli.zoo cli.results cli.models cli.doctor",
+    "cli.sweep cli.zoo cli.results cli.models cli.data cli.doctor",
     "cli.here",
     "cli.output",
     "reconcile",
@@ -28,7 +28,7 @@ ORCHESTRATION = [
     "sweep.networks",
     "sweep.spec state cost",
     "catalog interval",
-    "identity store cluster submission hardware code",
+    "identity store cluster submission hardware code child",
     "project yamlfile job",
     "errors",
 ]
