@@ -1,4 +1,4 @@
-"""Owns what the torch-free half knows of networks: their layers, read in a child process once and then cached.
+"""Owns what the torch-free half knows of architectures and their layers, read in a child process once and then cached.
 
 A layer sheet is a list of {name, kind, shape, parameters, carries}; it depends on the architecture, its width,
 the classes and the input, not on the weights.
@@ -7,14 +7,12 @@ the classes and the input, not on the weights.
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import repsim
-from repsim.errors import SpecError, UserError
+from repsim import child
+from repsim.errors import SpecError
 from repsim.identity import digest
 from repsim.job import NetworkFacts, RunId
 
@@ -46,8 +44,12 @@ class Catalog:
             raise SpecError(f"no network with id '{run}' is known here", do="see: repsim zoo list")
         return self.layers(self._networks[run])
 
-    def _cached(self, facts: NetworkFacts) -> Sheet:
-        file = self._cache / f"{digest([asdict(facts), _sources()])}.json"
+    def architectures(self) -> Sheet:
+        """Every architecture: {name, width, widths, width_means, min_size}; width is the default, null where there is no choice."""
+        return self._cached(None)
+
+    def _cached(self, facts: NetworkFacts | None) -> Sheet:
+        file = self._cache / f"{digest([asdict(facts) if facts else None, _sources()])}.json"
         try:
             return json.loads(file.read_text())
         except (OSError, ValueError):
@@ -56,19 +58,9 @@ class Catalog:
         return sheet
 
 
-def _ask(facts: NetworkFacts) -> Sheet:
-    """Build the network in a child process: torch stays out of this one."""
-    command = [sys.executable, "-m", "repsim.models", json.dumps(asdict(facts))]
-    path = os.pathsep.join([str(Path(repsim.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
-    try:
-        sheet = json.loads(answer.stdout)
-    except ValueError:
-        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"the layers of '{facts.arch}' cannot be listed: {last}", do="see: repsim doctor") from None
-    if isinstance(sheet, dict):
-        raise SpecError(sheet["error"]["what"], where=sheet["error"]["where"], do=sheet["error"]["do"])
-    return sheet
+def _ask(facts: NetworkFacts | None) -> Sheet:
+    """The layers of such a network; without `facts`, the architectures."""
+    return child.ask("repsim.models", *([json.dumps(asdict(facts))] if facts else []))
 
 
 def _keep(file: Path, sheet: Sheet) -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -57,10 +58,21 @@ def sweep_of(project: Project, importer: Job, found: Sequence[Found], dataset: s
     return Sweep(f"import-{name}", project.root, Spec(job=IMPORT), {IMPORT: importer}, (), runs)
 
 
+def digest_of(run: Run) -> str:
+    """The SHA-256 of the file that an import run adopts."""
+    return run.config.model_dump()["digest"]
+
+
 def unstage(project: Project, digests: Sequence[str]) -> None:
     """Remove staged copies; the adopted networks keep copies of their own."""
     for one in digests:
         _staged(project, one).unlink(missing_ok=True)
+
+
+def in_users_words(project: Project, found: Sequence[Found], sweep: Sweep, messages: Sequence[str]) -> list[str]:
+    """Messages about staged copies, with the files that they were made of in their place."""
+    files = {str(_staged(project, digest_of(run))): str(one.path) for one, run in zip(found, sweep.runs, strict=True)}
+    return [reduce(lambda text, names: text.replace(*names), files.items(), message) for message in messages]
 
 
 def _files(path: Path) -> list[Path]:

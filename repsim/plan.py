@@ -116,7 +116,7 @@ def make(sweep: Sweep, states: Mapping[RunId, Standing], limits: Limits, rate_of
     stages = (
         _stage("networks", [run for run in sweep.networks if states[run.id].state in send], limits, rate_of),
         _stage("runs", ready, limits, rate_of),
-        _stage("later", [run for run in sweep.runs if states[run.id].state is State.BLOCKED], limits, rate_of),
+        _stage("later", [run for run in sweep.runs if states[run.id].waits], limits, rate_of),
     )
     counts = Counter(states[run.id].state for run in sweep.all_runs)
     measured = min((rate_of(stage.groups[0].runs[0])[1].n for stage in stages if stage.tasks), default=0)

@@ -10,13 +10,13 @@ from typing import Any
 from repsim import cluster, code, cost, local, state, submission, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
-from repsim.errors import ClusterError, UserError
-from repsim.job import RunId
+from repsim.errors import ClusterError, InputError, UserError
+from repsim.job import NETWORK, RunId
 from repsim.plan import Limits, Plan, Stage
 from repsim.project import Project
 from repsim.state import Need, Standing, State
 from repsim.submission import Submission
-from repsim.sweep.expand import Run, Sweep
+from repsim.sweep.expand import IMPORT, Run, Sweep
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,19 @@ def standings(project: Project, sweep: Sweep, ask_queue: Callable[[], list[clust
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
     traces = state.traces(submission.every(project.submissions), ask_queue or _queue)
     return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
+
+
+def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> None:
+    """InputError for an imported network whose file is gone: unlike a trained one it cannot be made again here."""
+    for run in sweep.networks:
+        if run.job == IMPORT and states[run.id].state in (State.NEW, State.FAILED):
+            said = run.config.model_dump()
+            words = " ".join(f"--{key} {said[key]}" for key in ("arch", "width", "dataset", "name") if said[key] is not None)
+            raise InputError(
+                f"the imported network is gone: {run.labels['arch']}, seed {run.labels['seed']}",
+                where=str(project.artefacts / run.id / NETWORK),
+                do=f"put the file back, or import it again: repsim zoo import PATH {words}",
+            )
 
 
 def make_plan(
@@ -122,7 +135,7 @@ def locked(project: Project) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
-                "another submit of this project is at work", where=str(project.submissions), do="wait for it, then submit again"
+                "another submit or run of this project is at work", where=str(project.submissions), do="wait for it, then try again"
             ) from None
         yield
 

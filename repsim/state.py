@@ -2,7 +2,8 @@
 
 Files are the truth and Slurm is a hint: a stored row is `done` whatever the queue says; an array element counts
 as alive only while squeue shows it so; what a dead element left behind is `new` again (to be sent by the next
-submit), unless its last attempt failed by itself or it was killed `MAX_KILLED` times.
+submit), unless its last attempt failed by itself or it was killed `MAX_KILLED` times. A network whose file is
+lost is `new` again as well, unless it diverged: then it has a row and never had a file.
 """
 
 from collections import Counter
@@ -17,6 +18,8 @@ from repsim.job import NETWORK, Job, RunId
 from repsim.submission import Submission
 
 MAX_KILLED = 3
+DIVERGED, LOST, WAITS = "diverged", "lost_network", "missing_input"
+"""Why there is no network: it never will be, it was there once, or it is yet to be made."""
 
 
 class State(StrEnum):
@@ -40,6 +43,11 @@ class Standing:
     submission: str | None = None
     task: int | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Blocked by a network that may still come: one that diverged never will."""
+        return self.state is State.BLOCKED and self.cause != DIVERGED
+
 
 @dataclass(frozen=True)
 class Need:
@@ -59,11 +67,22 @@ def survey(
 ) -> dict[RunId, Standing]:
     """One Standing per run id."""
     stored = {name: store.stored_ids(store_folder, job) for name, job in jobs.items()}
-    done = {need.id for need in needs if need.id in stored.get(need.job, ())}
+    lost = {run for job in jobs.values() for run in store.lost_ids(store_folder, artefacts, job)}
+    done = {need.id for need in needs if need.id in stored.get(need.job, ())} - lost
     makers = {need.id for need in needs}
     inputs = {run for need in needs for run in need.inputs}
-    ready = {run for run in inputs if _available(run, done, makers, artefacts)}
-    return {need.id: _standing(need, done, ready, traces) for need in needs}
+    ready = {run for run in inputs if (run in done or run not in makers) and (artefacts / run / NETWORK).is_file()}
+    return {need.id: _standing(need, Stock(done, ready, lost, artefacts), traces) for need in needs}
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What is there: finished runs, networks ready to be read (row and file), networks whose file is gone."""
+
+    done: set[RunId]
+    ready: set[RunId]
+    lost: set[RunId]
+    artefacts: Path
 
 
 @dataclass(frozen=True)
@@ -147,24 +166,27 @@ def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] |
     return Standing(State.NEW, event["outcome"], None, one.name, index)
 
 
-def _standing(need: Need, done: set[RunId], ready: set[RunId], traces: Traces) -> Standing:
-    if need.id in done:
+def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
+    if need.id in stock.done:
         return Standing(State.DONE)
     last = traces.last.get(need.id, Standing(State.NEW))
     if last.state in (State.RUNNING, State.PENDING, State.FAILED):
         return last
     if traces.killed.get(need.id, 0) >= MAX_KILLED:
         return Standing(State.FAILED, "killed", f"killed {MAX_KILLED} times without an end", last.submission, last.task)
-    missing = [run for run in need.inputs if run not in ready]
-    if missing:
-        return Standing(State.BLOCKED, "missing_input", "; ".join(_waits(run, run in done) for run in missing))
-    return last
+    if need.id in stock.lost:
+        return Standing(State.NEW, LOST, f"{stock.artefacts / need.id / NETWORK} is gone")
+    missing = [run for run in need.inputs if run not in stock.ready]
+    return _blocked(missing, stock) if missing else last
 
 
-def _waits(run: RunId, is_done: bool) -> str:
-    return f"{run} is done but left no network: it diverged, or {NETWORK} was removed" if is_done else f"waits for {run}"
-
-
-def _available(run: RunId, done: set[RunId], makers: set[RunId], artefacts: Path) -> bool:
-    """An input is there when its row is stored and its network lies on disk."""
-    return (run in done or run not in makers) and (artefacts / run / NETWORK).is_file()
+def _blocked(missing: Sequence[RunId], stock: Stock) -> Standing:
+    """The worst of the reasons: a network that will never be, one that is lost, one that is yet to be made."""
+    reasons = (
+        (DIVERGED, "{} is done but left no network: it diverged", stock.done),
+        (LOST, "{} is done but left no network: its file is gone", stock.lost),
+        (WAITS, "waits for {}", missing),
+    )
+    cause, words, mine = next((c, w, mine) for c, w, runs in reasons if (mine := [run for run in missing if run in runs]))
+    named = mine if cause == WAITS else sorted(mine)[:1]  # one bad network is reason enough, and a few reasons are read
+    return Standing(State.BLOCKED, cause, "; ".join(map(words.format, named)))

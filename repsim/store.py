@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from repsim.errors import InputError, UserError
-from repsim.job import Job, RunId
+from repsim.job import NETWORK, Job, RunId
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,6 +99,14 @@ def read(store: Path, job: Job, columns: Sequence[str] | None = None, ids: Itera
 def stored_ids(store: Path, job: Job) -> set[RunId]:
     """Ids of the runs of `job` that have a row."""
     return set(read(store, job, [KEY])[KEY].to_pylist())
+
+
+def lost_ids(store: Path, artefacts: Path, job: Job) -> set[RunId]:
+    """Ids of the runs of `job` that have a row but whose network is gone; a diverged run left none to begin with."""
+    if job.hook("network") is None:
+        return set()
+    rows = read(store, job, [KEY, "outcome"]).to_pylist()
+    return {row[KEY] for row in rows if row["outcome"] == "ok" and not (artefacts / row[KEY] / NETWORK).is_file()}
 
 
 def write_table(table: "pa.Table", path: Path) -> None:

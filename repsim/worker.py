@@ -71,7 +71,12 @@ class Pack:
         self.restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         self.journal = Journal(self.submission, self.index, self.restart)
         self.jobs = {name: _load(Path(plan["code"]), name, digest) for name, digest in plan["jobs"].items()}
-        self.stored = {name: store.stored_ids(self.results / "store", job) for name, job in self.jobs.items()}
+        self.stored = {name: self._finished(job) for name, job in self.jobs.items()}
+
+    def _finished(self, job: Job) -> set[str]:
+        """Runs with nothing left to do: stored, and their network not lost."""
+        folder = self.results / "store"
+        return store.stored_ids(folder, job) - store.lost_ids(folder, self.results / "artefacts", job)
 
     def run(self) -> list[str]:
         """All groups of this task; the outcome of each."""
@@ -109,7 +114,6 @@ class Pack:
                 return self._end(group, "failed", "timeout", "a whole task is too short for it: raise timeout_min in the profile")
             return self._end(group, "interrupted", None, "told to stop")
         except UserError as error:
-            _log(str(error))
             return self._end(group, "failed", "input", str(error))
         except Exception as error:
             traceback.print_exc()

@@ -20,11 +20,13 @@ from repsim.job import NETWORK
 from repsim.plan import Plan
 from repsim.project import Project
 from repsim.report import plans
+from repsim.report.plans import number
 from repsim.state import State
 from repsim.sweep.expand import Sweep
 from repsim.worker import Listen
 
 QUIET_S = 5.0  # seconds between two plain lines
+GOOD = {"done", "stored"}
 
 
 def run(
@@ -40,20 +42,33 @@ def run(
     """Compute what is missing, networks first; leaves with 1 if a group failed or was stopped."""
     with reconcile.locked(project):
         states = reconcile.standings(project, sweep)
+        reconcile.refuse_lost_imports(project, sweep, states)
         if limit is not None:
-            missing = [r.id for r in sweep.runs if states[r.id].state in (State.NEW, State.BLOCKED, *also)][:limit]
+            missing = [r.id for r in sweep.runs if states[r.id].waits or states[r.id].state in (State.NEW, *also)][:limit]
             sweep = planning.restricted(sweep, lambda run: run.id in set(missing))
         made = reconcile.make_plan(project, sweep, states, profile, device, also)
-        say(plans.plan_text(made, sweep, f"this machine ({device})"))
-        with progress(made) as listen:
-            outcomes = reconcile.run_here(project, sweep, made, device, workers, listen)
+        say(plans.plan_text(made, sweep, f"this machine ({device})", states))
+        outcomes, reasons = compute(project, sweep, made, device, workers)
     summary = {name: outcomes.count(name) for name in sorted(set(outcomes))}
-    show(json, {"sweep": sweep.name, "groups": summary}, _closing(sweep, outcomes))
-    if set(outcomes) - {"done", "stored"}:
+    left = left_alone(made, also)
+    show(json, {"sweep": sweep.name, "groups": summary, "failed": reasons, "left": left}, _closing(sweep, outcomes, reasons, left))
+    if set(outcomes) - GOOD or left:
         raise typer.Exit(1)
 
 
-def dry_run(project: Project, sweep: Sweep, device: str, steps: int) -> tuple[dict[str, Any], str]:
+def compute(
+    project: Project, sweep: Sweep, made: Plan, device: str, workers: int, steps: int | None = None
+) -> tuple[list[str], list[str]]:
+    """Do the plan with progress shown; the outcome of each group, and each distinct reason why one failed."""
+    before = {one.name for one in submission.every(project.submissions)}
+    with progress(made) as listen:
+        outcomes = reconcile.run_here(project, sweep, made, device, workers, listen, steps)
+    new = [one for one in submission.every(project.submissions) if one.name not in before]
+    events = [event for one in new for event in one.events() if event.get("outcome") == "failed"]
+    return outcomes, list(dict.fromkeys(event["message"] for event in events))
+
+
+def dry_run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> None:
     """The first run of every case, `steps` steps of each loop, in a throwaway store; seconds and memory of each."""
     firsts: dict[Any, str] = {}
     for one in sweep.runs:
@@ -63,18 +78,15 @@ def dry_run(project: Project, sweep: Sweep, device: str, steps: int) -> tuple[di
         throwaway = replace(project, results_root=Path(folder))
         _lend_networks(project, throwaway, part)
         states = reconcile.standings(throwaway, part)
+        reconcile.refuse_lost_imports(project, part, states)
         made = reconcile.make_plan(throwaway, part, states, Profile(cluster="local"), device)
         clock = time.monotonic()
-        with progress(made) as listen:
-            outcomes = reconcile.run_here(throwaway, part, made, device, 1, listen, steps)
+        outcomes, reasons = compute(throwaway, part, made, device, 1, steps)
         rows = _rows(throwaway, part)
-        failed = [
-            event["message"] for one in submission.every(throwaway.submissions) for event in one.events() if event.get("message")
-        ]
-    data = {"sweep": sweep.name, "steps": steps, "seconds": round(time.monotonic() - clock, 2), "runs": rows, "failed": failed}
-    if set(outcomes) - {"done", "stored"}:
+    data = {"sweep": sweep.name, "steps": steps, "seconds": round(time.monotonic() - clock, 2), "runs": rows, "failed": reasons}
+    show(json, data, _dry_text(data, device))
+    if set(outcomes) - GOOD:
         raise typer.Exit(1)
-    return data, _dry_text(data, device)
 
 
 def known_sweeps(project: Project) -> list[Path]:
@@ -153,18 +165,25 @@ def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:
     return found
 
 
-def _closing(sweep: Sweep, outcomes: list[str]) -> str:
-    if not outcomes:
-        return "all is done: nothing left to compute"
-    bad = [outcome for outcome in outcomes if outcome not in ("done", "stored")]
-    if not bad:
-        return f"done: {len(outcomes)} groups"
-    words = ", ".join(f"{bad.count(name)} {name}" for name in sorted(set(bad)))
-    return f"{len(outcomes) - len(bad)} groups done, {words}; see: repsim sweep status {sweep.name}"
+def left_alone(made: Plan, also: tuple[State, ...]) -> dict[str, int]:
+    """Runs that this plan does not touch though they are not done: failed before, or blocked for good."""
+    later = made.stage("later")
+    blocked = made.counts.get(State.BLOCKED, 0) - (later.runs if later else 0)
+    failed = 0 if State.FAILED in also else made.counts.get(State.FAILED, 0)
+    return {name: n for name, n in (("failed", failed), ("blocked", blocked)) if n}
+
+
+def _closing(sweep: Sweep, outcomes: list[str], reasons: list[str], left: dict[str, int]) -> str:
+    """What was done; what was not, and why."""
+    bad = [outcome for outcome in outcomes if outcome not in GOOD]
+    if not bad and not left:
+        return f"done: {number(len(outcomes), 'group')}" if outcomes else "all is done: nothing left to compute"
+    words = [f"{number(len(outcomes) - len(bad), 'group')} done", *(f"{bad.count(name)} {name}" for name in sorted(set(bad)))]
+    words += [f"{number(n, 'run')} {name} before" for name, n in left.items()]
+    return "\n".join([*reasons, ", ".join(words) + f"; see: repsim sweep status {sweep.name}"])
 
 
 def _dry_text(data: dict[str, Any], device: str) -> str:
     lines = [f"{row['run_seconds']:8.2f} s  {row['peak_memory_gb']:6.2f} GB  {row['job']:<8} {row['run']}" for row in data["runs"]]
-    return "\n".join(
-        [f"dry run of {data['sweep']} on {device}: {data['steps']} steps of each loop, {data['seconds']:.1f} s in all", *lines]
-    )
+    head = f"dry run of {data['sweep']} on {device}: {data['steps']} steps of each loop, {data['seconds']:.1f} s in all"
+    return "\n".join([head, *lines, *(f"failed: {reason}" for reason in data["failed"])])

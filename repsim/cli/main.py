@@ -19,18 +19,23 @@ app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"repsim {repsim.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     project: Annotated[
         Path | None, typer.Option("--project", help="Project root, if not the folder around the sweep or here.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Stitch, compare and tabulate whole zoos of networks, here or on Slurm."""
     output.PROJECT.set(project)
-    if version:
-        print(f"repsim {repsim.__version__}")
-        raise typer.Exit
 
 
 def main() -> None:

@@ -13,6 +13,20 @@ from repsim.sweep.expand import TRAIN
 app = typer.Typer(no_args_is_help=True, help="Architectures and their layers.")
 
 
+@app.command("list")
+def list_architectures(json: Json = False) -> None:
+    """Every architecture: its default width, the widths it can have, what a width counts, and the smallest images it takes."""
+    project = project_of()
+    found = Catalog(project.data_folders, project.cache).architectures()
+    lines = [f"{'architecture':<14}{'width':<8}{'widths':<10}{'images from':<13}a width is"]
+    lines += [
+        f"{a['name']:<14}{a['width'] or '–':<8}{'–'.join(map(str, a['widths'] or [])) or '–':<10}"
+        f"{a['min_size']} px{'':<{10 - len(str(a['min_size']))}}{a['width_means'] or 'not to be chosen'}"
+        for a in found
+    ]
+    show(json, {"architectures": found}, "\n".join(lines))
+
+
 @app.command()
 def layers(
     name: Annotated[str, typer.Argument(help="An architecture, as in mcnn.")],

@@ -9,10 +9,11 @@ from repsim import plan as planning
 from repsim.cli import here
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, project_of, say, show, spec_path
 from repsim.cluster import Profile
-from repsim.errors import ClusterError, SpecError
+from repsim.errors import ClusterError, SpecError, UserError
 from repsim.plan import Plan
 from repsim.project import Project
 from repsim.report import plans
+from repsim.report.plans import number
 from repsim.state import State
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
@@ -28,8 +29,7 @@ def plan(spec: SpecArgument, profile: ProfileOption = None, json: Json = False) 
     """Show what would run: ids, groups, tasks and hours. Sends and writes nothing."""
     project, sweep = _open(spec)
     name, chosen = _profile(project, sweep, profile)
-    made = _planned(project, sweep, chosen, ask=chosen.cluster == "slurm")
-    show(json, plans.plan_json(made, sweep, name), plans.plan_text(made, sweep, name))
+    _show_plan(project, sweep, chosen, name, json, ask=chosen.cluster == "slurm")
 
 
 @app.command()
@@ -45,8 +45,7 @@ def submit(
     project, sweep = _open(spec)
     name, chosen = _profile(project, sweep, profile)
     if dry_run:
-        made = _planned(project, sweep, chosen, ask=False)
-        show(json, plans.plan_json(made, sweep, name), plans.plan_text(made, sweep, name))
+        _show_plan(project, sweep, chosen, name, json, ask=False)
         return
     if chosen.cluster != "slurm":
         raise SpecError(
@@ -81,8 +80,7 @@ def dry_run(
 ) -> None:
     """Try the first run of every case end to end, a few steps each, in a throwaway store; prints seconds and memory."""
     project, sweep = _open(spec)
-    data, text = here.dry_run(project, sweep, hardware.pick_device(device), steps)
-    show(json, data, text)
+    here.dry_run(project, sweep, hardware.pick_device(device), steps, json)
 
 
 @app.command()
@@ -92,10 +90,13 @@ def status(
 ) -> None:
     """Show how far a sweep is: counts, grid, live tasks, hours, failures."""
     project = project_of(spec)
-    specs = [spec_path(spec, project)] if spec else here.known_sweeps(project)
-    shown = [_status(project, open_sweep(path, project)) for path in specs]
-    text = "\n".join(plans.status_text(one) for one in shown) or "nothing was sent or run yet"
-    show(json, (shown[0] if spec else {"sweeps": shown}), text)
+    if spec:
+        shown = _status(project, open_sweep(spec_path(spec, project), project))
+        show(json, shown, plans.status_text(shown))
+        return
+    found, errors = _statuses(project)
+    text = "\n".join([*map(plans.status_text, found), *errors]) or "nothing was sent or run yet"
+    show(json, {"sweeps": found, "unreadable": errors}, text)
 
 
 @app.command()
@@ -103,12 +104,12 @@ def cancel(spec: SpecArgument, filters: Filters = None, yes: Yes = False, json: 
     """Cancel the tasks that hold queued or running runs of the sweep; results stay."""
     project, sweep = _open(spec)
     wanted = {run.id for run in sweep.all_runs if matcher(filters or [], sweep)(run)}
-    confirm(f"Cancel every task of {sweep.name} that holds one of {len(wanted):,} runs?", yes)
+    confirm(f"Cancel every task of {sweep.name} that holds one of {number(len(wanted), 'run')}?", yes)
     elements = reconcile.cancel(project, sweep, wanted)
     show(
         json,
         {"cancelled": elements},
-        f"cancelled {len(elements)} tasks: {' '.join(elements)}" if elements else "nothing was queued or running",
+        f"cancelled {number(len(elements), 'task')}: {' '.join(elements)}" if elements else "nothing was queued or running",
     )
 
 
@@ -140,30 +141,43 @@ def _submit(
     cluster.version()
     reconcile.close_finished(project)
     states = reconcile.standings(project, sweep)
+    reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, _device(profile), also)
-    say(plans.plan_text(made, sweep, name))
-    failed = made.counts.get(State.FAILED, 0)
-    if failed and not also:
-        say(f"  {failed} failed runs are left alone; send them again with: repsim sweep retry {sweep.name}")
+    say(plans.plan_text(made, sweep, name, states))
     tasks = sum(len(stage.tasks) for stage in made.stages if stage.name != "later" or chain)
     if not tasks:
-        return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made)
-    confirm(f"Submit {tasks} tasks?", yes)
+        return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made, also)
+    confirm(f"Submit {number(tasks, 'task')}?", yes)
     sent = reconcile.submit(project, sweep, made, profile, states, chain)
     if not sent:
-        return {"sweep": sweep.name, "sent": []}, "nothing was sent" + _why(made)
-    lines = [f"sent {one.runs:,} runs in {one.tasks} tasks: job {one.job_id} ({one.stage})" for one in sent]
+        return {"sweep": sweep.name, "sent": []}, "nothing was sent" + _why(made, also)
+    lines = [f"sent {number(one.runs, 'run')} in {number(one.tasks, 'task')}: job {one.job_id} ({one.stage})" for one in sent]
     return {"sweep": sweep.name, "sent": [vars(one) for one in sent]}, "\n".join(
         [*lines, f"watch: repsim sweep status {sweep.name}"]
     )
 
 
-def _why(made: Plan) -> str:
+def _why(made: Plan, also: tuple[State, ...]) -> str:
     waiting = made.stage("later")
     if waiting:
-        return f": {waiting.runs:,} runs wait for networks that are queued or failed (--chain sends them behind)"
+        wait = number(waiting.runs, "run")
+        return f": {wait} waiting for networks that are queued or failed (--chain sends them behind)"
     busy = made.counts.get(State.RUNNING, 0) + made.counts.get(State.PENDING, 0)
-    return f": {busy:,} runs are under way" if busy else ": all is done"
+    left = {"under way": busy, **here.left_alone(made, also)}
+    return ": " + (", ".join(f"{number(n, 'run')} {name}" for name, n in left.items() if n) or "all is done")
+
+
+def _statuses(project: Project) -> tuple[list[dict[str, Any]], list[str]]:
+    """The status of every sweep that was sent; what is wrong with a file that no longer loads stops no other."""
+    found, errors = [], []
+    for path in here.known_sweeps(project):
+        try:
+            found.append(_status(project, open_sweep(path, project)))
+        except UserError as error:
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
+    return found, list(map(str, errors))
 
 
 def _status(project: Project, sweep: Sweep) -> dict[str, Any]:
@@ -208,6 +222,8 @@ def _device(profile: Profile) -> str:
     return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")
 
 
-def _planned(project: Project, sweep: Sweep, profile: Profile, ask: bool) -> Plan:
+def _show_plan(project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool) -> None:
     states = reconcile.standings(project, sweep, _ask_or_warn if ask else lambda: [])
-    return reconcile.make_plan(project, sweep, states, profile, _device(profile))
+    reconcile.refuse_lost_imports(project, sweep, states)
+    made = reconcile.make_plan(project, sweep, states, profile, _device(profile))
+    show(json, plans.plan_json(made, sweep, name, states), plans.plan_text(made, sweep, name, states))

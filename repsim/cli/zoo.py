@@ -11,10 +11,10 @@ from repsim.catalog import Catalog
 from repsim.cli import here
 from repsim.cli.output import Json, project_of, say, show
 from repsim.cluster import Profile
-from repsim.errors import SpecError
+from repsim.errors import InputError
 from repsim.job import NETWORK
 from repsim.project import Project
-from repsim.submission import Submission, every
+from repsim.state import State
 from repsim.sweep.expand import IMPORT, TRAIN, Sweep
 
 app = typer.Typer(no_args_is_help=True, help="The networks of a project: trained here by seed, or imported.")
@@ -44,16 +44,19 @@ def import_networks(
     """Check, evaluate and adopt trained networks (plain state dicts); a file that does not fit is refused and not stored."""
     project = project_of()
     importer = jobs.load(project.jobs, IMPORT)
-    sweep = imports.sweep_of(project, importer, imports.find(paths, arch, width), dataset, name)
+    found = imports.find(paths, arch, width)
+    sweep = imports.sweep_of(project, importer, found, dataset, name)
     try:
-        refused = _adopt(project, sweep, hardware.pick_device(device))
+        refused = imports.in_users_words(project, found, sweep, _adopt(project, sweep, hardware.pick_device(device)))
     finally:
-        imports.unstage(project, [run.config.model_dump()["digest"] for run in sweep.runs])
+        imports.unstage(project, [imports.digest_of(run) for run in sweep.runs])
     ids = {run.id for run in sweep.runs}
     rows = [row for row in _networks(project, IMPORT) if row["run_id"] in ids]
-    show(json, {"networks": rows, "refused": refused}, _text(rows))
+    if rows or not refused:
+        show(json, {"networks": rows, "refused": refused}, _text(rows))
     if refused:
-        raise SpecError(f"{len(refused)} of {len(ids)} files were refused:\n" + "\n".join(refused), do="the others are in")
+        do = "the others are in" if rows else "nothing was stored"
+        raise InputError(f"{len(refused)} of {len(found)} files refused\n" + "\n".join(refused), do=do)
 
 
 def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
@@ -63,17 +66,10 @@ def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
     for run in sweep.runs:
         check(run.config, catalog) if check else None
     states = reconcile.standings(project, sweep)
-    also = tuple({standing.state for standing in states.values() if standing.state.value == "failed"})
-    made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, also)
-    before = {one.name for one in every(project.submissions)}
-    with here.progress(made) as listen:
-        reconcile.run_here(project, sweep, made, device, local.workers_for(device, None), listen)
-    say(f"  {sum(len(stage.groups) for stage in made.stages)} new, {len(sweep.runs)} in all")
-    return [reason for one in every(project.submissions) if one.name not in before for reason in _reasons(one)]
-
-
-def _reasons(one: Submission) -> list[str]:
-    return [event["message"] for event in one.events() if event.get("outcome") == "failed"]
+    made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
+    outcomes, reasons = here.compute(project, sweep, made, device, local.workers_for(device, None))
+    say(f"  {len(outcomes)} new, {len(sweep.runs)} in all")
+    return reasons
 
 
 def _networks(project: Project, job_name: str) -> list[dict[str, Any]]:

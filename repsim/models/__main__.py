@@ -1,27 +1,41 @@
-"""Owns the child process that lists layers for the half of repsim that never loads torch.
+"""Owns the child process that lists architectures and layers for the half of repsim that never loads torch.
 
+    python -m repsim.models
     python -m repsim.models '{"arch": "mcnn", "width": 16, "classes": 10, "channels": 3, "size": 32}'
 
-prints a JSON list of `LayerFacts` and exits with 0, or {"error": {"what", "where", "do"}} and exits with 2.
+print a JSON list, of {name, width, widths, width_means, min_size} or of `LayerFacts`, and exit with 0; or print
+{"error": {"what", "where", "do"}} and exit with 2.
 """
 
 import json
 import sys
 from dataclasses import asdict, fields
+from inspect import signature
+from typing import Any
 
 from repsim.errors import InputError, UserError, nearest
 from repsim.models.layers import describe
 from repsim.models.network import Facts
+from repsim.models.zoo import ARCHITECTURES
 
 
 def main(arguments: list[str]) -> int:
-    """Print the layers of the network that the one argument describes; the exit code."""
+    """Print the architectures, or the layers of the network that the one argument describes; the exit code."""
     try:
-        print(json.dumps([asdict(layer) for layer in describe(_parse(arguments))]))
+        found = [asdict(layer) for layer in describe(_parse(arguments))] if arguments else list(map(_architecture, ARCHITECTURES))
+        print(json.dumps(found))
     except UserError as error:
         print(json.dumps({"error": {"what": error.what, "where": error.where, "do": error.do}}))
         return 2
     return 0
+
+
+def _architecture(name: str) -> dict[str, Any]:
+    """What can be asked of an architecture; `width` is the one it has when none is asked for."""
+    one = ARCHITECTURES[name]
+    width = signature(one.make).parameters["width"].default if one.widths else None
+    widths = [one.widths.start, one.widths.stop - 1] if one.widths else None
+    return {"name": name, "width": width, "widths": widths, "width_means": one.width_means, "min_size": one.min_size}
 
 
 def _parse(arguments: list[str]) -> Facts:

@@ -1,13 +1,13 @@
 """Owns how plans and states are shown: as text for people, and as one plain object for --json."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
-from repsim.state import Standing, State
+from repsim.state import DIVERGED, LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
@@ -15,7 +15,7 @@ MAX_ROWS = 40
 STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
 
 
-def plan_json(plan: Plan, sweep: Sweep, profile: str) -> dict[str, Any]:
+def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> dict[str, Any]:
     """The plan as an object."""
     return {
         "sweep": plan.sweep,
@@ -29,22 +29,39 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str) -> dict[str, Any]:
         "hours_worst": round(plan.hours(worst=True), 3),
         "gpus_per_task": plan.gpus_per_task,
         "measured_runs": plan.measured,
+        "notes": notes(sweep, states),
         "ids": [run.id for run in sweep.runs],
     }
 
 
-def plan_text(plan: Plan, sweep: Sweep, profile: str) -> str:
+def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> str:
     """What would run, in groups and tasks, and what it would cost."""
-    networks = f" between {len(sweep.networks)} networks" if sweep.networks else ""
-    lines = [f"{plan.sweep}: {len(sweep.runs):,} runs{networks}" + (f" ({plan.merged:,} duplicates merged)" if plan.merged else "")]
+    networks = f" between {number(len(sweep.networks), 'network')}" if sweep.networks else ""
+    merged = f" ({number(plan.merged, 'duplicate')} merged)" if plan.merged else ""
+    lines = [f"{plan.sweep}: {number(len(sweep.runs), 'run')}{networks}{merged}"]
     lines.append("  states    " + counts_text(plan.counts))
     lines += [_stage_text(stage) for stage in plan.stages if stage.tasks]
+    lines += [f"  note      {note}" for note in notes(sweep, states)]
     if not any(stage.tasks for stage in plan.stages):
         return "\n".join([*lines, "  nothing to send"])
     unit = "GPU-hours" if plan.gpus_per_task else "task-hours"
     lines.append(f"  cost      about {plan.hours():.2f} {unit} expected, {plan.hours(worst=True):.2f} at the slow end")
     lines.append(f"            {_basis(plan)}; profile {profile}")
     return "\n".join(lines)
+
+
+def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
+    """What a plan does not send though it is not done, or sends though it was done before."""
+    found = [f"{number(kind['runs'], 'run')} blocked: {kind['message']}" for kind in blocked(sweep, states)]
+    lost = [str(standing.message) for standing in states.values() if standing.state is State.NEW and standing.cause == LOST]
+    found += [f"{number(len(lost), 'network')} to be made again: {lost[0]}" + (", …" if len(lost) > 1 else "")] if lost else []
+    failed = sum(standing.state is State.FAILED for standing in states.values())
+    return [*found, f"{number(failed, 'run')} failed; to try again: repsim sweep retry {sweep.name}"] if failed else found
+
+
+def number(count: int, noun: str) -> str:
+    """1 run, 2 runs."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def counts_text(counts: Mapping[State, int]) -> str:
@@ -62,6 +79,7 @@ def status_json(
         "runs": _counts(sweep.runs, states),
         "grid": [{"case": case, "layer": layer, **counts} for (case, layer), counts in _grid(sweep, states).items()],
         "failures": failures(sweep, states),
+        "blocked": blocked(sweep, states),
         "tasks": [{"name": t.name, "job": t.element, "state": t.state, "reason": t.reason, "node": t.node} for t in tasks],
         "hours_used": round(used_h, 4),
         "hours_left": round(left_h, 4),
@@ -84,15 +102,24 @@ def status_text(shown: Mapping[str, Any]) -> str:
         lines += [f"            {reason}: {n}" for reason, n in _reasons(shown["tasks"]).items()]
     eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
     lines.append(f"  hours     {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{eta}")
+    lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
     return "\n".join([*lines, *_failure_lines(shown)])
 
 
 def failures(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
     """Each distinct failure once: cause, message, how many runs, one of them."""
+    return _kinds(sweep, states, lambda standing: standing.state is State.FAILED)
+
+
+def blocked(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
+    """The same for runs that wait for a network that does not come by waiting."""
+    return _kinds(sweep, states, lambda standing: standing.state is State.BLOCKED and standing.cause in (DIVERGED, LOST))
+
+
+def _kinds(sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool]) -> list[dict[str, Any]]:
     kinds: dict[tuple[str, str], list[RunId]] = {}
     for run in sweep.all_runs:
-        standing = states[run.id]
-        if standing.state is State.FAILED:
+        if among(standing := states[run.id]):
             kinds.setdefault((standing.cause or "unknown", standing.message or ""), []).append(run.id)
     return [{"cause": cause, "message": message, "runs": len(ids), "example": ids[0]} for (cause, message), ids in kinds.items()]
 
@@ -111,9 +138,8 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
 
 
 def _stage_text(stage: Stage) -> str:
-    words = (
-        f"{stage.runs:,} runs in {len(stage.groups):,} groups → {len(stage.tasks):,} tasks of up to {stage.longest / 60:.0f} min"
-    )
+    runs, groups, tasks = (number(*of) for of in ((stage.runs, "run"), (len(stage.groups), "group"), (len(stage.tasks), "task")))
+    words = f"{runs} in {groups} → {tasks} of up to {max(1, round(stage.longest / 60))} min"
     return f"  {STAGES[stage.name]:<9} {words}"
 
 
@@ -178,5 +204,10 @@ def _eta(tasks: Sequence[Task], left_h: float) -> float | None:
 
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:
-    lines = [f"  failed    {f['runs']} × {f['cause']}: {f['message']:.160}  (e.g. {f['example']})" for f in shown["failures"]]
+    lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['example']})" for f in shown["failures"]]
     return [*lines, f"            try them again: repsim sweep retry {shown['sweep']}"] if lines else []
+
+
+def _indented(message: str) -> str:
+    """A message of several lines (what is wrong, then what to do) below its first line."""
+    return message.replace("\n", "\n          ")

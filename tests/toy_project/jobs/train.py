@@ -25,6 +25,7 @@ class Row(JobRow):
     """How well it came out."""
 
     accuracy: float = Field(description="share classified rightly")
+    test_images: int = Field(100, description="test images scored")
 
 
 def inputs(config: Config) -> list[RunId]:
