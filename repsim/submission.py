@@ -12,14 +12,13 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from repsim.errors import InputError, UserError
-from repsim.job import RunId
 
 FORMAT = 1
 PREFIX = "repsim-"
@@ -65,10 +64,6 @@ class Submission:
     @property
     def slurm(self) -> Path:
         return self.folder / "slurm"
-
-    def task_runs(self, index: int) -> list[RunId]:
-        """The runs that task `index` was given."""
-        return [run["id"] for group in self.plan["tasks"][index] for run in group["runs"]]
 
     def mark_sent(self, **how: Any) -> None:
         """Record how the submission was sent."""
@@ -155,9 +150,3 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def latest(submissions: Iterable[Submission], sweep: str) -> Submission | None:
-    """The newest submission of a sweep."""
-    mine = [s for s in submissions if s.plan["sweep"] == sweep]
-    return mine[-1] if mine else None

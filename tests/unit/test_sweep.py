@@ -128,6 +128,9 @@ def test_equal_runs_are_merged_counted_and_stay_where_they_first_stood(project):
     found = toy.sweep(project, "job: square\nzip: {value: [3.0, 1.0, 3.0, 2.0, 1.0]}")
     assert [run.config.model_dump()["value"] for run in found.runs] == [3.0, 1.0, 2.0]
     assert found.merged == 2
+    twins = toy.sweep(project, ZOO + "layers: relu1\ncases: {first: {}, second: {init: random}, third: {init: ps_inv}}")
+    assert [run.labels["case"] for run in twins.runs] == ["first", "third"] * 12
+    assert twins.merged == 12
 
 
 def test_runs_know_their_networks_and_networks_come_once(project):
