@@ -78,11 +78,6 @@ def publish(store: Path, job: str, dataset: str, group: str, rows: Sequence[dict
         _discard(temporary)
 
 
-def has_part(store: Path, job: str, dataset: str, group: str) -> bool:
-    """Whether the part of `group` is published."""
-    return (store / f"job={job}" / f"dataset={dataset}" / f"{group}.parquet").is_file()
-
-
 def parts(store: Path, job: str) -> list[Path]:
     """The published parts of `job`, sorted."""
     return sorted(p for p in (store / f"job={job}").glob("dataset=*/*.parquet") if not p.name.startswith("."))
