@@ -2,7 +2,9 @@
 #   make demo    install, then the quickstart sweep with its table and plot
 #   make test    install what the tests need (real Slurm too, where apt-get can be used as root), then run all of them
 
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+# the first that runs and is new enough: a name on PATH may be a shim with nothing behind it
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 SWEEP  := sweeps/digits_quickstart.yaml
@@ -20,7 +22,7 @@ help:
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "repsim needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "repsim needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
