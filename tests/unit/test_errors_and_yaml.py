@@ -135,7 +135,11 @@ def test_files_that_are_no_text_or_too_large_are_refused(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "folder.yaml").mkdir()
     (tmp_path / "large.yaml").write_text("# " + "x" * 1_000_000)
-    for name, said in (("binary", "is not text: byte 0"), ("folder", "cannot be read"), ("large", "is larger than 1,000,000 bytes")):
+    for name, said in (
+        ("binary", "is not text: byte 0"),
+        ("folder", "cannot be read"),
+        ("large", "is larger than 1,000,000 bytes"),
+    ):
         with pytest.raises(SpecError, match=said):
             yamlfile.read(tmp_path / f"{name}.yaml")
 
