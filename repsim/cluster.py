@@ -4,7 +4,6 @@ States come from one bulk `squeue` in text form (works on every version, with an
 that fails is an error here and never taken for an empty queue.
 """
 
-import getpass
 import os
 import shlex
 import subprocess
@@ -71,11 +70,9 @@ class Task:
 
 def load_profile(folder: Path, name: str) -> Profile:
     """The profile slurm/NAME.yaml."""
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise SpecError(
-            f"there is no profile '{name}'", where=str(folder), do=nearest(name, [p.stem for p in folder.glob("*.yaml")])
-        )
+    path, known = folder / f"{name}.yaml", [p.stem for p in folder.glob("*.yaml")]
+    if name not in known:
+        raise SpecError(f"there is no profile '{name}'", where=str(folder), do=nearest(name, known))
     return yamlfile.validate(Profile, yamlfile.read(path), str(path))
 
 
@@ -111,17 +108,19 @@ def adopt(folder: Path, job_id: str, call: Callable, plan: str, count: int) -> N
             DelayedSubmission(call, plan, index).dump(target)
 
 
-def queue(prefix: str) -> list[Task]:
-    """Every task of this user whose job name begins with `prefix`, finished ones too while Slurm keeps them.
+def queue(names: Sequence[str]) -> list[Task]:
+    """Every task of the jobs with these names, whoever sent them, finished ones too while Slurm keeps them.
 
     submitit sends a single task as a plain job, not as an array: it is task 0.
     """
-    text = call("squeue", "-h", "-a", "-r", "-t", "all", "-u", getpass.getuser(), "-o", "%i|%K|%T|%r|%N|%j")
+    if not names:
+        return []
+    text = call("squeue", "-h", "-a", "-r", "-t", "all", "-n", ",".join(names), "-o", "%i|%K|%T|%r|%N|%j")
     rows = [line.split("|", 5) for line in text.splitlines() if line.count("|") >= 5]
     return [
         Task(name, int(index) if index.isdigit() else 0, state, reason, node, element)
         for element, index, state, reason, node, name in rows
-        if name.startswith(prefix)
+        if name in names
     ]
 
 

@@ -166,6 +166,17 @@ def _group(members: list[Run], rate_of: RateOfRun) -> Group:
     )
 
 
+def failed_only(sweep: Sweep, states: Mapping[RunId, Standing], keep: Callable[[Run], bool]) -> Sweep:
+    """The sweep with only its failed runs that `keep` holds for, and the failed networks that any run it holds for needs."""
+    kept = restricted(sweep, keep)
+    failed = {run for run, standing in states.items() if standing.state is State.FAILED}
+    return replace(
+        sweep,
+        runs=tuple(run for run in kept.runs if run.id in failed),
+        networks=tuple(run for run in kept.networks if run.id in failed),
+    )
+
+
 def restricted(sweep: Sweep, keep: Callable[[Run], bool]) -> Sweep:
     """The sweep with only the runs that `keep` holds for, and the networks they need."""
     runs = tuple(run for run in sweep.runs if keep(run))

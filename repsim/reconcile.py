@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Sent:
 def standings(project: Project, sweep: Sweep, ask_queue: Callable[[], list[cluster.Task]] | None = None) -> dict[RunId, Standing]:
     """The state of every run of the sweep, networks included."""
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
-    traces = state.traces(submission.every(project.submissions), ask_queue or _queue)
+    traces = state.traces(submission.every(project.submissions), ask_queue or partial(queue, project))
     return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
 
 
@@ -100,7 +101,7 @@ def run_here(
 def close_finished(project: Project) -> None:
     """Mark submissions of which nothing is queued or running any more, so that the queue need not be asked for them."""
     known = [one for one in submission.every(project.submissions) if not one.closed]
-    seen = _queue() if any("pid" not in (one.sent or {}) for one in known) else []
+    seen = queue(project) if any("pid" not in (one.sent or {}) for one in known) else []
     for one in known:
         mine = [task for task in seen if task.name == one.name]
         alive = any(task.state in cluster.ALIVE for task in mine) or (
@@ -116,7 +117,7 @@ def cancel(project: Project, sweep: Sweep, wanted: set[RunId]) -> list[str]:
     """Cancel the array elements that hold queued or running runs among `wanted`; the elements cancelled."""
     states = standings(project, sweep)
     elements = {(s.submission, s.task) for run, s in states.items() if run in wanted and s.state in (State.RUNNING, State.PENDING)}
-    mine = {task for task in _queue() if (task.name, task.index) in elements and task.state in cluster.ALIVE}
+    mine = {task for task in queue(project) if (task.name, task.index) in elements and task.state in cluster.ALIVE}
     names = sorted(task.element for task in mine)
     cluster.cancel(names)
     return names
@@ -140,8 +141,9 @@ def locked(project: Project) -> Iterator[None]:
         yield
 
 
-def _queue() -> list[cluster.Task]:
-    return cluster.queue(submission.PREFIX)
+def queue(project: Project) -> list[cluster.Task]:
+    """The tasks of every submission that may still be alive, whoever sent it."""
+    return cluster.queue([one.name for one in submission.every(project.submissions) if not one.closed])
 
 
 def _record(
@@ -172,7 +174,7 @@ def _send(one: Submission, stage: str, profile: Profile, home: Path, after: str 
             profile, one.name, one.slurm, worker.run_pack, str(one.folder / "plan.json"), len(tasks), home, after
         )
     except ClusterError:
-        taken = [task for task in _queue() if task.name == one.name]
+        taken = cluster.queue([one.name])
         if not taken:
             one.close()
             raise

@@ -1,5 +1,6 @@
 """Owns `repsim sweep …`: plan, submit, run, dry-run, status, cancel, retry."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -122,9 +123,9 @@ def retry(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Send failed runs again (submit leaves them alone)."""
+    """Send failed runs again, and only those (submit leaves them alone)."""
     project, sweep = _open(spec)
-    part = planning.restricted(sweep, matcher(filters or [], sweep))
+    part = planning.failed_only(sweep, reconcile.standings(project, sweep), matcher(filters or [], sweep))
     if compute_here:
         picked = hardware.pick_device("auto")
         here.run(project, part, picked, local.workers_for(picked, None), Profile(cluster="local"), None, json, (State.FAILED,))
@@ -184,7 +185,7 @@ def _status(project: Project, sweep: Sweep) -> dict[str, Any]:
     tasks: list[cluster.Task] = []
 
     def ask() -> list[cluster.Task]:
-        tasks.extend(_ask_or_warn())
+        tasks.extend(_ask_or_warn(project))
         return tasks
 
     states = reconcile.standings(project, sweep, ask)
@@ -196,10 +197,10 @@ def _status(project: Project, sweep: Sweep) -> dict[str, Any]:
     return plans.status_json(sweep, states, live, used, left.hours())
 
 
-def _ask_or_warn() -> list[cluster.Task]:
+def _ask_or_warn(project: Project) -> list[cluster.Task]:
     """The queue; where it cannot be asked, files alone speak, and that is said."""
     try:
-        return cluster.queue("repsim-")
+        return reconcile.queue(project)
     except ClusterError as error:
         say(f"repsim: the queue is unknown, so queued runs are shown as new. {error}")
         return []
@@ -223,7 +224,7 @@ def _device(profile: Profile) -> str:
 
 
 def _show_plan(project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool) -> None:
-    states = reconcile.standings(project, sweep, _ask_or_warn if ask else lambda: [])
+    states = reconcile.standings(project, sweep, partial(_ask_or_warn, project) if ask else lambda: [])
     reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, _device(profile))
     show(json, plans.plan_json(made, sweep, name, states), plans.plan_text(made, sweep, name, states))

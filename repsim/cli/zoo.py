@@ -65,9 +65,10 @@ def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
     check = sweep.jobs[IMPORT].hook("check")
     for run in sweep.runs:
         check(run.config, catalog) if check else None
-    states = reconcile.standings(project, sweep)
-    made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
-    outcomes, reasons = here.compute(project, sweep, made, device, local.workers_for(device, None))
+    with reconcile.locked(project):
+        states = reconcile.standings(project, sweep)
+        made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
+        outcomes, reasons = here.compute(project, sweep, made, device, local.workers_for(device, None))
     say(f"  {len(outcomes)} new, {len(sweep.runs)} in all")
     return reasons
 

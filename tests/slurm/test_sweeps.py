@@ -14,7 +14,7 @@ import pytest
 import toy
 from onemachine import running_cluster, wait_until
 
-from repsim import cluster, reconcile, store, submission
+from repsim import cluster, reconcile, store
 from repsim.cluster import Profile
 from repsim.errors import ClusterError
 from repsim.state import State
@@ -51,13 +51,11 @@ def states(project, sweep: Sweep) -> list[State]:
     return [s.state for s in reconcile.standings(project, sweep).values()]
 
 
-def busy() -> bool:
-    """Whether anything is queued or running."""
-    return any(task.state in cluster.ALIVE for task in cluster.queue(submission.PREFIX))
-
-
-def until_quiet(seconds: float = PATIENCE_S) -> None:
-    wait_until(lambda: not busy(), seconds, lambda: cluster.queue(submission.PREFIX))
+def until_quiet(project, seconds: float = PATIENCE_S) -> None:
+    """Until nothing of the project is queued or running."""
+    wait_until(
+        lambda: all(task.state not in cluster.ALIVE for task in reconcile.queue(project)), seconds, lambda: reconcile.queue(project)
+    )
 
 
 def until_running(project, sweep: Sweep) -> None:
@@ -93,7 +91,7 @@ def test_a_sweep_sent_twice_is_computed_once(project):
     sent = submit(project, sweep)
     assert [one.tasks for one in sent] == [4]
     assert submit(project, sweep) == [], "all runs are queued or running"
-    until_quiet()
+    until_quiet(project)
     assert answers(project, sweep) == expected(sweep)
     assert submit(project, sweep) == [], "all runs are done"
     assert set(states(project, sweep)) == {State.DONE}
@@ -102,7 +100,7 @@ def test_a_sweep_sent_twice_is_computed_once(project):
 def test_rows_say_which_task_made_them(project):
     sweep = waits(project, 2, 0.1)
     (sent,) = submit(project, sweep)
-    until_quiet()
+    until_quiet(project)
     rows = store.read(project.store, sweep.jobs["slow"]).to_pylist()
     assert {row["slurm_job"] for row in rows} == {f"{sent.job_id}_0", f"{sent.job_id}_1"}
     assert {row["submission"] for row in rows} == {sent.submission}
@@ -115,12 +113,12 @@ def test_what_a_killed_task_left_is_sent_again_and_nothing_else(project):
     until_running(project, sweep)
     wait_until(workers, PATIENCE_S)
     os.kill(workers()[0], signal.SIGKILL)
-    until_quiet()
+    until_quiet(project)
     before = answers(project, sweep)
     assert 0 < len(before) < len(sweep.runs), "the other tasks went on"
     (again,) = submit(project, sweep)
     assert again.runs == len(sweep.runs) - len(before)
-    until_quiet()
+    until_quiet(project)
     assert answers(project, sweep) == expected(sweep)
 
 
@@ -130,7 +128,7 @@ def test_a_task_that_is_told_to_stop_leaves_within_seconds_and_the_rest_is_sent_
     until_running(project, sweep)
     began = time.monotonic()
     cluster.call("scancel", "--signal=TERM", sent.job_id)
-    until_quiet(20)
+    until_quiet(project, 20)
     assert time.monotonic() - began < 15
     assert answers(project, sweep) == {}
     assert set(states(project, sweep)) == {State.NEW}
@@ -141,8 +139,8 @@ def test_near_the_time_limit_a_task_with_progress_puts_itself_back_into_the_queu
     (sent,) = submit(project, sweep, PROFILE.model_copy(update={"min_tasks": 1}))
     wait_until(lambda: len(answers(project, sweep)) == 1, PATIENCE_S)
     cluster.call("scancel", "--signal=USR2", sent.job_id)
-    wait_until(lambda: answers(project, sweep) == expected(sweep), PATIENCE_S, lambda: cluster.queue(submission.PREFIX))
-    until_quiet()
+    wait_until(lambda: answers(project, sweep) == expected(sweep), PATIENCE_S, lambda: reconcile.queue(project))
+    until_quiet(project)
     last = max(store.read(project.store, sweep.jobs["slow"]).to_pylist(), key=lambda row: row["started"])
     assert last["attempt"] == 1 and last["slurm_job"] == sent.job_id
 
@@ -153,25 +151,25 @@ def test_a_cancelled_sweep_is_sent_again_by_the_next_submit(project):
     until_running(project, sweep)
     elements = reconcile.cancel(project, sweep, {run.id for run in sweep.runs})
     assert len(elements) == 4
-    until_quiet()
+    until_quiet(project)
     assert set(states(project, sweep)) <= {State.NEW, State.DONE}
     (again,) = submit(project, sweep)
     assert again.runs == states(project, sweep).count(State.PENDING) + states(project, sweep).count(State.RUNNING)
     reconcile.cancel(project, sweep, {run.id for run in sweep.runs})
-    until_quiet()
+    until_quiet(project)
 
 
 def test_failed_runs_are_left_alone_until_retried(project):
     sweep = toy.sweep(project, "job: square\ngrid: {value: [1.0, 2.0], mood: [well, fails]}\nzip: {batch: [0, 1]}", "moods")
     submit(project, sweep)
-    until_quiet()
+    until_quiet(project)
     found = reconcile.standings(project, sweep)
     failed = {s.message for s in found.values() if s.state is State.FAILED}
     assert failed == {"ZeroDivisionError: no square today"}
     assert submit(project, sweep) == []
     (again,) = submit(project, sweep, also=(State.FAILED,))
     assert again.runs == [s.state for s in found.values()].count(State.FAILED)
-    until_quiet()
+    until_quiet(project)
 
 
 def test_trainings_go_first_and_chained_stitches_follow(project):
@@ -180,7 +178,7 @@ def test_trainings_go_first_and_chained_stitches_follow(project):
     sent = submit(project, sweep, chain=True)
     assert [one.stage for one in sent] == ["networks", "later"]
     assert submit(project, sweep, chain=True) == []
-    until_quiet()
+    until_quiet(project)
     assert set(states(project, sweep)) == {State.DONE}
 
 
@@ -188,9 +186,9 @@ def test_stitches_of_untrained_networks_wait_for_the_next_submit(project):
     spec = "zoo: {arch: net, dataset: images, seeds: 0..2}\nlayers: relu\ncases: {plain: {stitcher: linear}}"
     sweep = toy.sweep(project, spec, "wait")
     assert [one.stage for one in submit(project, sweep)] == ["networks"]
-    until_quiet()
+    until_quiet(project)
     assert [one.stage for one in submit(project, sweep)] == ["runs"]
-    until_quiet()
+    until_quiet(project)
     assert set(states(project, sweep)) == {State.DONE}
 
 
@@ -199,7 +197,7 @@ def test_an_array_longer_than_the_cluster_allows_is_split(project, monkeypatch):
     sweep = waits(project, 7, 0.1)
     sent = submit(project, sweep, PROFILE.model_copy(update={"min_tasks": 7}))
     assert [one.tasks for one in sent] == [3, 3, 1]
-    until_quiet()
+    until_quiet(project)
     assert answers(project, sweep) == expected(sweep)
 
 
@@ -212,7 +210,7 @@ def test_queued_tasks_run_the_code_that_was_submitted(project):
         job.write_text(job.read_text().replace("config.value + 1", "config.value + 1000"))
     finally:
         cluster.call("scontrol", "update", "partitionname=gpu", "state=up")
-    until_quiet()
+    until_quiet(project)
     assert answers(project, sweep) == expected(sweep)
 
 
@@ -227,7 +225,7 @@ def test_a_refused_array_leaves_nothing_behind(project):
 def test_a_task_that_dies_before_it_begins_counts_as_failed(project):
     sweep = waits(project, 2, 0.1)
     submit(project, sweep, PROFILE.model_copy(update={"setup": ["exit 3"]}))
-    until_quiet()
+    until_quiet(project)
     found = list(reconcile.standings(project, sweep).values())
     assert {(s.state, s.cause) for s in found} == {(State.FAILED, "start")}
     reconcile.close_finished(project)
@@ -247,7 +245,7 @@ def test_a_lost_answer_of_sbatch_is_adopted_by_name(project, monkeypatch):
     (sent,) = submit(project, sweep)
     monkeypatch.undo()
     assert sent.job_id.isdigit()
-    until_quiet()
+    until_quiet(project)
     assert answers(project, sweep) == expected(sweep)
 
 
@@ -256,7 +254,7 @@ def test_submitting_from_inside_a_job_works(project, cluster, monkeypatch):
         monkeypatch.setenv(key, value)
     sweep = waits(project, 2, 0.1)
     submit(project, sweep)
-    until_quiet()
+    until_quiet(project)
     assert answers(project, sweep) == expected(sweep)
     assert os.environ["SLURM_NTASKS"] == "7"
 
@@ -268,8 +266,8 @@ def test_a_dead_node_costs_nothing_but_time(project, monkeypatch):
         submit(project, sweep, PROFILE.model_copy(update={"slurm": {"exclusive": True}}))
         until_running(project, sweep)
         other.fault("kill-node", "n2")
-        wait_until(lambda: answers(project, sweep) == expected(sweep), 100, lambda: cluster.queue(submission.PREFIX))
-        until_quiet()
+        wait_until(lambda: answers(project, sweep) == expected(sweep), 100, lambda: reconcile.queue(project))
+        until_quiet(project)
         assert submit(project, sweep) == []
 
 

@@ -168,3 +168,15 @@ def test_ten_thousand_runs_are_planned_in_a_moment(project):
     assert len(sweep.runs) == 10_000
     assert len(made.stages[1].tasks) == 1000
     assert max(loads(made.stages[1].tasks)) == 12.0
+
+
+def test_retry_takes_failed_runs_only_and_the_failed_networks_that_others_wait_for(project):
+    spec = "zoo: {arch: net, dataset: images, seeds: 0..3}\npairs: [[0, 1], [2, 3]]\nlayers: relu\ncases: {a: {stitcher: linear}}"
+    sweep = toy.sweep(project, spec)
+    states = {run.id: Standing(State.NEW) for run in sweep.all_runs}
+    failed, waiting = sweep.networks[0], sweep.runs[-1]
+    states |= {failed.id: Standing(State.FAILED), waiting.id: Standing(State.FAILED)}
+    part = plan.failed_only(sweep, states, lambda run: True)
+    assert part.networks == (failed,) and part.runs == (waiting,)
+    elsewhere = plan.failed_only(sweep, states, lambda run: failed.id not in run.inputs)
+    assert elsewhere.networks == () and elsewhere.runs == (waiting,)

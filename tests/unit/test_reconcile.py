@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -213,10 +214,10 @@ class Slurm:
             raise ClusterError("sbatch did not answer")
         return number
 
-    def queue(self, prefix: str) -> list[Task]:
+    def queue(self, names: Sequence[str]) -> list[Task]:
         if self.fault == "down":
             raise ClusterError("squeue did not answer")
-        return [task for task in self.tasks if task.name.startswith(prefix)]
+        return [task for task in self.tasks if task.name in names]
 
     def cancel(self, elements) -> None:
         self.tasks = [task for task in self.tasks if task.element not in elements]

@@ -198,7 +198,7 @@ def test_a_stitch_is_blocked_until_both_rows_and_both_files_are_there(project):
 def test_a_queue_that_does_not_answer_is_never_an_empty_queue(project, squares):
     send(project, squares)
 
-    def silent():
+    def silent(_):
         raise ClusterError("squeue did not answer")
 
     with pytest.raises(ClusterError):
@@ -255,7 +255,7 @@ def test_closing_keeps_what_lives_and_closes_the_rest(project, squares, monkeypa
     (unknown.folder / "sent.json").unlink()  # killed between sbatch and the record of it
     here = send(project, squares, host=os.uname().nodename, pid=os.getpid())
     queue = [element(alive), element(dead, shown="TIMEOUT"), element(unknown, shown="PENDING")]
-    monkeypatch.setattr(reconcile, "_queue", lambda: queue)
+    monkeypatch.setattr(reconcile, "queue", lambda _: queue)
     reconcile.close_finished(project)
     assert [one.closed for one in (alive, dead, unknown, here)] == [False, True, False, False]
     assert dead.ended == {0: "TIMEOUT"}
@@ -264,10 +264,10 @@ def test_closing_keeps_what_lives_and_closes_the_rest(project, squares, monkeypa
 def test_a_failing_queue_closes_nothing(project, squares, monkeypatch):
     one = send(project, squares)
 
-    def silent():
+    def silent(_):
         raise ClusterError("squeue did not answer")
 
-    monkeypatch.setattr(reconcile, "_queue", silent)
+    monkeypatch.setattr(reconcile, "queue", silent)
     with pytest.raises(ClusterError):
         reconcile.close_finished(project)
     assert not one.closed
