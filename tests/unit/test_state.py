@@ -198,7 +198,7 @@ def test_a_stitch_is_blocked_until_both_rows_and_both_files_are_there(project):
 def test_a_queue_that_does_not_answer_is_never_an_empty_queue(project, squares):
     send(project, squares)
 
-    def silent(_):
+    def silent():
         raise ClusterError("squeue did not answer")
 
     with pytest.raises(ClusterError):
