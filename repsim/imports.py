@@ -120,7 +120,8 @@ def _stage(project: Project, path: Path) -> str:
         content = hashlib.sha256(draft.read_bytes()).hexdigest()
         draft.replace(_staged(project, content))
     except OSError as error:
-        raise UserError(f"cannot be copied: {error}", where=str(path), do="mend the permissions, or free the disk") from None
+        where, do = str(error.filename or path), "mend the permissions, or free the disk"
+        raise UserError(f"the file to import cannot be copied: {error.strerror}", where=where, do=do) from None
     finally:
         with suppress(OSError):
             draft.unlink()

@@ -14,7 +14,7 @@ from typing import Any
 from repsim.cost import Rate
 from repsim.identity import group_id
 from repsim.job import RunId
-from repsim.state import Standing, State
+from repsim.state import LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
 STARTUP_S = 20.0  # a task's start, import of torch and first load of data, before its first step
@@ -167,13 +167,14 @@ def _group(members: list[Run], rate_of: RateOfRun) -> Group:
 
 
 def failed_only(sweep: Sweep, states: Mapping[RunId, Standing], keep: Callable[[Run], bool]) -> Sweep:
-    """The sweep with only its failed runs that `keep` holds for, and the failed networks that any run it holds for needs."""
+    """The sweep with the failed runs that `keep` holds for, and the failed or lost networks of all that it holds for."""
     kept = restricted(sweep, keep)
     failed = {run for run, standing in states.items() if standing.state is State.FAILED}
+    lost = {run for run, standing in states.items() if standing.cause == LOST}
     return replace(
         sweep,
         runs=tuple(run for run in kept.runs if run.id in failed),
-        networks=tuple(run for run in kept.networks if run.id in failed),
+        networks=tuple(run for run in kept.networks if run.id in failed | lost),
     )
 
 

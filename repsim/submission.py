@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,9 +100,9 @@ def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
         (folder / "slurm").mkdir()
         _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}, indent=1))
     except OSError as error:
-        raise UserError(
-            f"cannot be written: {error.strerror}", where=str(folder), do="mend the permissions, or free the disk"
-        ) from None
+        shutil.rmtree(folder, ignore_errors=True)
+        do = "mend the permissions, or free the disk"
+        raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do=do) from None
     return Submission(folder)
 
 

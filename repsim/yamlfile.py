@@ -28,8 +28,12 @@ def read(path: Path) -> dict[str, Any]:
         text = "" if too_large else path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SpecError("there is no such file", where=str(path), do=_neighbours(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot be read: {error}", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise SpecError(f"is not text: byte {error.start} is no UTF-8", where=str(path), do="save it as UTF-8") from None
+    except OSError as error:
+        raise SpecError(
+            f"cannot be read: {error.strerror}", where=str(path), do="check that it is a file, and its rights"
+        ) from None
     if too_large:
         raise SpecError(f"is larger than {MAX_BYTES:,} bytes", where=str(path), do="split the sweep")
     return parse(text, str(path))
@@ -153,7 +157,7 @@ def _looks_like_number(text: str) -> bool:
 
 def _short(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
 
 

@@ -39,7 +39,9 @@ def _project() -> str:
 
 def _disk() -> str:
     results = project_of().results
-    folder = results if results.is_dir() else results.parent
+    folder = results if results.exists() else results.parent
+    if not folder.is_dir():
+        raise UserError("is no folder", where=str(folder), do="move it away: results go there")
     if not os.access(folder, os.W_OK):
         raise UserError("results cannot be written", where=str(folder), do="mend the permissions")
     free = shutil.disk_usage(folder).free / 1e9

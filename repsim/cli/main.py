@@ -1,5 +1,6 @@
 """Owns the `repsim` command: its sub-commands, and how errors leave the process (0 done, 1 failed, 2 bad input)."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,9 @@ import typer
 import repsim
 from repsim.cli import data, doctor, models, output, results, sweep, zoo
 from repsim.errors import UserError
+
+MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+"""What a disk or its rights can say anywhere."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=repsim.__doc__)
 app.add_typer(sweep.app, name="sweep")
@@ -48,3 +52,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        print(f"repsim: {error.filename or 'a file'}: {error.strerror}\n  → free the disk or mend the permissions", file=sys.stderr)
+        sys.exit(2)

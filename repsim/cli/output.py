@@ -22,17 +22,24 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 def project_of(spec: str | None = None) -> Project:
     """The project around the sweep file `spec`, around here, or the one named with --project."""
-    file = Path(spec) if spec else None
-    return projects.find(file.parent if file and file.is_file() else None, PROJECT.get())
+    return projects.find(Path(spec).parent if spec and _is_file(Path(spec)) else None, PROJECT.get())
 
 
 def spec_path(spec: str, project: Project) -> Path:
     """The file that `spec` means: a path, or a name in sweeps/."""
     for path in (Path(spec), project.sweeps / spec, project.sweeps / f"{spec}.yaml"):
-        if path.is_file():
+        if _is_file(path):
             return path
     choices = [p.stem for p in project.sweeps.glob("*.yaml")]
     raise SpecError("there is no such sweep", where=spec, do=nearest(Path(spec).stem, choices))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def show(as_json: bool, data: Any, text: str) -> None:

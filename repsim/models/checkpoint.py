@@ -24,6 +24,7 @@ from repsim.models.zoo import build, skeleton
 
 PREFIXES = ("module.", "model.", "body.")  # DataParallel, Lightning, and our own Network
 PARTS = ("facts", "state", "mean", "std", "notes")
+AGAIN = "remove it and try again: a trained network is then made again, an imported one wants 'repsim zoo import'"
 State = dict[str, Tensor]
 
 
@@ -38,7 +39,10 @@ def save(network: Network, path: Path, notes: dict[str, Any]) -> None:
 def load(path: Path) -> Network:
     """The network that `save` wrote, on the CPU and in eval mode. Raises InputError if the file cannot be used."""
     path = Path(path)
-    parts = _read(path)
+    try:
+        parts = _read(path)
+    except InputError as error:
+        raise InputError(error.what, where=error.where, do=AGAIN) from None
     if not isinstance(parts, Mapping) or not all(key in parts for key in PARTS):
         raise InputError("is no network of repsim", where=str(path), do="bring it in with 'repsim zoo import'")
     _check_sums(path)
@@ -46,7 +50,7 @@ def load(path: Path) -> Network:
         network = build(Facts(**parts["facts"]), parts["mean"], parts["std"])
     except (InputError, TypeError, ValueError, RuntimeError) as error:
         reason = error.what if isinstance(error, InputError) else error
-        raise InputError(f"describes no network: {reason}", where=str(path), do="train or import the network again") from None
+        raise InputError(f"describes no network: {reason}", where=str(path), do=AGAIN) from None
     network.body.load_state_dict(_fitted(parts["state"], network.body, str(network.facts), path))
     return network.eval()
 
@@ -105,7 +109,7 @@ def _check_sums(path: Path) -> None:
     except Exception as error:  # as in `_read`
         damaged = type(error).__name__
     if damaged:
-        raise InputError(f"is damaged ({damaged})", where=str(path), do="train or import the network again")
+        raise InputError(f"is damaged ({damaged})", where=str(path), do=AGAIN)
 
 
 def _objects_in(message: str) -> str:

@@ -52,7 +52,7 @@ def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
 
 def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
     """What a plan does not send though it is not done, or sends though it was done before."""
-    found = [f"{number(kind['runs'], 'run')} blocked: {kind['message']}" for kind in blocked(sweep, states)]
+    found = [f"{number(k['runs'], 'run')} blocked: {k['message']}" for k in blocked(sweep, states) if k["cause"] == DIVERGED]
     lost = [str(standing.message) for standing in states.values() if standing.state is State.NEW and standing.cause == LOST]
     found += [f"{number(len(lost), 'network')} to be made again: {lost[0]}" + (", …" if len(lost) > 1 else "")] if lost else []
     failed = sum(standing.state is State.FAILED for standing in states.values())
@@ -145,7 +145,7 @@ def _stage_text(stage: Stage) -> str:
 
 def _basis(plan: Plan) -> str:
     if plan.measured:
-        return f"from {plan.measured:,} measured runs of this kind"
+        return f"from {number(plan.measured, 'measured run')} of this kind"
     return "a guess: no run of this kind is measured yet (repsim sweep dry-run measures one of each)"
 
 

@@ -37,7 +37,11 @@ def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str
         key = "zoo" if len(spec.zoo) == 1 else f"zoo.{index}"
         if "seed" in block.training:
             raise SpecError("unknown key 'seed'", where=f"{where}: {key}.seed", do="did you mean 'seeds'?")
-        make = _imported(block, importer, imports, f"{where}: {key}") if block.imported else _trained(block, train, where, key)
+        make = (
+            _imported(block, importer, imports, f"{where}: {key}")
+            if block.imported is not None
+            else _trained(block, train, where, key)
+        )
         found += [make(arch, seed) for arch in block.arch for seed in block.seeds]
     ids = [network.run for network in found]
     if len(set(ids)) < len(ids):

@@ -45,8 +45,8 @@ def call(*words: Any) -> Answer:
 
 def start(*words: Any, cwd: Path) -> "subprocess.Popen[str]":
     """`repsim WORDS` as a process of its own."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    return subprocess.Popen([*CHILD, *map(str, words)], cwd=cwd, text=True, **pipes)
+    command = [*CHILD, *map(str, words)]
+    return subprocess.Popen(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
 
 
 def slurm(folder: Path, **scripts: str) -> Path:
