@@ -218,7 +218,7 @@ def test_a_profile_that_cannot_be_meant_is_refused(here, case):
         refused(call("sweep", command, "pair", "--profile", "mine"), f"{here.profiles / 'mine.yaml'}: ", said)
 
 
-SLURM = {
+SLURM: dict[str, tuple[str | None, str]] = {
     "not installed": (None, "no Slurm here: there is no 'sinfo' on PATH\n  → work on a login node"),
     "slurmctld down": (
         commandline.DOWN,
@@ -236,7 +236,7 @@ SLURM = {
 def test_without_slurm_nothing_is_sent(here, tmp_path, monkeypatch, case):
     script, said = SLURM[case]
     if script:
-        commands = {name: script for name in ("sinfo", "squeue", "sbatch", "scontrol", "scancel")}
+        commands = dict.fromkeys(("sinfo", "squeue", "sbatch", "scontrol", "scancel"), script)
         monkeypatch.setenv("PATH", f"{commandline.slurm(tmp_path / 'bin', **commands)}:/usr/bin:/bin")
     (here.profiles / "mine.yaml").write_text("device: cpu")
     before = commandline.contents(here.root)
