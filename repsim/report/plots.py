@@ -165,7 +165,9 @@ def _words(figure: Figure, axes: Axes, table: "Table", width: float) -> None:
     headline = f"{title(table).split(':')[0]} by {table.row_names[-1].replace('_', ' ')}, {_runs(table.cells.values())}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize="small", frameon=False, handlelength=3)
-    figure.supxlabel(fill(caption(table, IN_PICTURE), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+    dotted = any(1 < cell.n_pairs <= FEW for cell in table.cells.values())
+    marks = IN_PICTURE if dotted else IN_PICTURE._replace(count="")
+    figure.supxlabel(fill(caption(table, marks), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
 
 
 def _runs(cells: Iterable["Cell"]) -> str:
