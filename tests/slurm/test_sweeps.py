@@ -75,15 +75,18 @@ def expected(sweep: Sweep) -> dict[str, int]:
     return {run.id: run.config.model_dump()["value"] + 1 for run in sweep.runs}
 
 
-def workers() -> list[int]:
-    """Process ids of the task processes: those that run submitit and hold no other of them."""
+def process_of(task: int) -> int:
+    """Process id of the Python that runs a task: the last of its tree that runs submitit."""
     found = subprocess.run(["pgrep", "-f", "submitit.core._submit"], capture_output=True, text=True).stdout.split()
-    names = {int(pid): Path(f"/proc/{pid}/cmdline") for pid in found}
-    return [
-        pid
-        for pid, line in names.items()
-        if line.exists() and line.read_bytes().split(b"\0")[0].endswith(b"python") and pid != os.getpid()
-    ]
+    mine = [int(pid) for pid in found if f"SLURM_ARRAY_TASK_ID={task}".encode() in _file(pid, "environ").split(b"\0")]
+    return max(pid for pid in mine if b"python" in _file(pid, "cmdline").split(b"\0")[0])
+
+
+def _file(pid: str | int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""  # it has just ended
 
 
 def test_a_sweep_sent_twice_is_computed_once(project):
@@ -111,8 +114,8 @@ def test_what_a_killed_task_left_is_sent_again_and_nothing_else(project):
     sweep = waits(project, 8, 1.5)
     submit(project, sweep)
     until_running(project, sweep)
-    wait_until(workers, PATIENCE_S)
-    os.kill(workers()[0], signal.SIGKILL)
+    task = next(s.task for s in reconcile.standings(project, sweep).values() if s.state is State.RUNNING)
+    os.kill(process_of(task), signal.SIGKILL)
     until_quiet(project)
     before = answers(project, sweep)
     assert 0 < len(before) < len(sweep.runs), "the other tasks went on"
