@@ -39,7 +39,7 @@ def run(
     json: bool,
     also: tuple[State, ...],
 ) -> None:
-    """Compute what is missing, networks first; leaves with 1 if a group failed or was stopped."""
+    """Compute what is missing, networks first; leaves with 1 if a group failed or was stopped, 2 if only bad input failed."""
     with reconcile.locked(project):
         states = reconcile.standings(project, sweep)
         reconcile.refuse_lost_imports(project, sweep, states)
@@ -51,21 +51,23 @@ def run(
         outcomes, reasons = compute(project, sweep, made, device, workers)
     summary = {name: outcomes.count(name) for name in sorted(set(outcomes))}
     left = left_alone(made, also)
-    show(json, {"sweep": sweep.name, "groups": summary, "failed": reasons, "left": left}, _closing(sweep, outcomes, reasons, left))
+    for reason in reasons:
+        say(f"repsim: {reason}")
+    show(json, {"sweep": sweep.name, "groups": summary, "failed": list(reasons), "left": left}, _closing(sweep, outcomes, left))
     if set(outcomes) - GOOD or left:
-        raise typer.Exit(1)
+        raise typer.Exit(_exit_code(outcomes, reasons))
 
 
 def compute(
     project: Project, sweep: Sweep, made: Plan, device: str, workers: int, steps: int | None = None
-) -> tuple[list[str], list[str]]:
-    """Do the plan with progress shown; the outcome of each group, and each distinct reason why one failed."""
+) -> tuple[list[str], dict[str, str]]:
+    """Do the plan with progress shown; the outcome of each group, and the cause of each distinct reason why one failed."""
     before = {one.name for one in submission.every(project.submissions)}
     with progress(made) as listen:
         outcomes = reconcile.run_here(project, sweep, made, device, workers, listen, steps)
     new = [one for one in submission.every(project.submissions) if one.name not in before]
     events = [event for one in new for event in one.events() if event.get("outcome") == "failed"]
-    return outcomes, list(dict.fromkeys(event["message"] for event in events))
+    return outcomes, {event["message"]: event["cause"] for event in events}
 
 
 def dry_run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> None:
@@ -83,10 +85,16 @@ def dry_run(project: Project, sweep: Sweep, device: str, steps: int, json: bool)
         clock = time.monotonic()
         outcomes, reasons = compute(throwaway, part, made, device, 1, steps)
         rows = _rows(throwaway, part)
-    data = {"sweep": sweep.name, "steps": steps, "seconds": round(time.monotonic() - clock, 2), "runs": rows, "failed": reasons}
+    data = {
+        "sweep": sweep.name,
+        "steps": steps,
+        "seconds": round(time.monotonic() - clock, 2),
+        "runs": rows,
+        "failed": list(reasons),
+    }
     show(json, data, _dry_text(data, device))
     if set(outcomes) - GOOD:
-        raise typer.Exit(1)
+        raise typer.Exit(_exit_code(outcomes, reasons))
 
 
 def known_sweeps(project: Project) -> list[Path]:
@@ -173,14 +181,20 @@ def left_alone(made: Plan, also: tuple[State, ...]) -> dict[str, int]:
     return {name: n for name, n in (("failed", failed), ("blocked", blocked)) if n}
 
 
-def _closing(sweep: Sweep, outcomes: list[str], reasons: list[str], left: dict[str, int]) -> str:
-    """What was done; what was not, and why."""
+def _exit_code(outcomes: list[str], reasons: dict[str, str]) -> int:
+    """2 where every group that is not done was stopped by bad input, which its user can mend; else 1."""
+    only_failed = set(outcomes) <= GOOD | {"failed", "blocked"}
+    return 2 if reasons and only_failed and set(reasons.values()) == {"input"} else 1
+
+
+def _closing(sweep: Sweep, outcomes: list[str], left: dict[str, int]) -> str:
+    """What was done, and what was not."""
     bad = [outcome for outcome in outcomes if outcome not in GOOD]
     if not bad and not left:
         return f"done: {number(len(outcomes), 'group')}" if outcomes else "all is done: nothing left to compute"
     words = [f"{number(len(outcomes) - len(bad), 'group')} done", *(f"{bad.count(name)} {name}" for name in sorted(set(bad)))]
     words += [f"{number(n, 'run')} {name} before" for name, n in left.items()]
-    return "\n".join([*reasons, ", ".join(words) + f"; see: repsim sweep status {sweep.name}"])
+    return ", ".join(words) + f"; see: repsim sweep status {sweep.name}"
 
 
 def _dry_text(data: dict[str, Any], device: str) -> str:

@@ -70,7 +70,7 @@ def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
         made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
         outcomes, reasons = here.compute(project, sweep, made, device, local.workers_for(device, None))
     say(f"  {len(outcomes)} new, {len(sweep.runs)} in all")
-    return reasons
+    return list(reasons)
 
 
 def _networks(project: Project, job_name: str) -> list[dict[str, Any]]:

@@ -328,15 +328,15 @@ def test_a_store_that_cannot_be_written_fails_the_group_and_keeps_the_rest(here)
     blocked.write_text("in the way")
     before = commandline.contents(here.store)
     answer = call("sweep", "run", "squares", "--workers", "1")
-    assert answer.code == 1
-    assert f"{blocked / 'dataset=numbers'}: the results cannot be written: Not a directory" in answer.out
+    assert answer.code == 2
+    assert f"{blocked / 'dataset=numbers'}: the results cannot be written: Not a directory" in answer.err
     assert "Traceback" not in answer.err
     assert commandline.contents(here.store) == before
     blocked.unlink()
     assert call("sweep", "retry", "squares", "--here").code == 0
 
 
-@pytest.mark.parametrize(("limit", "code", "said"), [(8000, 1, "the results cannot be written: "), (60, 2, "cannot be written: ")])
+@pytest.mark.parametrize(("limit", "code", "said"), [(8000, 2, "the results cannot be written: "), (60, 2, "cannot be written: ")])
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(here, limit, code, said):
     """A limit on the size of files stands for a disk that is full before a part, or before the plan, is written."""
     before = commandline.contents(here.store)
@@ -406,9 +406,9 @@ def test_a_checkpoint_cut_short_fails_its_own_stitches_only(real):
     good = network.read_bytes()
     network.write_bytes(good[:3000])
     answer = call("sweep", "run", "eye", "--workers", "1", "--device", "cpu")
-    assert answer.code == 1
-    assert f"{network}: is damaged, cut short, or no PyTorch file" in answer.out
-    assert "remove it and try again: a trained network is then made again" in answer.out
+    assert answer.code == 2
+    assert f"{network}: is damaged, cut short, or no PyTorch file" in answer.err
+    assert "remove it and try again: a trained network is then made again" in answer.err
     assert "Traceback" not in answer.err
     status = call("sweep", "status", "eye")
     assert "runs      done 1 · failed 1" in status.out

@@ -166,9 +166,9 @@ def test_ctrl_c_leaves_what_is_done_and_running_again_completes_it(here, workers
 def test_a_failure_is_said_with_its_reason_and_left_alone_until_retried(here):
     (here.sweeps / "moods.yaml").write_text("job: square\ngrid: {value: [1.0]}\nzip: {batch: [0, 1], mood: [well, refuses]}")
     first = call("sweep", "run", "moods", "--workers", "1")
-    assert first.code == 1
-    assert "value: is no number\n  → give another" in first.out
-    assert first.err.count("is no number") == 0
+    assert first.code == 2
+    assert "value: is no number\n  → give another" in first.err
+    assert first.err.count("is no number") == 1
     again = call("sweep", "run", "moods", "--workers", "1", "--json")
     assert (again.code, again.json["groups"], again.json["left"]) == (1, {}, {"failed": 1})
     assert "to try again: repsim sweep retry moods" in again.err
