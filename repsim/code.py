@@ -58,6 +58,15 @@ def freeze(project: Project, code: Code) -> Path:
     return final
 
 
+def must_be_frozen(home: Path) -> None:
+    """Raise UserError unless this process imported the package from the frozen copy `home`."""
+    here = PACKAGE.parent.resolve()
+    if here != home.resolve():
+        raise UserError(
+            f"the task imported repsim from {here}", where=str(home), do="the frozen code must come first on PYTHONPATH"
+        )
+
+
 def _content_hash(project: Project) -> str:
     whole = hashlib.sha256()
     for folder in (PACKAGE, project.jobs):

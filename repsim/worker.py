@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import repsim
-from repsim import cluster, hardware, identity, store
+from repsim import cluster, code, hardware, identity, store
 from repsim import job as jobs
 from repsim.cost import work
 from repsim.errors import Interrupted, UserError
@@ -180,7 +180,7 @@ def run_pack(plan_path: str, index: int) -> list[str]:
     signals = Signals()
     signals.listen()
     submission = Submission(Path(plan_path).parent)
-    _must_be_frozen(Path(submission.plan["code"]))
+    code.must_be_frozen(Path(submission.plan["code"]))
     deadline = _deadline(submission.plan["timeout_min"])
     pack = Pack(
         submission,
@@ -224,14 +224,6 @@ def _load(code: Path, name: str, digest: str) -> Job:
 
 def _log(text: str) -> None:
     print(f"repsim: {text}", file=sys.stderr, flush=True)
-
-
-def _must_be_frozen(code: Path) -> None:
-    here = Path(repsim.__file__).parent.parent.resolve()
-    if here != code.resolve():
-        raise UserError(
-            f"the task imported repsim from {here}", where=str(code), do="the frozen code must come first on PYTHONPATH"
-        )
 
 
 def _config(job: Job, run: dict[str, Any]) -> JobConfig:

@@ -146,7 +146,7 @@ def _stage_text(stage: Stage) -> str:
 def _basis(plan: Plan) -> str:
     if plan.measured:
         return f"from {number(plan.measured, 'measured run')} of this kind"
-    return "a guess: no run of this kind is measured yet (repsim sweep dry-run measures one of each)"
+    return "a guess: no run of this kind is measured yet (computing one here measures it: repsim sweep run --limit 1)"
 
 
 def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, int]:

@@ -271,7 +271,7 @@ def frozen(project, monkeypatch):
     """run_pack as Slurm calls it, with the squeue of this test and its own record of requeues."""
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "18")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
-    monkeypatch.setattr(worker, "_must_be_frozen", lambda code: None)
+    monkeypatch.setattr(worker.code, "must_be_frozen", lambda home: None)
     monkeypatch.setattr(worker.cluster, "call", lambda *_: "2999-01-01T00:00:00\n")
     requeued: list[str] = []
     monkeypatch.setattr(worker.cluster, "requeue", requeued.append)
@@ -315,8 +315,8 @@ def test_a_task_with_a_failed_group_fails_so_that_slurm_shows_it(project, frozen
 
 def test_code_that_is_not_the_frozen_copy_is_refused(project, tmp_path):
     with pytest.raises(UserError, match="imported repsim from"):
-        worker._must_be_frozen(tmp_path)
-    worker._must_be_frozen(Path(worker.repsim.__file__).parent.parent)
+        worker.code.must_be_frozen(tmp_path)
+    worker.code.must_be_frozen(Path(worker.repsim.__file__).parent.parent)
 
 
 def test_the_deadline_is_what_slurm_says_else_the_time_limit(monkeypatch):
