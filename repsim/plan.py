@@ -22,11 +22,10 @@ STARTUP_S = 20.0  # a task's start, import of torch and first load of data, befo
 
 @dataclass(frozen=True)
 class Limits:
-    """What a profile allows: seconds a task should last, how many tasks at least and at once, GPUs each."""
+    """What a profile allows: seconds a task should last, how many tasks there are at least, GPUs of each."""
 
     pack_s: float = 3600.0
     min_tasks: int = 1
-    max_parallel: int = 16
     gpus_per_task: int = 0
 
 

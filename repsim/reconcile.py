@@ -61,7 +61,7 @@ def make_plan(
         return cost.work(sweep.jobs[run.job], run.config), rates(run.job, run.config)
 
     longest = (60 * profile.timeout_min - profile.signal_s) / worker.SAFETY  # a task begins no group that takes longer
-    limits = Limits(min(60 * profile.pack_min, longest), profile.min_tasks, profile.max_parallel, profile.gpus_per_task)
+    limits = Limits(min(60 * profile.pack_min, longest), profile.min_tasks, profile.gpus_per_task)
     return planning.make(sweep, states, limits, rate_of, also)
 
 
