@@ -5,11 +5,6 @@ networks (Csiszárik et al. 2021) use the same parameter names as our bodies, so
 """
 
 import json
-import os
-import pickle
-import re
-import uuid
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from repsim.errors import InputError
+from repsim.models import tensorfile
 from repsim.models.network import Facts, Network, NetworkFacts
 from repsim.models.zoo import build, skeleton
 
@@ -33,19 +29,17 @@ def save(network: Network, path: Path, notes: dict[str, Any]) -> None:
     json.dumps(notes)  # anything else could be written, but not be read as data
     state = {key: value.detach().cpu() for key, value in network.body.state_dict().items()}
     mean, std = network.mean.flatten().tolist(), network.std.flatten().tolist()
-    _publish({"facts": asdict(network.facts), "state": state, "mean": mean, "std": std, "notes": notes}, Path(path))
+    parts = {"facts": asdict(network.facts), "state": state, "mean": mean, "std": std, "notes": notes}
+    tensorfile.publish(parts, Path(path))
 
 
 def load(path: Path) -> Network:
     """The network that `save` wrote, on the CPU and in eval mode. Raises InputError if the file cannot be used."""
     path = Path(path)
-    try:
-        parts = _read(path)
-    except InputError as error:
-        raise InputError(error.what, where=error.where, do=AGAIN) from None
+    parts = tensorfile.read(path, do=AGAIN)
     if not isinstance(parts, Mapping) or not all(key in parts for key in PARTS):
         raise InputError("is no network of repsim", where=str(path), do="bring it in with 'repsim zoo import'")
-    _check_sums(path)
+    tensorfile.check_sums(path, do=AGAIN)
     try:
         network = build(Facts(**parts["facts"]), parts["mean"], parts["std"])
     except (InputError, TypeError, ValueError, RuntimeError) as error:
@@ -63,60 +57,10 @@ def read_foreign(path: Path, facts: NetworkFacts) -> State:
     or extra keys, and weights that are not finite.
     """
     path = Path(path)
-    data = _read(path)
+    data = tensorfile.read(path)
     if isinstance(data, Mapping):
         data = next((data[key] for key in ("state_dict", "state") if isinstance(data.get(key), Mapping)), data)
     return _fitted(data, skeleton(facts), str(Facts.of(facts)), path)
-
-
-def _publish(parts: dict[str, Any], path: Path) -> None:
-    """Write beside `path` under a dot-name, flush to the disk, then rename."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            torch.save(parts, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        do = "check the folder, its rights and the disk"
-        raise InputError(f"cannot be written: {error.strerror}", where=str(path), do=do) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> Any:
-    """What the file holds, as data."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        what, do = "there is no such file", "check the path, or train or import the network first"
-    except (IsADirectoryError, PermissionError) as error:
-        what, do = f"cannot be read: {error.strerror}", "check that it is a file, and its rights"
-    except pickle.UnpicklingError as error:
-        what, do = _objects_in(str(error)), "save plain weights: torch.save(model.state_dict(), path)"
-    except Exception as error:  # damaged bytes raise whatever the parser met first: KeyError, OSError, MemoryError …
-        what = f"is damaged, cut short, or no PyTorch file ({type(error).__name__})"
-        do = "copy or write it again, and compare its size with the original"
-    raise InputError(what, where=str(path), do=do)
-
-
-def _check_sums(path: Path) -> None:
-    """PyTorch writes a CRC with every tensor, but does not compare it when it reads."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except Exception as error:  # as in `_read`
-        damaged = type(error).__name__
-    if damaged:
-        raise InputError(f"is damaged ({damaged})", where=str(path), do=AGAIN)
-
-
-def _objects_in(message: str) -> str:
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    if found is None:
-        return "is damaged, or holds more than weights; nothing in it was run"
-    return f"holds an object of {found[1]}, not only weights; nothing in it was run"
 
 
 def _fitted(data: Any, body: nn.Module, network: str, path: Path) -> State:

@@ -1,0 +1,92 @@
+"""Owns the file of one trained stitcher: its map before and after training, its learning curve, and what was asked of it.
+
+The file is data (tensors, numbers, text): `torch.load(path, weights_only=True)` reads it anywhere, without repsim.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from repsim.errors import InputError
+from repsim.models import tensorfile
+
+AGAIN = "compute the run again: remove its row and this file"
+
+
+class Start(NamedTuple):
+    """S before training; shapes as in `Saved`."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+    scales: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """S(x) = diag(scales) · weight · x + bias on rows of p values, as it was scored (rounded, if its family rounds).
+
+    Attributes:
+        weight: (q, p).
+        bias: (q,), or None for none.
+        scales: (q,), or None for ones.
+        start: the same three before the first step.
+        curve: one entry per epoch: epoch, train_loss, validation_accuracy, validation_loss; None where not finite.
+        config: the run's configuration.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    scales: Tensor | None
+    start: Start
+    curve: list[dict[str, Any]]
+    config: dict[str, Any]
+
+
+KEYS = {*Start._fields, "start", "curve", "config"}
+
+
+def save(saved: Saved, path: Path) -> None:
+    """Write `saved` to `path` whole or not at all. Raises InputError where the file cannot be written."""
+    plain = {"curve": [_finite(entry) for entry in saved.curve], "config": saved.config}
+    json.dumps(plain, allow_nan=False)  # anything else could be written, but not be read as data
+    end = {name: _plain(getattr(saved, name)) for name in Start._fields}
+    start = {name: _plain(getattr(saved.start, name)) for name in Start._fields}
+    tensorfile.publish({**end, "start": start, **plain}, Path(path))
+
+
+def load(path: Path) -> Saved:
+    """What `save` wrote, on the CPU. Raises InputError for a file that is missing, damaged, or none of a stitcher."""
+    path = Path(path)
+    parts = tensorfile.read(path, do=AGAIN)
+    if not isinstance(parts, Mapping) or set(parts) != KEYS or not isinstance(parts["start"], Mapping):
+        raise InputError("is no stitcher of repsim", where=str(path), do="name the stitcher.pt of a run that was saved")
+    tensorfile.check_sums(path, do=AGAIN)
+    start = parts["start"]
+    if set(start) != {*Start._fields} or not (_is_map(parts) and _is_map(start)):
+        raise InputError("describes no stitcher: its shapes do not fit", where=str(path), do=AGAIN)
+    return Saved(**{**parts, "start": Start(**start)})
+
+
+def _plain(value: Tensor | None) -> Tensor | None:
+    """A copy on the CPU of just these values: a view would bring along all that it is a view of."""
+    return None if value is None else value.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _finite(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no word for a number that is not finite."""
+    return {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in entry.items()}
+
+
+def _is_map(parts: Mapping[str, Any]) -> bool:
+    """Whether weight is (q, p), and bias and scales are (q,) or absent."""
+    weight = parts["weight"]
+    if not isinstance(weight, Tensor) or weight.ndim != 2:
+        return False
+    vectors = [parts[name] for name in ("bias", "scales") if parts[name] is not None]
+    return all(isinstance(one, Tensor) and one.shape == weight.shape[:1] for one in vectors)
