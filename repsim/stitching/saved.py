@@ -16,7 +16,7 @@ from torch import Tensor
 from repsim.errors import InputError
 from repsim.models import tensorfile
 
-AGAIN = "compute the run again: remove its row and this file"
+AGAIN = "move the part of the store with its row away: the run is then computed again and saved anew"
 
 
 class Start(NamedTuple):
