@@ -152,9 +152,10 @@ def _arrow(annotation: Any) -> "pa.DataType":
         annotation = typing.get_args(annotation)[0]
     if typing.get_origin(annotation) is typing.Literal:
         annotation = type(typing.get_args(annotation)[0])
-    columns = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+    columns = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), list[float]: pa.list_(pa.float64())}
     if annotation not in columns:
-        raise UserError(f"a column cannot hold {annotation}", do="use bool, int, float or str; keep anything else in an artefact")
+        do = "use bool, int, float, str or list[float]; keep anything else in an artefact"
+        raise UserError(f"a column cannot hold {annotation}", do=do)
     return columns[annotation]
 
 

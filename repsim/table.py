@@ -160,12 +160,21 @@ def _stored(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.Dat
     twice = rows["run_id"][rows["run_id"].duplicated()]
     if len(twice):
         raise InputError(f"run {min(twice)} is stored twice", where="table", do="drop repeated runs: repsim results aggregate")
-    try:
-        values = rows[definition.value].to_numpy(dtype=float, na_value=nan)
-    except (TypeError, ValueError):
-        raise InputError(f"column '{definition.value}' is no number", where="table", do="choose another --value") from None
+    values = _numbers(rows, definition.value)
     diverged = rows["run_id"][rows["outcome"] == "diverged"]
-    return dict(zip(rows["run_id"], values.tolist(), strict=True)), set(diverged)
+    return dict(zip(rows["run_id"], values, strict=True)), set(diverged)
+
+
+def _numbers(rows: "pd.DataFrame", name: str) -> list[float]:
+    """The column `name`, missing values as nan. A list of one number is no number: the next row may hold two."""
+    from pandas.api.types import is_list_like
+
+    if rows[name].map(is_list_like).any():
+        raise InputError(f"column '{name}' holds lists", where="table", do="choose a --value of single numbers")
+    try:
+        return rows[name].to_numpy(dtype=float, na_value=nan).tolist()
+    except (TypeError, ValueError):
+        raise InputError(f"column '{name}' is no number", where="table", do="choose another --value") from None
 
 
 def _cell(runs: Sequence[_Run], scale: float) -> Cell:

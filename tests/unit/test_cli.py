@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import commandline
+import pyarrow.parquet as pq
 import pytest
 import toy
 from commandline import call
@@ -231,6 +232,16 @@ def test_a_table_can_be_turned_and_written(here, tmp_path):
     for extension in ("svg", "pdf"):
         assert call("results", "plot", "stitches", "--out", tmp_path / f"p.{extension}").code == 0
         assert (tmp_path / f"p.{extension}").stat().st_size > 1000
+
+
+def test_a_column_of_lists_is_aggregated_and_is_no_value_of_a_table(here):
+    call("sweep", "run", "stitches", "--workers", "1")
+    merged = Path(call("results", "aggregate", "stitches", "--json").json["file"])
+    assert pq.read_table(merged, columns=["curve"]).to_pydict()["curve"] == [[1.0]] * 36
+    assert call("results", "table", "stitches", "--format", "csv").code == 0
+    answer = call("results", "table", "stitches", "--value", "curve")
+    assert (answer.code, answer.out) == (2, "")
+    assert "column 'curve' holds lists\n  → choose a --value of single numbers" in answer.err
 
 
 def test_status_of_all_sweeps_passes_over_a_file_that_no_longer_loads(here):

@@ -181,6 +181,26 @@ def test_what_was_used_stands_in_the_column_that_says_what_was_asked():
     assert store.schema_of(job_with(Config, Row)).field("images").type == pa.float64()
 
 
+class Curves(JobRow):
+    curve: list[float] = []
+    maybe: list[float] | None = None
+
+
+def test_lists_of_numbers_are_read_back_merged_and_missing_ones_are_null(tmp_path):
+    mine = job_with(JobConfig, Curves)
+    schema = store.schema_of(mine)
+    empty = dict.fromkeys(schema.names)
+    assert {schema.field(name).type for name in ("curve", "maybe")} == {pa.list_(pa.float64())}
+    rows = [{**empty, "run_id": "a", "curve": [2.0, 0.1], "maybe": None}, {**empty, "run_id": "b", "curve": [], "maybe": [0.5]}]
+    store.publish(tmp_path, "mine", "numbers", "new", rows, schema)
+    pq.write_table(pa.table({"run_id": ["c"]}), tmp_path / "job=mine" / "dataset=numbers" / "old.parquet")
+    found = store.read(tmp_path, mine, ["run_id", "curve", "maybe"])
+    assert found.to_pydict() == {"run_id": ["a", "b", "c"], "curve": [[2.0, 0.1], [], None], "maybe": [None, [0.5], None]}
+    store.write_table(store.with_column(found, "case", {"a": "first"}), tmp_path / "all.parquet")
+    assert pq.read_table(tmp_path / "all.parquet").column("curve").to_pylist() == [[2.0, 0.1], [], None]
+    assert store.read(tmp_path, mine, ["curve"], ids=["a"]).to_pylist() == [{"curve": [2.0, 0.1]}]
+
+
 def test_a_field_that_no_column_can_hold_is_refused():
     class Config(JobConfig):
         several: list[int] = []

@@ -3,6 +3,7 @@ import sys
 from math import isnan
 from zlib import crc32
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
@@ -198,6 +199,16 @@ def test_unknown_value_names_the_nearest_column_of_the_rows():
     with pytest.raises(UserError, match="no column 'penalti'") as error:
         build(TableDefinition(value="penalti"), finished(expected, by_seed), expected)
     assert "'penalty'" in str(error.value)
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, 0.5]])
+def test_a_column_of_lists_stands_beside_a_table_and_is_refused_as_its_value(values):
+    expected = expected_runs()
+    rows = finished(expected, by_seed)
+    rows["curve"] = [None, *(np.array(values) for _ in rows["run_id"][1:])]
+    assert build(TableDefinition(), rows, expected).cells[LINEAR].mean == pytest.approx(3)
+    with pytest.raises(InputError, match="'curve' holds lists"):
+        build(TableDefinition(value="curve"), rows, expected)
 
 
 def test_value_that_is_no_number_is_an_error_with_its_name():
