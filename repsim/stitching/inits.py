@@ -1,32 +1,39 @@
-"""Owns how a stitcher starts: at random, at the identity, at a permutation, or at a direct-matching optimum."""
+"""Owns how a stitcher starts: at random, at the identity, at a permutation, at a constant, or at a direct-matching optimum."""
 
 from collections.abc import Callable
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from repsim.errors import InputError, nearest
 from repsim.stitching import birkhoff, matching
 from repsim.stitching.moments import Moments
-from repsim.stitching.stitchers import Affine, Birkhoff, Linear, LowRank, Permutation, Stitcher
+from repsim.stitching.stitchers import Affine, Birkhoff, Lasso, Linear, LowRank, Orthogonal, Permutation, Stitcher, Wreath
 
 FROM_MOMENTS = frozenset({"ps_inv", "matched"})
 
 
 def start_(stitcher: Stitcher, init: str, generator: Generator, moments: Moments | None = None) -> None:
-    """Set the parameters of `stitcher`; random numbers come from `generator` (on the CPU), matches from `moments`.
+    """Set the family's parameters of `stitcher`; random numbers come from `generator` (on the CPU), optima from `moments`.
 
     Raises InputError for an init that the stitcher's family does not have.
     """
     choices = STARTS[type(stitcher)]
     if init not in choices:
-        name = type(stitcher).__name__.lower()
-        raise InputError(f"a {name} stitcher has no init '{init}'", where="init", do=nearest(init, choices))
+        what = f"a {stitcher.family} stitcher has no init '{init}'"
+        raise InputError(what, where="init", do=f"choose {' or '.join(choices)}" if init in ALL else nearest(init, choices))
     draw = choices[init]
     if draw is not None:
         return stitcher.start_(draw(stitcher, generator))
     assert moments is not None, f"init '{init}' needs moments"
-    return stitcher.start_(matching.match(stitcher, moments))
+    return stitcher.start_(_optimum(stitcher, init, moments))
+
+
+def _optimum(stitcher: Stitcher, init: str, moments: Moments) -> Affine:
+    """`ps_inv`: least squares over all linear maps (those of its mask for a masked one). `matched`: over the family."""
+    if init == "matched" or type(stitcher) is Linear:
+        return matching.match(stitcher, moments)
+    return matching.linear(moments)
 
 
 def _uniform(stitcher: Stitcher, generator: Generator) -> Affine:
@@ -39,10 +46,12 @@ def _uniform(stitcher: Stitcher, generator: Generator) -> Affine:
 def _orthogonal(stitcher: Stitcher, generator: Generator) -> Affine:
     """W2 W1 with random orthonormal columns (W2) and rows (W1); zero bias (Csiszárik et al. 2021)."""
     assert isinstance(stitcher, LowRank)
-    outer, inner = (torch.empty(tuple(factor.shape)) for factor in (stitcher.outer, stitcher.inner))
-    nn.init.orthogonal_(outer, generator=generator)
-    nn.init.orthogonal_(inner, generator=generator)
-    return Affine(outer @ inner)
+    return Affine(_haar(stitcher.outer, generator) @ _haar(stitcher.inner, generator))
+
+
+def _rotation(stitcher: Stitcher, generator: Generator) -> Affine:
+    """Orthonormal columns, uniform (Haar) among all such; zero bias."""
+    return Affine(_haar(torch.empty(stitcher.outputs, stitcher.inputs), generator))
 
 
 def _interior(stitcher: Stitcher, generator: Generator) -> Affine:
@@ -64,10 +73,37 @@ def _shuffle(stitcher: Stitcher, generator: Generator) -> Affine:
     return Affine(weight)
 
 
+def _zeros(stitcher: Stitcher, _: Generator) -> Affine:
+    return Affine(torch.zeros(stitcher.outputs, stitcher.inputs))
+
+
+def _ones(stitcher: Stitcher, _: Generator) -> Affine:
+    """All weights 1; zero bias (Csiszárik et al. 2021, where it is called ones-zeros)."""
+    return Affine(torch.ones(stitcher.outputs, stitcher.inputs))
+
+
+def _haar(like: Tensor, generator: Generator) -> Tensor:
+    """A random matrix of orthonormal rows or columns, whichever are fewer."""
+    return nn.init.orthogonal_(torch.empty(like.shape), generator=generator)
+
+
 Start = Callable[[Stitcher, Generator], Affine] | None  # None: from moments
+FREE: dict[str, Start] = {
+    "random": _uniform,
+    "eye": _identity,
+    "perm": _shuffle,
+    "zeros": _zeros,
+    "ones-zeros": _ones,
+    "ps_inv": None,
+    "matched": None,
+}
 STARTS: dict[type[Stitcher], dict[str, Start]] = {
-    Linear: {"random": _uniform, "eye": _identity, "perm": _shuffle, "ps_inv": None, "matched": None},
-    LowRank: {"random": _orthogonal, "matched": None},
+    Linear: FREE,
+    Lasso: FREE,
+    LowRank: {"random": _orthogonal, "ps_inv": None, "matched": None},
+    Orthogonal: {"random": _rotation, "eye": _identity, "perm": _shuffle, "matched": None},
     Permutation: {"eye": _identity, "perm": _shuffle, "matched": None},
+    Wreath: {"random": _shuffle, "eye": _identity, "perm": _shuffle, "matched": None},
     Birkhoff: {"random": _interior, "eye": _identity, "perm": _shuffle, "matched": None},
 }
+ALL = frozenset(FREE)
