@@ -169,7 +169,7 @@ def _numbers(rows: "pd.DataFrame", name: str) -> list[float]:
     """The column `name`, missing values as nan. A list of one number is no number: the next row may hold two."""
     from pandas.api.types import is_list_like
 
-    if rows[name].map(is_list_like).any():
+    if any(map(is_list_like, rows[name])):
         raise InputError(f"column '{name}' holds lists", where="table", do="choose a --value of single numbers")
     try:
         return rows[name].to_numpy(dtype=float, na_value=nan).tolist()
