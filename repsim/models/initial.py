@@ -2,49 +2,76 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
-Draw = Callable[[nn.Conv2d | nn.Linear, torch.Generator], None]
+Draw = Callable[[nn.Module, torch.Generator], None]
 
 
 def initialise(body: nn.Module, draw: Draw, generator: torch.Generator) -> None:
-    """Set every parameter and buffer of `body`, in the order of its modules.
-
-    Convolutions and linear layers by `draw`, their biases by PyTorch's rule, BatchNorm to the identity.
-    """
+    """Set every parameter and buffer of `body`, in the order of its modules: norms to the identity, all else by `draw`."""
     for module in body.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            draw(module, generator)
-            _default_bias(module, generator)
-        elif isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
             module.reset_parameters()
-        else:  # whatever is not set here would be left as memory happened to be
-            assert not [*module.parameters(recurse=False), *module.buffers(recurse=False)], type(module)
+        elif [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+            draw(module, generator)
 
 
-def default(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+def default(module: nn.Module, generator: torch.Generator) -> None:
     """U(−1/√fan_in, 1/√fan_in): what PyTorch does by itself."""
-    nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
+    nn.init.kaiming_uniform_(_layer(module).weight, a=math.sqrt(5), generator=generator)
+    _default_bias(module, generator)
 
 
-def he(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
-    """N(0, 2/fan_in) for every layer: He et al. (2015), as in Godfrey et al. (2022)."""
-    nn.init.kaiming_normal_(module.weight, generator=generator)
+def he(module: nn.Module, generator: torch.Generator) -> None:
+    """N(0, 2/fan_in) for every layer: He et al. (2015), as in Godfrey et al. (2022); biases by PyTorch's rule."""
+    nn.init.kaiming_normal_(_layer(module).weight, generator=generator)
+    _default_bias(module, generator)
 
 
-def he_outgoing(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
-    """N(0, 2/fan_out) for convolutions, PyTorch's rule for the last layer: Csiszárik et al. (2021)."""
+def he_outgoing(module: nn.Module, generator: torch.Generator) -> None:
+    """N(0, 2/fan_out) for convolutions, PyTorch's rule for the last layer and biases: Csiszárik et al. (2021)."""
     if isinstance(module, nn.Linear):
         return default(module, generator)
-    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+    nn.init.kaiming_normal_(_layer(module).weight, mode="fan_out", nonlinearity="relu", generator=generator)
+    return _default_bias(module, generator)
+
+
+def transformer(module: nn.Module, generator: torch.Generator) -> None:
+    """N(0, 0.02²) cut at ±2 and no bias for linear layers; the same for positions; N(0, 1e-6²) for the class token.
+
+    This is timm's rule (weight_init=""). The patch embedding, a convolution, keeps PyTorch's.
+    """
+    if isinstance(module, nn.Conv2d):
+        return default(module, generator)
+    for name, parameter in module.named_parameters(recurse=False):
+        TRANSFORMER[name](parameter, generator=generator)
     return None
 
 
-def _default_bias(module: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+def _layer(module: nn.Module) -> nn.Conv2d | nn.Linear:
+    """What is not set here would be left as memory happened to be."""
+    assert isinstance(module, nn.Conv2d | nn.Linear), type(module)
+    return module
+
+
+def _default_bias(module: nn.Module, generator: torch.Generator) -> None:
     """U(−1/√fan_in, 1/√fan_in)."""
-    if module.bias is None:
-        return
-    bound = 1 / math.sqrt(module.weight[0].numel())
-    nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    weight, bias = _layer(module).weight, _layer(module).bias
+    if bias is not None:
+        bound = 1 / math.sqrt(weight[0].numel())
+        nn.init.uniform_(bias, -bound, bound, generator=generator)
+
+
+def _zeros(parameter: torch.Tensor, generator: torch.Generator) -> None:
+    nn.init.zeros_(parameter)
+
+
+TRANSFORMER: dict[str, Callable[..., object]] = {
+    "weight": partial(nn.init.trunc_normal_, std=0.02),
+    "bias": _zeros,
+    "pos_embed": partial(nn.init.trunc_normal_, std=0.02),
+    "cls_token": partial(nn.init.normal_, std=1e-6),
+}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from repsim.models.cut import Cuts
+from repsim.models.cut import Cuts, cuts
 from repsim.models.network import NetworkFacts
 from repsim.models.zoo import build
 
@@ -17,7 +17,7 @@ class LayerFacts:
         name: as `Cuts.names` has it.
         kind: class of the module ("ReLU"), or "block" for one that is made of other modules.
         shape: of the value, without the batch.
-        parameters: of the module itself, without those of its parts; they sum up to the network's.
+        parameters: of the module itself, without those of its parts.
         carries: values that pass the cut by; 0 where the layer is all that the rest of the network reads.
     """
 
@@ -31,11 +31,11 @@ class LayerFacts:
 def describe(facts: NetworkFacts) -> list[LayerFacts]:
     """Every layer in execution order. Raises InputError for facts that no network can have."""
     network = build(facts)
-    cuts = Cuts(network)
-    return [_describe(network.body, cuts, name) for name in cuts.names]
+    places = cuts(network)
+    return [_describe(network.body, places, name) for name in places.names]
 
 
-def _describe(body: nn.Module, cuts: Cuts, name: str) -> LayerFacts:
+def _describe(body: nn.Module, places: Cuts, name: str) -> LayerFacts:
     module_name, _, further_call = name.partition("#")
     module = body.get_submodule(module_name)
     kind = "block" if any(module.children()) else type(module).__name__

@@ -29,7 +29,7 @@ class Facts:
 
     Attributes:
         arch: a name of `zoo.ARCHITECTURES`.
-        width: channels of the first block (mcnn) or a multiplier (resnet20); None is the architecture's default.
+        width: channels of the first block (mcnn), a multiplier (resnet20) or heads (vit_tiny); None is the architecture's default.
         classes: number of logits.
         channels: colour channels of the input.
         size: height and width of the input, in pixels.

@@ -3,23 +3,26 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
 
 from repsim.errors import InputError, nearest
-from repsim.models.initial import Draw, default, he, he_outgoing, initialise
+from repsim.models.initial import Draw, default, he, he_outgoing, initialise, transformer
 from repsim.models.mcnn import mcnn
 from repsim.models.network import Facts, Network, NetworkFacts
 from repsim.models.resnet20 import resnet20, resnet20_b
 from repsim.models.tiny10 import tiny10
+from repsim.models.vit import PATCH, vit_tiny
 
 
 @dataclass(frozen=True)
 class Architecture:
     """How to make a body, how its weights begin, and what it can be asked for.
 
-    `widths` is None where there is no width to choose; `width_means` says what the number counts.
+    `widths` is None where there is no width to choose; `width_means` says what the number counts. Image sizes are
+    multiples of `multiple`, from `min_size` on.
     """
 
     make: Callable[..., nn.Module]
@@ -27,6 +30,7 @@ class Architecture:
     min_size: int
     widths: range | None = None
     width_means: str = ""
+    multiple: int = 1
 
 
 def build(
@@ -58,9 +62,10 @@ def skeleton(facts: NetworkFacts) -> nn.Module:
     """The body without weights (on the meta device): names and shapes at no cost, and no random number drawn."""
     facts = Facts.of(facts)
     architecture = _checked(facts)
-    width = {} if facts.width is None else {"width": facts.width}
+    asked_for = signature(architecture.make).parameters
+    given = {name: value for name, value in asdict(facts).items() if name in asked_for and value is not None}
     with torch.device("meta"):
-        return architecture.make(classes=facts.classes, channels=facts.channels, **width)
+        return architecture.make(**given)
 
 
 def _checked(facts: Facts) -> Architecture:
@@ -79,6 +84,9 @@ def _checked(facts: Facts) -> Architecture:
             f"; these take {facts.size}: {', '.join(others)}" if others else ""
         )
         raise InputError(f"images of {facts.size} pixels are too small for it", where=facts.arch, do=do)
+    if facts.size % architecture.multiple:
+        do = f"it takes multiples of {architecture.multiple} pixels"
+        raise InputError(f"images of {facts.size} pixels do not fit it", where=facts.arch, do=do)
     if facts.width is not None:
         _check_width(facts, architecture)
     return architecture
@@ -105,4 +113,5 @@ ARCHITECTURES: dict[str, Architecture] = {
     "resnet20": Architecture(resnet20, he, 8, range(1, 17), "a multiplier of 16, 32 and 64 channels"),
     "resnet20_b": Architecture(resnet20_b, he_outgoing, 8, range(1, 17), "a multiplier of 16, 32 and 64 channels"),
     "mcnn": Architecture(mcnn, default, 8, range(1, 513), "the channels of the first block"),
+    "vit_tiny": Architecture(vit_tiny, transformer, 8, range(1, 17), "heads of 64 channels", multiple=PATCH),
 }
