@@ -12,21 +12,20 @@ from pydantic import Field, model_validator
 from repsim.data import sources
 from repsim.errors import SpecError, nearest
 from repsim.job import NAME, Context, JobConfig, JobRow, RunId
+from repsim.stitching import rules, shapes
 
 if TYPE_CHECKING:
     from repsim.data.splits import Splits
-    from repsim.stitching.group import Asked
+    from repsim.stitching.asked import Asked
+    from repsim.stitching.group import Measured
     from repsim.stitching.pair import Pair
 
-VERSION = 1
+VERSION = 2
 PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
-
-INITS = {
-    "linear": ("random", "eye", "perm", "ps_inv", "matched"),
-    "lowrank": ("random", "matched"),
-    "permutation": ("eye", "perm", "matched"),
-    "birkhoff": ("random", "eye", "perm", "matched"),
-}
+Stitcher = Literal["linear", "lasso", "lowrank", "orthogonal", "permutation", "wreath", "birkhoff"]
+Init = Literal["random", "eye", "perm", "zeros", "ones-zeros", "ps_inv", "matched"]
+Mask = Literal["identity", "semi-match", "abs-semi-match", "random-permutation", "soft-match", "hard-match"]
+Target = Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2", "match", "latents"]
 
 
 class Config(JobConfig):
@@ -43,62 +42,146 @@ class Config(JobConfig):
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test the stitcher on")
     front_layer: str = Field(min_length=1, description="layer of f whose value is stitched")
     end_layer: str = Field(min_length=1, description="layer of g whose value is replaced")
-    stitcher: Literal["linear", "lowrank", "permutation", "birkhoff"] = Field(description="family of S")
-    init: Literal["random", "eye", "perm", "ps_inv", "matched"] = Field(
+    view: Literal["channel", "flatten"] = Field(
+        "channel", description="what S maps: the channels at every position alike, or all values of the layer at once"
+    )
+    resize: Literal["bilinear", "nearest"] | None = Field(None, description="how f's grid becomes g's, where they differ")
+    resize_at: Literal["pre", "post"] = Field("pre", description="resize before S or after it: the same function, other cost")
+    class_token: Literal["pooled", "learned", "dropped", "added", "only"] | None = Field(
+        None, description="map → tokens: g's is pooled (default) or learned; tokens → map: f's is dropped (default), added, only"
+    )
+    stitcher: Stitcher = Field(description="family of S")
+    init: Init = Field(
         "random", description="start of S; ps_inv: least squares; matched: the direct-matching optimum of the family"
     )
-    rank: int | None = Field(None, ge=1, description="rank of a lowrank stitcher")
+    mask: Mask | None = Field(None, description="linear: the weights that may differ from 0, as a pattern or from correlations")
+    rank: int | None = Field(None, ge=1, description="lowrank: rank of W")
+    lasso_weight: float | None = Field(None, gt=0, description="lasso: λ of λ‖W‖₁; entries below 1e-4 are cut for evaluation")
+    tau: float = Field(1.0, gt=0, description="wreath: temperature of the SoftSort relaxation")
     alpha: float = Field(0.1, ge=0, description="birkhoff: weight of −‖W‖, which pushes W to a permutation")
     projection: Literal["euclidean", "sinkhorn"] = Field(
         "euclidean", description="birkhoff: nearest doubly stochastic matrix, or clamp and 16 Sinkhorn sweeps"
     )
-    scales: bool = Field(False, description="birkhoff: also a non-negative scale per channel (G_ReLU), trained in the second half")
-    seed: int = Field(0, ge=0, lt=2**31, description="seed of a random start")
+    scales: bool = Field(False, description="birkhoff: also a non-negative scale per channel (G_ReLU); orthogonal: one scale")
+    warmup: float = Field(
+        0.5, ge=0, le=1, description="birkhoff with scales: share of the epochs in which they stay at their start"
+    )
+    alternating: bool = Field(False, description="birkhoff with scales: after the warm-up, W and scales take turns step by step")
+    pgd: Literal["projection", "gradient"] = Field(
+        "projection", description="birkhoff: project after the step, or turn the gradient so that the step lands there"
+    )
+    crossval: str | None = Field(
+        None,
+        max_length=200,
+        description="birkhoff, lasso: values of alpha or lasso_weight ('0.01 0.1 1'); the validation images choose",
+    )
+    ridge: float = Field(0.0, ge=0, le=1e6, description="linear: λ of matching, relative to the mean variance of f's channels")
+    front_stitch_rank: int | None = Field(
+        None, ge=1, description="S sees f on this many principal components, always the same ones"
+    )
+    front_match_rank: int | None = Field(None, ge=1, description="the same for direct matching alone")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of a random start or mask")
     epochs: int = Field(
         0, ge=0, le=100_000, description="passes over the training images; 0: direct matching, or the start as it is"
     )
+    target: Target = Field(
+        "hard",
+        description="labels; logits of f (soft_1), g (soft_2), both losses (soft_12), their mean (soft_1_plus_2); g's value at the "
+        "cut (match); g's values at several layers (latents)",
+    )
+    temperature: float = Field(1.0, gt=0, le=1000, description="T of the soft targets")
+    latents: str | None = Field(
+        None, max_length=1000, description="target latents: 'LAYER WEIGHT, …' of g, behind the cut, or cut, or logits"
+    )
+    l1: float = Field(0.0, ge=0, description="linear: adds l1 · mean|W| to the loss")
+    cka_reg: float = Field(0.0, ge=-1e6, le=1e6, description="adds cka_reg · CKA(stitched value, g's own) to the loss")
     batch_size: int = Field(128, ge=2, le=65_536, description="images per step")
     optimizer: Literal["adam", "sgd"] = Field("adam", description="update rule")
-    lr: float = Field(1e-3, gt=0, le=100, description="learning rate, the same for all steps")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="weight decay; birkhoff stitchers are left out of it")
-    momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
-    batchnorm: Literal["frozen", "reestimate"] = Field(
-        "frozen", description="batch norm of g when S is evaluated: its own, or re-estimated on the training images"
+    lr: float = Field(1e-3, gt=0, le=100, description="learning rate of the first epoch")
+    schedule: Literal["constant", "thirds", "cosine"] = Field(
+        "constant", description="learning rate over the epochs; thirds: divided by 10 after 1/3 and 2/3 of them"
     )
-    select: Literal["last", "validation"] = Field("validation", description="epoch whose accuracy counts")
+    weight_decay: float = Field(
+        0.0, ge=0, le=1, description="weight decay; never of doubly stochastic or orthogonal weights, scores or scales"
+    )
+    momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
+    batchnorm: Literal["frozen", "train", "reestimate"] = Field(
+        "frozen",
+        description="batch norm of g behind the cut: its own; of each batch, with running statistics of each stitcher; or its own, "
+        "re-estimated on the training images before S is evaluated",
+    )
+    select: Literal["last", "validation", "test_best"] = Field(
+        "validation", description="epoch whose accuracy counts; test_best chooses on the test images, to reproduce papers that did"
+    )
     train_images: int | None = Field(None, ge=2, description="training images of S; null: all but the validation images")
     validation_images: int = Field(1000, ge=0, description="images held out of the training split to select the epoch")
     test_images: int | None = Field(None, ge=1, description="test images scored; null: all")
     match_images: int | None = Field(None, ge=2, description="training images used for matching; null: all of them")
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of batch order and augmentation")
     augment: Literal["none", "flip", "crop_flip"] = Field("none", description="random changes of the training images")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="arithmetic of f and g; S, moments and losses never go below fp32"
+    )
+    controls: bool = Field(
+        True, description="also score the family's direct-matching optimum, and that of shuffled pairs (the null)"
+    )
+    save: bool = Field(False, description="keep W before and after, and the learning curve, as results/artefacts/RUN/stitcher.pt")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Config":
-        why = next((why for refused, why in _refusals(self) if refused), None)
+        rules.latents_of(self.latents), rules.candidates_of(self.crossval)
+        why = next((why for refused, why in rules.refusals(self) if refused), None)
         if why:
             raise ValueError(why)
         return self
 
 
 class Row(JobRow):
-    """What one stitcher scored. Accuracies are fractions of the test images; null where the run diverged."""
+    """What one stitcher scored. Accuracies are fractions of the test images; null where the run diverged or it has no meaning."""
 
     accuracy: float | None = Field(None, description="test accuracy of the stitched network at the selected epoch")
     accuracy_last: float | None = Field(None, description="test accuracy after the last epoch")
-    accuracy_unrounded: float | None = Field(None, description="birkhoff: at the selected epoch, before rounding")
-    rounding_loss: float | None = Field(None, description="birkhoff: accuracy_unrounded − accuracy")
+    accuracy_unrounded: float | None = Field(
+        None, description="before rounding (birkhoff, wreath) or cutting (lasso), at the selected epoch"
+    )
+    rounding_loss: float | None = Field(None, description="accuracy_unrounded − accuracy")
     loss: float | None = Field(None, description="mean cross-entropy on the test images at the selected epoch; null if not finite")
     loss_last: float | None = Field(None, description="the same after the last epoch")
     selected_epoch: int = Field(description="epoch that counts, from 1; 0: the start")
     validation_accuracy: float | None = Field(None, description="accuracy on the validation images at the selected epoch")
+    regulariser: float | None = Field(
+        None, description="alpha (birkhoff) or lasso_weight (lasso) of the stitcher, as given or as crossval chose"
+    )
     front_accuracy: float = Field(description="test accuracy of f")
     end_accuracy: float = Field(description="test accuracy of g")
     penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
     penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")
     relative_accuracy: float | None = Field(None, description="accuracy / end_accuracy (Csiszárik et al. 2021)")
+    matched_accuracy: float | None = Field(None, description="test accuracy of the family's direct-matching optimum")
+    matched_penalty: float | None = Field(None, description="(front_accuracy + end_accuracy)/2 − matched_accuracy")
+    matched_residual: float | None = Field(None, description="residual of the direct-matching optimum")
+    null_accuracy: float | None = Field(
+        None, description="the same optimum for shuffled pairs: each image of f with another one of g"
+    )
+    null_penalty: float | None = Field(None, description="(front_accuracy + end_accuracy)/2 − null_accuracy")
+    null_residual: float | None = Field(None, description="residual of that optimum, on true pairs")
     residual: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g − ḡ‖² at the cut, on the test images")
+    residual_uncentred: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g‖² (Balogh & Jelasity 2025)")
     agreement: float | None = Field(None, description="share of the test images put into the same class as by g")
+    front_agreement: float = Field(description="the same of f")
+    hits_rr: float | None = Field(None, description="share of the test images that the stitched network and g both get right")
+    hits_rw: float | None = Field(None, description="that the stitched network gets right and g wrong")
+    hits_wr: float | None = Field(None, description="that the stitched network gets wrong and g right")
+    hits_ww: float | None = Field(None, description="that both get wrong")
+    cut_cka_before: float | None = Field(None, description="biased linear CKA of f's rows and g's at the cut, on the test images")
+    cut_cka_after: float | None = Field(None, description="the same of S(f)'s rows and g's")
+    logits_cka_before: float | None = Field(None, description="biased linear CKA of f's logits and g's, on the test images")
+    logits_cka_after: float | None = Field(None, description="the same of the stitched network's logits and g's")
+    sparsity: float | None = Field(None, description="lasso: share of the weights that are 0 after the cut at 1e-4")
+    matrix_rank: int | None = Field(None, description="singular values of W above max(p, q) · 1.2e-7 of the largest")
+    singular_values: list[float] | None = Field(
+        None, description="of W with its scales, descending; null if wider than 2,048 on both sides"
+    )
     train_loss: float | None = Field(None, description="mean loss of the last epoch's steps; null if nothing was trained")
     epochs_run: int = Field(description="epochs trained: fewer than asked for after divergence")
     train_images: int = Field(description="training images of the stitcher")
@@ -131,23 +214,20 @@ def check(config: Config, catalog: Any) -> None:
     """Raise UserError for a missing data set, unknown layers, and layers that the stitcher cannot join."""
     sources.must_be_there(config.dataset, catalog.data_folders)
     _check_images(config)
+    end_sheet = catalog.network_layers(config.end_network)
     front = _shape(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
-    end = _shape(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
-    shapes = f"{front} at '{config.front_layer}' and {end} at '{config.end_layer}'"
-    if front[1:] != end[1:]:
-        raise SpecError(f"the layers have other spatial sizes: {shapes}", where="end_layer", do="choose layers of the same size")
-    if front[0] != end[0] and config.stitcher in ("permutation", "birkhoff"):
-        what = f"a {config.stitcher} stitcher needs equal widths: {shapes}"
-        raise SpecError(what, where="stitcher", do="choose layers of equal width, or a linear or lowrank stitcher")
-    if config.rank is not None and config.rank > min(front[0], end[0]):
-        what = f"rank {config.rank} is above the width of a layer: {shapes}"
-        raise SpecError(what, where="rank", do=f"choose 1 to {min(front[0], end[0])}")
+    end = _shape(end_sheet, config.end_layer, "end_layer")
+    joint = shapes.join(front, end, **{name: getattr(config, name) for name in rules.JOINT})
+    shapes.check_family(config.stitcher, joint, config.rank)
+    _check_ranks(config, joint.inputs)
+    _check_latents(config, [row["name"] for row in end_sheet])
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Start, train and measure all stitchers of one pair of networks; one row each."""
     from repsim.stitching import feeding
-    from repsim.stitching.group import columns, measure
+    from repsim.stitching.columns import columns
+    from repsim.stitching.group import measure
 
     started, shared = perf_counter(), configs[0]
     pair, splits = _pair(configs, context), _divide(shared, context)
@@ -157,7 +237,9 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     feed = feeding.feed(splits, shared.batch_size, shared.augment, shared.data_seed, progress)
     results = measure(pair, feed, [_asked(config, context) for config in configs], shared.batchnorm)
     seconds = perf_counter() - started
-    for each in results.measured:
+    for config, each in zip(configs, results.measured, strict=True):
+        if config.save:
+            _keep(each, config, context)
         yield Row(
             run_id=each.run.key,
             outcome="diverged" if each.run.diverged else "ok",
@@ -170,6 +252,22 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
         )
 
 
+def _keep(each: "Measured", config: Config, context: Context) -> None:
+    """W and b before and after, and the learning curve, by run id; one call loads them: `repsim.stitching.saved.load`."""
+    from repsim.stitching import saved
+
+    end, start = each.run.selected.stitcher.rounded().applied(), each.start
+    kept = saved.Saved(
+        end.weight,
+        end.bias,
+        end.scales,
+        saved.Start(start.weight, start.bias, start.scales),
+        each.run.curve,
+        config.model_dump(),
+    )
+    saved.save(kept, context.artefact(each.run.key, STITCHER))
+
+
 def _pair(configs: Sequence[Config], context: Context) -> "Pair":
     from repsim.models import checkpoint
     from repsim.stitching.pair import Pair
@@ -178,7 +276,8 @@ def _pair(configs: Sequence[Config], context: Context) -> "Pair":
         checkpoint.load(context.artefacts / run_id / "network.pt").to(context.device)
         for run_id in (configs[0].front_network, configs[0].end_network)
     )
-    return Pair(front, end, [config.front_layer for config in configs], [config.end_layer for config in configs])
+    layers = [config.front_layer for config in configs], [config.end_layer for config in configs]
+    return Pair(front, end, *layers, precision=configs[0].precision)
 
 
 def _divide(config: Config, context: Context) -> "Splits":
@@ -197,19 +296,31 @@ def _divide(config: Config, context: Context) -> "Splits":
 
 
 def _asked(config: Config, context: Context) -> "Asked":
-    from repsim.stitching.group import Asked
+    from repsim.stitching.asked import Asked, Family
     from repsim.stitching.runs import Training
+    from repsim.stitching.targets import Objective
 
+    c = config
     return Asked(
-        key=context.run_id(config),
-        front_layer=config.front_layer,
-        end_layer=config.end_layer,
-        stitcher=config.stitcher,
-        init=config.init,
-        seed=config.seed,
-        training=Training(config.epochs, config.optimizer, config.lr, config.weight_decay, config.momentum),
-        select=config.select,
-        options={name: getattr(config, name) for name in OPTIONS[config.stitcher]},
+        key=context.run_id(c),
+        front_layer=c.front_layer,
+        end_layer=c.end_layer,
+        family=Family(
+            c.stitcher,
+            tuple((name, getattr(c, name)) for name in rules.OPTIONS[c.stitcher]),
+            tuple((name, getattr(c, name)) for name in rules.JOINT),
+            c.mask,
+            c.ridge,
+            c.front_stitch_rank,
+            c.front_match_rank,
+        ),
+        init=c.init,
+        seed=c.seed,
+        training=Training(c.epochs, c.optimizer, c.lr, c.weight_decay, c.momentum, c.schedule),
+        select=c.select,
+        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg),
+        crossval=rules.candidates_of(c.crossval),
+        controls=c.controls,
     )
 
 
@@ -228,22 +339,22 @@ def _shape(sheet: Any, layer: str, field: str) -> tuple[int, ...]:
     return shapes[layer]
 
 
-def _refusals(c: Config) -> Iterator[tuple[bool, str]]:
-    """What cannot be meant, field by field. Defaults pass everywhere, so that a sweep may fix values for all its cases."""
-    inits = INITS[c.stitcher]
-    birkhoff = c.stitcher == "birkhoff"
-    yield c.init not in inits, f"init: a {c.stitcher} stitcher has no '{c.init}'; choose {' or '.join(inits)}"
-    yield c.stitcher == "lowrank" and c.rank is None, "rank: a lowrank stitcher needs one"
-    yield c.stitcher != "lowrank" and c.rank is not None, f"rank: a {c.stitcher} stitcher has none"
-    yield not birkhoff and c.alpha != 0.1, f"alpha: a {c.stitcher} stitcher has none"
-    yield not birkhoff and c.projection != "euclidean", f"projection: a {c.stitcher} stitcher has none"
-    yield not birkhoff and c.scales, f"scales: a {c.stitcher} stitcher has none"
-    yield c.stitcher == "permutation" and c.epochs > 0, "epochs: a permutation stitcher has nothing to train, say 0"
-    yield c.init == "random" and c.epochs == 0, "epochs: a random start must be trained"
-    yield c.optimizer != "sgd" and c.momentum > 0, "momentum: only sgd has it"
-    yield c.epochs > 0 and c.select == "validation" and c.validation_images == 0, "select: validation needs validation_images"
+def _check_ranks(config: Config, width: int) -> None:
+    for field in ("front_stitch_rank", "front_match_rank"):
+        rank = getattr(config, field)
+        if rank is not None and rank > width:
+            what = f"{rank} principal components are wanted of '{config.front_layer}', which has rows of {width} values"
+            raise SpecError(what, where=field, do=f"choose 1 to {width}")
 
 
-OPTIONS = {"linear": (), "lowrank": ("rank",), "permutation": (), "birkhoff": ("alpha", "projection", "scales")}
-SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment")
+def _check_latents(config: Config, layers: list[str]) -> None:
+    behind = layers[layers.index(config.end_layer) + 1 :]
+    for layer, _ in rules.latents_of(config.latents):
+        if layer not in (*rules.PLAIN, *behind):
+            where = "does not lie behind" if layer in layers else "is no layer of g behind"
+            raise SpecError(f"'{layer}' {where} '{config.end_layer}'", where="latents", do=nearest(layer, [*rules.PLAIN, *behind]))
+
+
+STITCHER = "stitcher.pt"
+SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
 IMAGES = ("train_images", "validation_images", "test_images", "match_images")

@@ -1,52 +1,67 @@
-"""Owns f's activations during training: read anew from each batch, or once and kept on the device."""
+"""Owns the readings of a pass over images: made anew from each batch, or once and kept on the device."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
 
-from repsim.stitching.pair import Batch, Pair, Reading
+from repsim.stitching.pair import Batch, Needs, Pair, Reading
+
+Batches = Callable[[], Iterable[Batch]]
 
 
 class Fresh:
     """Reads every batch through the networks; right for augmented images, and where nothing can be kept."""
 
-    def __init__(self, pair: Pair):
-        self._pair = pair
+    def __init__(self, pair: Pair, needs: Needs):
+        self._read = pair.reader(needs)
 
     def read(self, x: Tensor, index: Tensor) -> Reading:
-        return self._pair.read(x)
+        """The reading of images x, which are those at the positions `index`."""
+        return self._read(x)
 
 
 class Kept:
-    """The readings of all training images, (N, h, w, c) in the order of `batches`; a batch is picked by position."""
+    """The readings of all images in the order of `batches`; a batch is picked by position. Maps are kept channels-last."""
 
-    def __init__(self, pair: Pair, batches: Iterable[Batch]):
-        readings = [pair.read(x) for x, _ in batches]
-        self._front = {layer: _joined([r.front[layer] for r in readings]) for layer in pair.front_layers}
-        self._carried = {
-            layer: [_joined(list(parts)) for parts in zip(*(r.carried[layer] for r in readings), strict=True)]
-            for layer in pair.end_layers
-        }
+    def __init__(self, pair: Pair, needs: Needs, batches: Iterable[Batch]):
+        read = pair.reader(needs)
+        readings = [read(x) for x, _ in batches]
+        columns = zip(*(reading.tensors() for reading in readings), strict=True)
+        joined = iter([_joined(list(column)) for column in columns])
+        self._all = readings[0].map(lambda _: next(joined))
 
     def read(self, x: Tensor, index: Tensor) -> Reading:
-        front = {layer: _picked(values, index) for layer, values in self._front.items()}
-        carried = {layer: tuple(_picked(values, index) for values in parts) for layer, parts in self._carried.items()}
-        return Reading(front, carried)
+        return self._all.map(lambda values: _picked(values, index))
 
 
-@torch.no_grad()
-def footprint(pair: Pair, x: Tensor) -> int:
+def source(pair: Pair, needs: Needs, batches: Batches, images: int, budget: int) -> Fresh | Kept:
+    """Keep the readings of `images` images (0: they may not be kept) where they fit into `budget` bytes."""
+    if images:
+        x, _ = next(iter(batches()))
+        if footprint(pair, needs, x) * images <= budget:
+            return Kept(pair, needs, batches())
+    return Fresh(pair, needs)
+
+
+def in_order(readings: Fresh | Kept, batches: Iterable[Batch]) -> Iterator[tuple[Reading, Tensor]]:
+    """(reading, labels) of each batch of a pass in the order of the images."""
+    first = 0
+    for x, y in batches:
+        yield readings.read(x, torch.arange(first, first + len(x), device=x.device)), y
+        first += len(x)
+
+
+def footprint(pair: Pair, needs: Needs, x: Tensor) -> int:
     """Bytes that the reading of one image takes; x holds at least one."""
-    reading = pair.read(x[:1])
-    tensors = [*reading.front.values(), *(tensor for parts in reading.carried.values() for tensor in parts)]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.numel() * tensor.element_size() for tensor in pair.reader(needs)(x[:1]).tensors())
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    return torch.cat([part.movedim(1, -1) for part in parts])
+    return torch.cat([part.movedim(1, -1) if part.dim() == 4 else part for part in parts])
 
 
 def _picked(values: Tensor, index: Tensor) -> Tensor:
-    """A batch with its channels at axis 1 again; its memory stays channels-last."""
-    return values[index].movedim(-1, 1)
+    """A batch; a map has its channels at axis 1 again, its memory stays channels-last."""
+    picked = values[index]
+    return picked.movedim(-1, 1) if picked.dim() == 4 else picked

@@ -1,42 +1,24 @@
-"""Owns re-estimated batch norm: running statistics of g as the stitched activations would have left them.
+"""Owns batch-norm statistics of a stitcher's own: kept apart where several stitchers share a pass of g.
 
-Godfrey et al. (2022) average them by one pass over the training images before each evaluation. Here every stitcher
-gets its own statistics, in its own buffers; those of the network are never touched.
+The statistics of the network itself are never touched. `frozen` stitchers have none of their own and use those.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from repsim.stitching.packing import Seat
-from repsim.stitching.pair import Batch, Pair
-
-Buffers = dict[str, Tensor]
+Statistics = dict[str, tuple[Tensor, Tensor]]  # name of a norm behind the cut → running mean and variance, each (c,)
+Mode = Literal["running", "batch"]
 
 
-@torch.no_grad()
-def reestimate(pair: Pair, seats: Sequence[Seat], batches: Iterable[Batch]) -> list[Buffers]:
-    """For every seat the buffers of its suffix's batch norms: averages over `batches`, weighted by their images.
-
-    A last batch of one image is left out, as it has no variance where the maps are 1×1.
-    """
-    buffers = [_copies(pair.suffixes[seat.end_layer]) for seat in seats]
-    seen = 0
-    for x, _ in batches:
-        if len(x) == 1 and seen:
-            continue
-        seen += len(x)
-        reading = pair.read(x)
-        for seat, own in zip(seats, buffers, strict=True):
-            suffix = pair.suffixes[seat.end_layer]
-            value = seat.stitcher(reading.front[seat.front_layer])
-            with _batch_statistics(suffix, share=len(x) / seen):
-                functional_call(suffix, own, (value.clone(), *(c.clone() for c in reading.carried[seat.end_layer])))
-    return buffers
+def own(suffix: nn.Module) -> Statistics:
+    """A copy of g's statistics behind the cut, for one stitcher."""
+    return {name: (_known(norm.running_mean).clone(), _known(norm.running_var).clone()) for name, norm in norms(suffix).items()}
 
 
 def norms(suffix: nn.Module) -> dict[str, _BatchNorm]:
@@ -44,19 +26,42 @@ def norms(suffix: nn.Module) -> dict[str, _BatchNorm]:
     return {name: m for name, m in suffix.named_modules() if isinstance(m, _BatchNorm) and m.track_running_stats}
 
 
-def _copies(suffix: nn.Module) -> Buffers:
-    return {f"{name}.{key}": b.clone() for name, norm in norms(suffix).items() for key, b in norm.named_buffers()}
-
-
 @contextmanager
-def _batch_statistics(suffix: nn.Module, share: float) -> Iterator[None]:
-    """Norms use and record the statistics of the batch, which enter the running ones with weight `share`."""
-    members = norms(suffix).values()
-    before = [(norm, norm.training, norm.momentum) for norm in members]
+def apart(suffix: nn.Module, statistics: Sequence[Statistics], mode: Mode, share: float | None = None) -> Iterator[None]:
+    """Within it the batch of `suffix` is K equal parts, and the k-th uses `statistics[k]`.
+
+    running: each part is normalised by its own running statistics. batch: by those of the part itself, which enter the
+    running ones with weight `share` (None: the norm's own momentum).
+    """
+    members = norms(suffix)
     try:
-        for norm, _, _ in before:
-            norm.training, norm.momentum = True, share
+        for name, norm in members.items():
+            # an instance attribute goes before the class's method; the module itself is shared with the network
+            object.__setattr__(norm, "forward", _normaliser(norm, [each[name] for each in statistics], mode, share))
         yield
     finally:
-        for norm, training, momentum in before:
-            norm.training, norm.momentum = training, momentum
+        for norm in members.values():
+            norm.__dict__.pop("forward", None)
+
+
+def _normaliser(
+    norm: _BatchNorm, running: list[tuple[Tensor, Tensor]], mode: Mode, share: float | None
+) -> Callable[[Tensor], Tensor]:
+    momentum = norm.momentum if share is None else share
+    assert momentum is not None, "a cumulative average needs its share"
+
+    def normalise(x: Tensor) -> Tensor:
+        parts = x.chunk(len(running))
+        batch = mode == "batch" and parts[0][:, 0].numel() > 1  # a single value has no variance
+        done = [
+            functional.batch_norm(part, mean, variance, norm.weight, norm.bias, batch, momentum, norm.eps)
+            for part, (mean, variance) in zip(parts, running, strict=True)
+        ]
+        return torch.cat(done)
+
+    return normalise
+
+
+def _known(buffer: Tensor | None) -> Tensor:
+    assert buffer is not None
+    return buffer

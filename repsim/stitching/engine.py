@@ -7,19 +7,21 @@ suffix (see `packing`). This equals training each stitcher alone with the same b
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import torch
-from torch import Tensor, optim
-from torch.nn import functional
+from torch import Tensor
 
-from repsim.stitching import packing
-from repsim.stitching.activations import Fresh, Kept, footprint
-from repsim.stitching.evaluation import Entry, Score, evaluate, with_statistics
-from repsim.stitching.pair import Batch, Pair, Reading
-from repsim.stitching.runs import Run, entry
-from repsim.stitching.stitchers import project_all
+from repsim.stitching import activations, batchnorm, packing, targets
+from repsim.stitching.activations import Fresh, Kept
+from repsim.stitching.evaluation import Entry, evaluate, needs, reestimated
+from repsim.stitching.optimizers import Optimizers
+from repsim.stitching.pair import Batch, Needs, Pair, Reading
+from repsim.stitching.runs import Run
+from repsim.stitching.stitchers import project_all, project_gradients
+from repsim.stitching.targets import Outputs
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # logits (K, n, classes), labels (n,) → mean loss of each stitcher (K,)
+Norms = Literal["frozen", "train", "reestimate"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Feed:
 
     `shuffled` gives (x, y, positions) of one training epoch, `training` the same images in order, `matching` those that
     direct matching uses; `validation` may be None. `images` is the number of training images if an activation may be
-    kept for each (no augmentation), else 0.
+    kept for each (no augmentation), else 0; `held_out` the same of the validation images.
     """
 
     shuffled: Callable[[], Iterable[tuple[Tensor, Tensor, Tensor]]]
@@ -37,149 +39,138 @@ class Feed:
     test: Callable[[], Iterable[Batch]]
     validation: Callable[[], Iterable[Batch]] | None = None
     images: int = 0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run scored on the test split; `unrounded` only where rounding changes the stitcher. None if it diverged."""
-
-    selected: Score
-    last: Score
-    unrounded: Score | None
-
-
-def hard(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy (K,) of logits (K, n, classes) to labels (n,)."""
-    losses = functional.cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)), reduction="none")
-    return losses.unflatten(0, (len(logits), -1)).mean(-1)
+    held_out: int = 0
 
 
 class Engine:
-    """Trains and measures the runs of one group.
+    """Trains the runs of one group, and judges their epochs.
 
     Args:
-        batchnorm: "frozen": g's own statistics; "reestimate": re-estimated per stitcher before each evaluation.
+        norms: batch norm of g behind the cut. "frozen": g's statistics. "train": those of the batch while S is
+            trained, of each stitcher alone, which enter running ones of its own, used when it is evaluated.
+            "reestimate": g's while S is trained; re-estimated on the training images before each evaluation.
         budget: bytes that autograd may keep of one packed pass; by default `packing.pass_budget`.
     """
 
-    def __init__(
-        self,
-        pair: Pair,
-        feed: Feed,
-        batchnorm: str = "frozen",
-        loss: Loss = hard,
-        budget: int | None = None,
-    ):
-        self.pair, self.feed, self.batchnorm, self.loss = pair, feed, batchnorm, loss
+    def __init__(self, pair: Pair, feed: Feed, norms: Norms = "frozen", budget: int | None = None):
+        self.pair, self.feed, self.norms = pair, feed, norms
         self.budget = packing.pass_budget(pair.device) if budget is None else budget
 
     def train(self, runs: Sequence[Run]) -> None:
-        """Train every run for its own number of epochs and validate it after each; diverged runs drop out."""
+        """Train every run for its own number of epochs and judge it after each; diverged runs drop out."""
         epochs = max((run.training.epochs for run in runs), default=0)
-        source = self._source(epochs)
-        optimizers = make_optimizers(runs)
+        if self.norms == "train":
+            for run in runs:
+                run.statistics = batchnorm.own(self.pair.suffix(run.end_layer, run.also))
+        optimizers = Optimizers(runs)
+        readings, held_out = self._sources(runs, epochs)
         for epoch in range(epochs):
             active = [run for run in runs if run.wants(epoch)]
-            for run in active:
-                run.stitcher.begin_epoch(epoch, run.training.epochs)
             if active:
-                self._epoch(active, source, optimizers)
-                self._validate(active)
-        self._validate([run for run in runs if run.training.epochs == 0])
+                optimizers.begin_epoch(epoch)
+                self._epoch(active, epoch, readings, optimizers)
+                self._judge(active, held_out)
+        self._judge([run for run in runs if run.training.epochs == 0], held_out)
 
-    def test(self, runs: Sequence[Run], reference: Tensor | None = None) -> dict[str, Outcome]:
-        """Outcomes by key of the runs that did not diverge; `reference` (N,) are classes to agree with, in test order."""
-        sound = [run for run in runs if not run.diverged]
-        asked = {(run.key, name): wanted for run in sound for name, wanted in _finals(run).items()}
-        scores = dict(zip(asked, self._scores(list(asked.values()), self.feed.test, reference), strict=True))
-        return {
-            run.key: Outcome(scores[run.key, "selected"], scores[run.key, "last"], scores.get((run.key, "unrounded")))
-            for run in sound
-        }
+    def ready(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries as they are evaluated: with re-estimated statistics where those are asked for."""
+        if self.norms != "reestimate" or not entries:
+            return list(entries)
+        return reestimated(self.pair, entries, self.feed.training(), self.budget)
 
-    def _epoch(self, active: list[Run], source: Fresh | Kept, optimizers: list[optim.Optimizer]) -> None:
+    def _epoch(self, active: list[Run], epoch: int, readings: Fresh | Kept, optimizers: Optimizers) -> None:
         parts: list[list[Run]] = []
         sums, images = [], 0
         for x, y, index in self.feed.shuffled():
-            reading = source.read(x, index)
+            reading = readings.read(x, index)
             parts = parts or packing.chunks(self.pair, active, reading, self.budget)
-            losses = self._step(parts, reading, y, optimizers)
-            sums.append(losses * len(y))
+            sums.append(self._step(parts, epoch, reading, y, optimizers) * len(y))
             images += len(y)
         means = torch.stack(sums).cpu().double().sum(0) / images
         for run, mean in zip(chain.from_iterable(parts), means.tolist(), strict=True):
             run.finish_epoch(mean)
 
-    def _step(self, parts: list[list[Run]], reading: Reading, y: Tensor, optimizers: list[optim.Optimizer]) -> Tensor:
+    def _step(self, parts: list[list[Run]], epoch: int, reading: Reading, y: Tensor, optimizers: Optimizers) -> Tensor:
         """One step of every run; their losses, in the order of `parts`."""
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for part in parts:
-            own = self.loss(packing.forward(self.pair.suffixes[part[0].end_layer], part, reading), y)
-            penalties = [penalty for run in part if (penalty := run.stitcher.penalty()) is not None]
-            (own.sum() + sum(penalties)).backward()
-            losses.append(own.detach())
-        for optimizer in optimizers:
-            optimizer.step()
-        project_all([run.stitcher for part in parts for run in part])
-        return torch.cat(losses)
+        runs = [run for part in parts for run in part]
+        for run in runs:
+            run.stitcher.begin_step(epoch, run.training.epochs, run.steps)
+            run.steps += 1
+        optimizers.clear()
+        losses = torch.cat(packing.each(parts, lambda part: self._learn(part, reading, y), self.pair.device, _forget))
+        stitchers = [run.stitcher for run in runs]
+        project_gradients(stitchers, [run.training.lr_at(epoch) for run in runs])
+        optimizers.step()
+        project_all(stitchers)
+        return losses
 
-    def _validate(self, runs: Sequence[Run]) -> None:
-        judged = [run for run in runs if run.wants_validation()]
-        if self.feed.validation is None or not judged:
-            return
-        scores = self._scores([entry(run, run.stitcher.rounded()) for run in judged], self.feed.validation)
-        for run, score in zip(judged, scores, strict=True):
-            run.validated(score)
+    def _learn(self, part: list[Run], reading: Reading, y: Tensor) -> Tensor:
+        """Gradients of the stitchers of one part; their losses."""
+        outputs = packing.forward(self.pair, part, reading, "batch" if self.norms == "train" else "running")
+        losses = _losses(part, outputs, reading, y)
+        penalties = [penalty for run in part for penalty in _penalties(run)]
+        (losses.sum() + sum(penalties)).backward()
+        return losses.detach()
 
-    def _scores(self, entries: list[Entry], batches: Callable[[], Iterable[Batch]], reference: Tensor | None = None) -> list[Score]:
-        """Scores of the distinct entries among `entries`, in their order."""
-        distinct = list(dict.fromkeys(entries))
-        if not distinct:
-            return []
-        ready = distinct if self.batchnorm == "frozen" else with_statistics(self.pair, distinct, self.feed.training())
-        scores = evaluate(self.pair, ready, batches(), reference, self.budget)
-        by_entry = dict(zip(distinct, scores, strict=True))
-        return [by_entry[wanted] for wanted in entries]
+    def _judge(self, runs: Sequence[Run], held_out: Fresh | Kept | None) -> None:
+        """Score the epoch just run where a score is used; on the test images only where that was asked for."""
+        judged = [run for run in runs if run.wants_judgement()]
+        on_test = [run for run in judged if run.select == "test_best"]
+        if on_test:
+            self._score(on_test, Fresh(self.pair, needs(run.now for run in on_test)), self.feed.test())
+        rest = [run for run in judged if run.select != "test_best"]
+        if rest and held_out is not None and self.feed.validation is not None:
+            self._score(rest, held_out, self.feed.validation())
 
-    def _source(self, epochs: int) -> Fresh | Kept:
-        """Keep f's activations on the device where they are read more than once, do not change, and fit."""
-        if epochs > 1 and self.feed.images:
-            x, _ = next(iter(self.feed.training()))
-            if footprint(self.pair, x) * self.feed.images <= packing.keep_budget(self.pair.device):
-                return Kept(self.pair, self.feed.training())
-        return Fresh(self.pair)
+    def _score(self, runs: list[Run], readings: Fresh | Kept, batches: Iterable[Batch]) -> None:
+        entries = self.ready([run.now.rounded() for run in runs])
+        scores = evaluate(self.pair, entries, activations.in_order(readings, batches), self.budget)
+        for run, score in zip(runs, scores, strict=True):
+            run.judge(score)
 
-
-def make_optimizers(runs: Iterable[Run]) -> list[optim.Optimizer]:
-    """One optimizer per kind, with one parameter group for all runs of equal hyperparameters.
-
-    Both kinds update each value on its own, so sharing a group changes nothing; values without a gradient rest.
-    """
-    groups: dict[str, dict[tuple[float, float, float], list[Tensor]]] = {}
-    for run in runs:
-        how = run.training
-        decay = how.weight_decay if run.stitcher.decays else 0.0
-        members = groups.setdefault(how.optimizer, {}).setdefault((how.lr, decay, how.momentum), [])
-        members.extend(run.stitcher.parameters())
-    filled = {kind: [_group(kind, *key, members) for key, members in g.items() if members] for kind, g in groups.items()}
-    return [OPTIMIZERS[kind](settings) for kind, settings in filled.items() if settings]
+    def _sources(self, runs: Sequence[Run], epochs: int) -> tuple[Fresh | Kept, Fresh | Kept | None]:
+        """Readings of the training and the validation images: kept where they are read again, do not change, and fit."""
+        budget, again = packing.keep_budget(self.pair.device), epochs > 1
+        readings = activations.source(self.pair, _needs(runs), self.feed.training, self.feed.images if again else 0, budget)
+        if self.feed.validation is None:
+            return readings, None
+        judged = needs(run.now for run in runs)
+        return readings, activations.source(
+            self.pair, judged, self.feed.validation, self.feed.held_out if again else 0, budget // 4
+        )
 
 
-def _group(kind: str, lr: float, weight_decay: float, momentum: float, parameters: list[Tensor]) -> dict:
-    settings = {"params": parameters, "lr": lr, "weight_decay": weight_decay}
-    return settings | {"momentum": momentum} if kind == "sgd" else settings
+def _needs(runs: Sequence[Run]) -> Needs:
+    """What must be read of a batch to train these runs."""
+    values = [run.end_layer for run in runs if run.objective.needs_value] + [layer for run in runs for layer in run.also]
+    return Needs(
+        front=tuple(dict.fromkeys(run.front_layer for run in runs)),
+        carried=tuple(dict.fromkeys(run.end_layer for run in runs if run.needs_suffix)),
+        end=tuple(dict.fromkeys(values)),
+        front_logits=any(run.objective.needs_front_logits for run in runs),
+        end_logits=any(run.objective.needs_end_logits for run in runs),
+    )
 
 
-def _finals(run: Run) -> dict[str, Entry]:
-    """What is measured of a run at its end; the same entry twice where the last epoch is the selected one."""
-    selected = entry(run, run.selected.rounded())
-    ended = run.best is None or run.selected_epoch == run.epochs_run
-    finals = {"selected": selected, "last": selected if ended else entry(run, run.stitcher.rounded())}
-    if selected.stitcher is not run.selected:
-        finals["unrounded"] = entry(run, run.selected)
-    return finals
+def _losses(part: list[Run], outputs: Outputs, reading: Reading, y: Tensor) -> Tensor:
+    """Losses (K,) of the runs of one part, those of one objective together."""
+    alike: dict[targets.Objective, list[int]] = {}
+    for place, run in enumerate(part):
+        alike.setdefault(run.objective, []).append(place)
+    found = [targets.losses(objective, outputs.of(places), reading, y) for objective, places in alike.items()]
+    order = torch.tensor([place for places in alike.values() for place in places])
+    return torch.cat(found)[order.argsort().to(y.device)] if len(found) > 1 else found[0]
 
 
-OPTIMIZERS: dict[str, Callable[[list[dict]], optim.Optimizer]] = {"adam": optim.Adam, "sgd": optim.SGD}
+def _penalties(run: Run) -> Iterable[Tensor]:
+    """What the weights of a stitcher add to its loss."""
+    own = run.stitcher.penalty()
+    if own is not None:
+        yield own
+    if run.objective.l1:
+        yield run.objective.l1 * run.stitcher.affine().matrix.abs().mean()
+
+
+def _forget(part: list[Run]) -> None:
+    for run in part:
+        run.stitcher.zero_grad(set_to_none=True)

@@ -1,97 +1,97 @@
-"""Owns the measuring of stitched networks: accuracy, loss, and agreement with the end network."""
+"""Owns the measuring of stitched networks: many entries on one reading of each batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
+from torch import Tensor
 
-from repsim.stitching import packing
-from repsim.stitching.batchnorm import Buffers, reestimate
-from repsim.stitching.pair import Batch, Pair, Reading
+from repsim.stitching import batchnorm, packing, scores
+from repsim.stitching.batchnorm import Statistics
+from repsim.stitching.pair import Batch, Needs, Pair, Reading
+from repsim.stitching.scores import Score
 from repsim.stitching.stitchers import Stitcher
+
+Visit = Callable[[Reading, Tensor], None]  # a reading and its labels, before they are scored
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A stitcher to be measured; `buffers` stand in for the batch-norm statistics of its suffix."""
+    """A stitcher to be measured; `statistics` stand in for those of the batch norms behind the cut."""
 
     front_layer: str
     end_layer: str
     stitcher: Stitcher
-    buffers: Buffers | None = None
+    statistics: Statistics | None = None
+    also: tuple[str, ...] = ()
+    needs_suffix: bool = True
+
+    def rounded(self) -> "Entry":
+        """The entry that is evaluated; itself where rounding changes nothing."""
+        stitcher = self.stitcher.rounded()
+        return self if stitcher is self.stitcher else replace(self, stitcher=stitcher)
 
 
-@dataclass(frozen=True)
-class Score:
-    """Fractions of the images, and the mean cross-entropy in nats. Agreement: the same class as the reference."""
-
-    accuracy: float
-    agreement: float
-    loss: float
-
-
-@torch.no_grad()
-def predictions(network: nn.Module, batches: Iterable[Batch]) -> tuple[Tensor, float]:
-    """The classes (N,) that `network` answers, and its accuracy."""
-    answers, right = [], 0
-    for x, y in batches:
-        answers.append(network(x.contiguous(memory_format=torch.channels_last)).argmax(-1))
-        right = right + (answers[-1] == y).sum()
-    classes = torch.cat(answers)
-    return classes, int(right) / len(classes)
+def needs(entries: Iterable[Entry], logits: bool = False) -> Needs:
+    """What must be read to score these entries, and with `logits` to compare them with f and g."""
+    entries = list(entries)
+    front, carried = (tuple(dict.fromkeys(getattr(entry, side) for entry in entries)) for side in ("front_layer", "end_layer"))
+    return Needs(front, carried, (), logits, logits)
 
 
 @torch.no_grad()
 def evaluate(
-    pair: Pair, entries: Sequence[Entry], batches: Iterable[Batch], reference: Tensor | None = None, budget: int = 128 * packing.MIB
+    pair: Pair,
+    entries: Sequence[Entry],
+    readings: Iterable[tuple[Reading, Tensor]],
+    budget: int = 128 * packing.MIB,
+    visit: Visit = lambda reading, labels: None,
 ) -> list[Score]:
     """The score of every entry, all on one reading of each batch; sums in fp64.
 
-    `reference` (N,) are classes to agree with, in the order of the batches; without it the labels are.
+    `readings` are (reading, labels (n,)); where they hold g's logits, the entries are compared with g. `visit` sees
+    each of them, whether there are entries or not.
     """
+    parts: list[list[Entry]] | None = None
+    totals: list[Tensor] = []
+    for reading, labels in readings:
+        visit(reading, labels)
+        if parts is None:
+            parts = packing.chunks(pair, entries, reading, budget)
+        if parts:
+            sums = torch.cat(packing.each(parts, _scorer(pair, reading, labels), pair.device))
+            totals = [sums if not totals else totals[0] + sums]
+    order = chain.from_iterable(parts or [])
+    rows = totals[0].cpu() if totals else []
+    found = {id(entry): scores.score(row, pair.end.facts.classes) for entry, row in zip(order, rows, strict=True)}
+    return [found[id(entry)] for entry in entries]
+
+
+@torch.no_grad()
+def reestimated(pair: Pair, entries: Sequence[Entry], batches: Iterable[Batch], budget: int = 128 * packing.MIB) -> list[Entry]:
+    """The same entries with statistics averaged over `batches` as the stitched activations leave them.
+
+    One pass without gradients before an evaluation (Godfrey et al. 2022), each batch weighted by its images.
+    """
+    fresh = [replace(entry, statistics=batchnorm.own(pair.suffix(entry.end_layer))) for entry in entries]
+    read = pair.reader(needs(fresh))
     parts: list[list[Entry]] = []
-    rows: list[Tensor] = []
-    images = 0
-    for x, y in batches:
-        reading = pair.read(x)
-        parts = parts or _parts(pair, entries, reading, budget)
-        other = y if reference is None else reference[images : images + len(y)]
-        rows.append(torch.cat([_sums(_logits(pair, part, reading), y, other) for part in parts]))
-        images += len(y)
-    means = torch.stack(rows).cpu().double().sum(0) / images
-    scores = {id(entry): Score(*row) for entry, row in zip(chain.from_iterable(parts), means.tolist(), strict=True)}
-    return [scores[id(entry)] for entry in entries]
+    seen = 0
+    for x, _ in batches:
+        reading = read(x)
+        parts = parts or packing.chunks(pair, fresh, reading, budget)
+        seen += len(x)
+        for part in parts:
+            packing.forward(pair, part, reading, "batch", share=len(x) / seen)
+    return fresh
 
 
-def with_statistics(pair: Pair, entries: Sequence[Entry], batches: Iterable[Batch]) -> list[Entry]:
-    """The same entries with batch-norm statistics re-estimated on `batches`."""
-    return [replace(entry, buffers=own) for entry, own in zip(entries, reestimate(pair, entries, batches), strict=True)]
+def _scorer(pair: Pair, reading: Reading, labels: Tensor) -> Callable[[list[Entry]], Tensor]:
+    def score(part: list[Entry]) -> Tensor:
+        logits = packing.forward(pair, part, reading).logits
+        assert logits is not None
+        own = None if reading.end_logits is None else reading.end_logits.float()
+        return scores.sums(logits, labels, own)
 
-
-def _parts(pair: Pair, entries: Sequence[Entry], reading: Reading, budget: int) -> list[list[Entry]]:
-    """What shares a pass of a suffix; an entry with statistics of its own shares with nobody."""
-    alone = [[entry] for entry in entries if entry.buffers is not None]
-    return alone + packing.chunks(pair, [entry for entry in entries if entry.buffers is None], reading, budget)
-
-
-def _logits(pair: Pair, part: list[Entry], reading: Reading) -> Tensor:
-    """(K, n, classes)."""
-    suffix, entry = pair.suffixes[part[0].end_layer], part[0]
-    if entry.buffers is None:
-        return packing.forward(suffix, part, reading)
-    value = entry.stitcher(reading.front[entry.front_layer]).clone()
-    carried = (tensor.clone() for tensor in reading.carried[entry.end_layer])
-    return functional_call(suffix, entry.buffers, (value, *carried))[None]
-
-
-def _sums(logits: Tensor, labels: Tensor, reference: Tensor) -> Tensor:
-    """(K, 3): images classified as labelled, as the reference says, and the summed loss, of logits (K, n, classes)."""
-    classes = logits.argmax(-1)
-    losses = functional.cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)), reduction="none").unflatten(
-        0, (len(logits), -1)
-    )
-    return torch.stack([(classes == labels).float().sum(-1), (classes == reference).float().sum(-1), losses.sum(-1)], -1)
+    return score

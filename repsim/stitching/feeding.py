@@ -51,6 +51,7 @@ def feed(
         test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
         validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
         images=len(splits.train) if whole else 0,
+        held_out=0 if validation is None or progress.steps is not None else len(validation),
     )
 
 

@@ -13,8 +13,10 @@ from repsim.stitching.stitchers import Affine, Birkhoff, Lasso, Linear, LowRank,
 FROM_MOMENTS = frozenset({"ps_inv", "matched"})
 
 
-def start_(stitcher: Stitcher, init: str, generator: Generator, moments: Moments | None = None) -> None:
+def start_(stitcher: Stitcher, init: str, generator: Generator, moments: Moments | None = None, ridge: float = 0.0) -> None:
     """Set the family's parameters of `stitcher`; random numbers come from `generator` (on the CPU), optima from `moments`.
+
+    `ridge` is that of `matching.match`.
 
     Raises InputError for an init that the stitcher's family does not have.
     """
@@ -26,13 +28,13 @@ def start_(stitcher: Stitcher, init: str, generator: Generator, moments: Moments
     if draw is not None:
         return stitcher.start_(draw(stitcher, generator))
     assert moments is not None, f"init '{init}' needs moments"
-    return stitcher.start_(_optimum(stitcher, init, moments))
+    return stitcher.start_(_optimum(stitcher, init, moments, ridge))
 
 
-def _optimum(stitcher: Stitcher, init: str, moments: Moments) -> Affine:
+def _optimum(stitcher: Stitcher, init: str, moments: Moments, ridge: float) -> Affine:
     """`ps_inv`: least squares over all linear maps (those of its mask for a masked one). `matched`: over the family."""
     if init == "matched" or type(stitcher) is Linear:
-        return matching.match(stitcher, moments)
+        return matching.match(stitcher, moments, ridge)
     return matching.linear(moments)
 
 

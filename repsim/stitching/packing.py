@@ -1,6 +1,7 @@
 """Owns the packed forward: K stitchers before one frozen suffix, side by side along the batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Protocol, TypeVar
 
 import torch
@@ -8,14 +9,20 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from repsim.models.cut import Suffix
+from repsim.stitching import batchnorm
+from repsim.stitching.batchnorm import Statistics
 from repsim.stitching.pair import Pair, Reading
 from repsim.stitching.stitchers import Stitcher
+from repsim.stitching.targets import Outputs
 
 MIB = 1024**2
 
 
 class Seat(Protocol):
-    """Whatever is stitched: a stitcher between a front layer and an end layer."""
+    """Whatever is stitched: a stitcher between a front layer and an end layer.
+
+    `also` are layers behind the cut whose values are wanted; `needs_suffix` is False where nothing behind it is.
+    """
 
     @property
     def front_layer(self) -> str: ...
@@ -23,28 +30,79 @@ class Seat(Protocol):
     def end_layer(self) -> str: ...
     @property
     def stitcher(self) -> Stitcher: ...
+    @property
+    def also(self) -> tuple[str, ...]: ...
+    @property
+    def needs_suffix(self) -> bool: ...
+    @property
+    def statistics(self) -> Statistics | None: ...
 
 
 AnySeat = TypeVar("AnySeat", bound=Seat)
 
 
-def forward(suffix: Suffix, seats: Sequence[Seat], reading: Reading) -> Tensor:
-    """Logits (K, n, classes) of K seats at one end layer: one pass of the suffix over K·n stitched activations.
+def forward(
+    pair: Pair, seats: Sequence[Seat], reading: Reading, mode: batchnorm.Mode = "running", share: float | None = None
+) -> Outputs:
+    """What K seats at one end layer make of a batch: one pass of the suffix over K·n stitched activations.
 
-    Every operation of an eval-mode suffix acts on each image alone, so this equals K passes, and the sum of K losses
-    gives each stitcher its own gradient.
+    Every operation of an eval-mode suffix acts on each image alone, and batch norms with statistics of their own see
+    each stitcher's images apart; so this equals K passes, and the sum of K losses gives each stitcher its own gradient.
+    `mode` and `share` are those of `batchnorm.apart`.
     """
-    value = torch.cat([seat.stitcher(reading.front[seat.front_layer]) for seat in seats])
-    carried = [torch.cat([tensor] * len(seats)) for tensor in reading.carried[seats[0].end_layer]]
-    return suffix(value, *carried).unflatten(0, (len(seats), -1))
+    first, count = seats[0], len(seats)
+    value = torch.cat([seat.stitcher(reading.front[seat.front_layer].float()) for seat in seats])
+    stitched = value.unflatten(0, (count, -1))
+    if not first.needs_suffix:
+        return Outputs(first.end_layer, stitched, None, {})
+    carried = [torch.cat([tensor] * count) for tensor in reading.carried[first.end_layer]]
+    suffix = pair.suffix(first.end_layer, first.also)
+    with pair.autocast(), _norms(suffix, seats, mode, share):
+        logits, values = suffix.trace(value, *carried)
+    apart = {layer: tensor.float().unflatten(0, (count, -1)) for layer, tensor in values.items()}
+    return Outputs(first.end_layer, stitched, logits.float().unflatten(0, (count, -1)), apart)
 
 
 def chunks(pair: Pair, seats: Sequence[AnySeat], reading: Reading, budget: int) -> list[list[AnySeat]]:
-    """Seats by end layer, in parts whose activations for one batch like `reading` stay within `budget` bytes (one at least)."""
-    by_layer: dict[str, list[AnySeat]] = {}
+    """Seats that can share a pass, in parts of at least one that keep at most `budget` bytes for a batch like `reading`."""
+    alike: dict[tuple, list[AnySeat]] = {}
     for seat in seats:
-        by_layer.setdefault(seat.end_layer, []).append(seat)
-    return [part for members in by_layer.values() for part in _split(members, budget // _bytes(pair, members[0], reading))]
+        alike.setdefault((seat.end_layer, seat.also, seat.needs_suffix, seat.statistics is None), []).append(seat)
+    return [part for members in alike.values() for part in _split(members, budget // _bytes(pair, members[0], reading))]
+
+
+def each(
+    parts: list[list[AnySeat]],
+    work: Callable[[list[AnySeat]], Tensor],
+    device: torch.device,
+    undo: Callable[[list[AnySeat]], None] = lambda part: None,
+) -> list[Tensor]:
+    """`work` on every part in turn. One that does not fit into memory is undone and halved, in `parts` for good.
+
+    Raises what `work` raises where even a part of one does not fit.
+    """
+    done: list[Tensor] = []
+    while len(done) < len(parts):
+        part = parts[len(done)]
+        result = _attempt(work, part)
+        if result is not None:
+            done.append(result)
+            continue
+        undo(part)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        parts[len(done) : len(done) + 1] = _split(part, (len(part) + 1) // 2)
+    return done
+
+
+def _attempt(work: Callable[[list[AnySeat]], Tensor], part: list[AnySeat]) -> Tensor | None:
+    """None where memory ran out; on a CPU the allocator says so in words only."""
+    try:
+        return work(part)
+    except RuntimeError as error:
+        if len(part) == 1 or not (isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)):
+            raise
+        return None
 
 
 def pass_budget(device: torch.device) -> int:
@@ -58,6 +116,11 @@ def pass_budget(device: torch.device) -> int:
 def keep_budget(device: torch.device) -> int:
     """Bytes of activations that may be kept between epochs: a third of what a GPU has free, 1 GiB elsewhere."""
     return torch.cuda.mem_get_info(device)[0] // 3 if device.type == "cuda" else 1024 * MIB
+
+
+def _norms(suffix: Suffix, seats: Sequence[Seat], mode: batchnorm.Mode, share: float | None):
+    own = [seat.statistics for seat in seats if seat.statistics is not None]
+    return batchnorm.apart(suffix, own, mode, share) if own else nullcontext()
 
 
 def _split(members: list[AnySeat], size: int) -> Iterator[list[AnySeat]]:
@@ -75,9 +138,10 @@ def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
             kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
         return tensor
 
-    value = seat.stitcher(reading.front[seat.front_layer][:2]).detach()
-    carried = [tensor[:2].clone() for tensor in reading.carried[seat.end_layer]]
-    with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
-        pair.suffixes[seat.end_layer](value.requires_grad_().clone(), *carried)
+    value = seat.stitcher(reading.front[seat.front_layer][:2].float()).detach()
+    if seat.needs_suffix:
+        carried = [tensor[:2].clone() for tensor in reading.carried[seat.end_layer]]
+        with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor), pair.autocast():
+            pair.suffix(seat.end_layer, seat.also)(value.requires_grad_().clone(), *carried)
     images = len(reading.front[seat.front_layer])
-    return max(1, sum(kept.values()) * images // 2)
+    return max(1, value.numel() * value.element_size() * images // 2, sum(kept.values()) * images // 2)

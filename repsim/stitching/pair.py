@@ -1,62 +1,108 @@
 """Owns the frozen pair: front network f up to its layers, end network g from its layers on, read once per batch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from repsim.models.cut import Cuts, Suffix
+from repsim.models.cut import Suffix, cuts
 from repsim.models.network import Network
-from repsim.stitching.moments import Moments, Stream
 
 Batch = tuple[Tensor, Tensor]  # x (n, c, h, w) in [0, 1], y (n,)
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be read of a batch: f's values, what passes g's cuts by, g's own values, and logits."""
+
+    front: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+    end: tuple[str, ...] = ()
+    front_logits: bool = False
+    end_logits: bool = False
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One batch as the stitchers see it: f's value at every front layer, and what passes every end layer by."""
+    """One batch as the stitchers see it: each of the tensors that `Needs` names, (n, …)."""
 
     front: Mapping[str, Tensor]
     carried: Mapping[str, tuple[Tensor, ...]]
+    end: Mapping[str, Tensor]
+    front_logits: Tensor | None = None
+    end_logits: Tensor | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Reading":
+        """The same reading with every tensor changed."""
+        return Reading(
+            {name: change(tensor) for name, tensor in self.front.items()},
+            {name: tuple(change(tensor) for tensor in parts) for name, parts in self.carried.items()},
+            {name: change(tensor) for name, tensor in self.end.items()},
+            None if self.front_logits is None else change(self.front_logits),
+            None if self.end_logits is None else change(self.end_logits),
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in the order in which `map` visits them."""
+        found: list[Tensor] = []
+        self.map(lambda tensor: found.append(tensor) or tensor)
+        return found
 
 
 class Pair:
     """f and g with the layers of one group. Both are frozen: eval mode, no gradient for any parameter.
 
-    Maps are kept channels-last: a stitcher is then one GEMM, without copies.
+    Maps are kept channels-last: a stitcher is then one GEMM, without copies. With `precision` bf16 both networks
+    compute under autocast; the stitchers never do.
     Raises InputError for a layer that a network does not have.
     """
 
-    def __init__(self, front: Network, end: Network, front_layers: Iterable[str], end_layers: Iterable[str]):
-        self.front, self.end = _frozen(front), _frozen(end)
-        self.front_layers, self.end_layers = sorted(set(front_layers)), sorted(set(end_layers))
-        front_cuts, end_cuts = Cuts(self.front), Cuts(self.end)
-        self._read_front = front_cuts.front(self.front_layers)
-        self._read_end = end_cuts.front(self.end_layers)
-        self._read_carried = end_cuts.carried(self.end_layers)
-        self.suffixes: dict[str, Suffix] = {layer: end_cuts.suffix(layer).eval() for layer in self.end_layers}
-        self.front_shapes = {layer: front_cuts.shape(layer) for layer in self.front_layers}
-        self.end_shapes = {layer: end_cuts.shape(layer) for layer in self.end_layers}
+    def __init__(
+        self,
+        front: Network,
+        end: Network,
+        front_layers: Iterable[str],
+        end_layers: Iterable[str],
+        precision: Precision = "fp32",
+    ):
+        self.front, self.end, self.precision = _frozen(front), _frozen(end), precision
+        self._front_cuts, self._end_cuts = cuts(self.front), cuts(self.end)
+        self.front_shapes = {layer: self._front_cuts.shape(layer) for layer in sorted(set(front_layers))}
+        self.end_shapes = {layer: self._end_cuts.shape(layer) for layer in sorted(set(end_layers))}
+        self._suffixes: dict[tuple[str, tuple[str, ...]], Suffix] = {}
 
     @property
     def device(self) -> torch.device:
         return self.end.mean.device
 
-    @torch.no_grad()
-    def read(self, x: Tensor) -> Reading:
-        """One truncated forward of f for all front layers, and of g for what its suffixes need besides their value."""
-        x = x.contiguous(memory_format=torch.channels_last)
-        return Reading(self._read_front(x), self._read_carried(x))
+    def suffix(self, layer: str, also: Sequence[str] = ()) -> Suffix:
+        """g behind `layer`; its `trace` also gives the values of the layers `also`."""
+        key = (layer, tuple(also))
+        if key not in self._suffixes:
+            self._suffixes[key] = self._end_cuts.suffix(layer, also).eval()
+        return self._suffixes[key]
 
-    @torch.no_grad()
-    def moments(self, pairs: Sequence[tuple[str, str]], batches: Iterable[Batch]) -> dict[tuple[str, str], Moments]:
-        """Moments of every (front layer, end layer) of `pairs` over `batches`: one pass of f and one of g."""
-        stream = Stream(pairs)
-        for x, _ in batches:
+    def reader(self, needs: Needs) -> Callable[[Tensor], Reading]:
+        """x → reading: one truncated forward of f and one of g, neither going further than `needs` says."""
+        read_front = self._front_cuts.reader(values=needs.front, logits=needs.front_logits)
+        read_end = self._end_cuts.reader(values=needs.end, carried=needs.carried, logits=needs.end_logits)
+
+        @torch.no_grad()
+        def read(x: Tensor) -> Reading:
             x = x.contiguous(memory_format=torch.channels_last)
-            stream.add(self._read_front(x), self._read_end(x))
-        return {pair: stream.moments(pair) for pair in stream.pairs}
+            with self.autocast():
+                f, g = read_front(x), read_end(x)
+            return Reading(f.values, g.carried, g.values, f.logits, g.logits)
+
+        return read
+
+    def autocast(self) -> AbstractContextManager:
+        """Where f and g compute."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 def _frozen(network: Network) -> Network:

@@ -13,6 +13,7 @@ from repsim.errors import InputError, Interrupted, UserError
 from repsim.models import checkpoint
 from repsim.models.network import Facts
 from repsim.models.zoo import build
+from repsim.stitching import rules
 from repsim.stitching.inits import STARTS
 from repsim.stitching.stitchers import STITCHERS
 
@@ -118,16 +119,16 @@ def test_labels_are_no_part_of_what_sets_a_group_apart():
 
 
 def test_the_job_offers_exactly_the_inits_that_there_are():
-    assert {kind: set(choices) for kind, choices in JOB.module.INITS.items()} == {k: set(STARTS[s]) for k, s in STITCHERS.items()}
+    assert {kind: set(choices) for kind, choices in rules.INITS.items()} == {k: set(STARTS[s]) for k, s in STITCHERS.items()}
 
 
 @pytest.mark.parametrize(
     "fields, said",
     [
         ({"front_layer": "bn66"}, "did you mean 'bn6'"),
-        ({"end_layer": "bn1"}, r"\(64, 4, 4\) at 'bn6' and \(16, 30, 30\) at 'bn1'"),
-        ({"end_layer": "wide", "stitcher": "birkhoff"}, r"equal widths: \(64, 4, 4\).*\(96, 4, 4\)"),
-        ({"stitcher": "lowrank", "rank": 65}, "rank 65 is above the width"),
+        ({"end_layer": "bn1"}, r"\(64, 4, 4\) in front, \(16, 30, 30\) behind[\s\S]*resize: bilinear"),
+        ({"end_layer": "wide", "stitcher": "birkhoff"}, r"not 64 and 96 \(layers of shape \(64, 4, 4\) and \(96, 4, 4\)\)[\s\S]*linear or lowrank"),
+        ({"stitcher": "lowrank", "rank": 65}, "rank 65 does not fit a stitcher from 64 to 64 values"),
         ({"dataset": "digits23"}, "digits32"),
         ({"train_images": 1000, "validation_images": 1000}, "has 1297"),
     ],

@@ -1,0 +1,140 @@
+"""Owns the numbers of a row: what one measured stitcher says, by the name of its column."""
+
+import math
+from typing import Any
+
+import torch
+
+from repsim.stitching import matching
+from repsim.stitching.asked import REGULARISERS
+from repsim.stitching.birkhoff import exact
+from repsim.stitching.group import Control, Measured, Results
+from repsim.stitching.scores import Score
+from repsim.stitching.stitchers import Affine, Lasso
+
+SPECTRUM = 2048  # no singular values of wider maps: they take minutes
+
+
+def columns(each: Measured, results: Results) -> dict[str, Any]:
+    """The numbers of one stitcher by name; those of the test images are left out where it diverged."""
+    return {
+        **_learned(each, results),
+        **_donors(results),
+        **_controls(each, results),
+        **({} if each.outcome is None else {**_scores(each, results), **_versus(each), **_at_the_cut(each), **_of_the_map(each)}),
+    }
+
+
+def _learned(each: Measured, results: Results) -> dict[str, Any]:
+    run = each.run
+    name = REGULARISERS.get(each.asked.family.stitcher)
+    return {
+        "selected_epoch": run.selected_epoch,
+        "epochs_run": run.epochs_run,
+        "train_loss": _finite(run.train_loss),
+        "validation_accuracy": run.validation and run.validation.accuracy,
+        "stitcher_parameters": run.stitcher.parameter_count(),
+        "regulariser": getattr(run.stitcher, name) if name else None,
+    }
+
+
+def _donors(results: Results) -> dict[str, Any]:
+    versus = results.front.versus
+    assert versus is not None
+    return {
+        "front_accuracy": results.front.accuracy,
+        "end_accuracy": results.end.accuracy,
+        "front_agreement": versus.agreement,
+        "logits_cka_before": versus.cka,
+    }
+
+
+def _controls(each: Measured, results: Results) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, control in (("matched", each.matched), ("null", each.shuffled)):
+        found |= _control(name, control, results)
+    return found
+
+
+def _control(name: str, control: Control | None, results: Results) -> dict[str, Any]:
+    if control is None:
+        return {}
+    return {
+        f"{name}_accuracy": control.score.accuracy,
+        f"{name}_penalty": _mean(results) - control.score.accuracy,
+        f"{name}_residual": _finite(control.residual),
+    }
+
+
+def _scores(each: Measured, results: Results) -> dict[str, Any]:
+    assert each.outcome is not None
+    selected, last, unrounded = each.outcome.selected, each.outcome.last, each.outcome.unrounded
+    g = results.end.accuracy
+    return {
+        "accuracy": selected.accuracy,
+        "accuracy_last": last.accuracy,
+        "accuracy_unrounded": unrounded and unrounded.accuracy,
+        "rounding_loss": unrounded and unrounded.accuracy - selected.accuracy,
+        "loss": _finite(selected.loss),
+        "loss_last": _finite(last.loss),
+        "penalty": _mean(results) - selected.accuracy,
+        "penalty_end": g - selected.accuracy,
+        "relative_accuracy": selected.accuracy / g if g else None,
+    }
+
+
+def _versus(each: Measured) -> dict[str, Any]:
+    assert each.outcome is not None
+    versus = _compared(each.outcome.selected)
+    return {
+        "agreement": versus.agreement,
+        **dict(zip(("hits_rr", "hits_rw", "hits_wr", "hits_ww"), versus.hits, strict=True)),
+        "logits_cka_after": versus.cka,
+    }
+
+
+def _at_the_cut(each: Measured) -> dict[str, Any]:
+    applied = each.run.selected.stitcher.rounded().applied()
+    residual = _finite(matching.residual(each.moments, applied))
+    centred, raw = float(each.moments.yy.trace()), float(each.moments.raw()[1].trace())
+    return {
+        "residual": residual,
+        "residual_uncentred": None if residual is None else residual * centred / raw,
+        "cut_cka_before": matching.cka(each.moments),
+        "cut_cka_after": matching.cka(each.moments, applied),
+    }
+
+
+def _of_the_map(each: Measured) -> dict[str, Any]:
+    stitcher = each.run.selected.stitcher.rounded()
+    values = singular_values(stitcher.applied())
+    matrix = stitcher.affine().matrix
+    return {
+        "sparsity": float((matrix == 0).float().mean()) if isinstance(stitcher, Lasso) else None,
+        "singular_values": None if values is None else values.tolist(),
+        "matrix_rank": None if values is None else int((values > _cut(values, matrix)).sum()),
+    }
+
+
+def singular_values(affine: Affine) -> torch.Tensor | None:
+    """Of diag(s) W, descending, fp64 on the CPU; None where both sides are wider than 2,048."""
+    matrix = exact(affine.matrix).cpu()
+    return torch.linalg.svdvals(matrix) if min(matrix.shape) <= SPECTRUM else None
+
+
+def _cut(values: torch.Tensor, matrix: torch.Tensor) -> float:
+    """Below it a singular value is the rounding of fp32 weights."""
+    return float(values[0]) * max(matrix.shape) * torch.finfo(torch.float32).eps
+
+
+def _compared(score: Score):
+    assert score.versus is not None
+    return score.versus
+
+
+def _mean(results: Results) -> float:
+    return (results.front.accuracy + results.end.accuracy) / 2
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,153 @@
+"""Owns the starts of a group: every stitcher built, restricted, masked and set, and the controls beside them.
+
+One pass over the matching images gives the moments for all layer pairs and all families, and those of shuffled pairs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Generator, Tensor
+
+from repsim.stitching import alignment, inits, masks
+from repsim.stitching.asked import Asked, Cut, Family
+from repsim.stitching.evaluation import Entry
+from repsim.stitching.moments import Moments, Stream, principal
+from repsim.stitching.pair import Batch, Needs, Pair
+from repsim.stitching.runs import Run
+from repsim.stitching.stitchers import Affine, Stitcher, build
+
+Control = tuple[Cut, Family, int | None]  # with the seed where the family depends on it
+
+
+@dataclass
+class Starts:
+    """What a group begins with.
+
+    Attributes:
+        runs: by key of what was asked, the candidates of each.
+        affines: the map that each run starts from, in the order of `runs`.
+        matched: the direct-matching optimum, by family; of `shuffled` pairs likewise.
+    """
+
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    affines: dict[str, list[Affine]] = field(default_factory=dict)
+    matched: dict[Control, Entry] = field(default_factory=dict)
+    shuffled: dict[Control, Entry] = field(default_factory=dict)
+
+
+def begin(pair: Pair, asked: Sequence[Asked], batches: Iterable[Batch]) -> Starts:
+    """Starts for all that is asked, from one pass over `batches` if anything needs it.
+
+    Raises InputError for layers and families that do not fit, before that pass.
+    """
+    cuts = {want.key: want.cut(pair.front_shapes, pair.end_shapes) for want in asked}
+    blank = {want.key: [_built(cuts[want.key], family) for family in want.candidates()] for want in asked}
+    matching = _matching(pair, asked, cuts, batches)
+    starts = Starts()
+    for want in asked:
+        cut = cuts[want.key]
+        stitchers = blank[want.key]
+        for family, stitcher in zip(want.candidates(), stitchers, strict=True):
+            matching.prepare_(stitcher, cut, family, want.init, want.seed)
+        starts.affines[want.key] = [_copied(stitcher.affine()) for stitcher in stitchers]
+        starts.runs[want.key] = [_run(want, stitcher.to(pair.device)) for stitcher in stitchers]
+        if want.controls:
+            matching.control_(starts, want, cut, pair.device)
+    return starts
+
+
+def control_key(want: Asked, cut: Cut) -> Control:
+    """Runs with equal keys share their controls; a random mask is another family with every seed."""
+    return cut, want.family, want.seed if want.family.mask == "random-permutation" else None
+
+
+@dataclass(frozen=True)
+class _Matching:
+    """Moments of all cuts, and the mean class token of the end layers where it is learned."""
+
+    stream: Stream | None
+    tokens: dict[str, Tensor]
+
+    def prepare_(self, stitcher: Stitcher, cut: Cut, family: Family, init: str, seed: int, shuffled: bool = False) -> None:
+        """Restrict, mask and start `stitcher`."""
+        generator = Generator().manual_seed(seed)
+        moments = self._moments(cut, shuffled)
+        if family.stitch_rank is not None:
+            basis, mean = principal(_there(moments), family.stitch_rank)
+            stitcher.restrict_(basis, mean)
+            moments = _there(moments).restricted(basis)
+        if family.mask is not None:
+            mask = masks.make(family.mask, stitcher.inputs, stitcher.outputs, generator, moments)
+            stitcher.mask_(mask)
+        if family.match_rank is not None and init in inits.FROM_MOMENTS:
+            moments = _there(moments).restricted(principal(_there(moments), family.match_rank)[0])
+        inits.start_(stitcher, init, generator, moments, family.ridge)
+        if init in inits.FROM_MOMENTS and cut[1] in self.tokens:
+            stitcher.alignment.start_(self.tokens[cut[1]])
+
+    def control_(self, starts: Starts, want: Asked, cut: Cut, device: torch.device) -> None:
+        key = control_key(want, cut)
+        for entries, shuffled in ((starts.matched, False), (starts.shuffled, True)):
+            if key not in entries:
+                stitcher = _built(cut, want.family)
+                self.prepare_(stitcher, cut, want.family, "matched", want.seed, shuffled)
+                entries[key] = Entry(cut[0], cut[1], stitcher.to(device)).rounded()
+
+    def _moments(self, cut: Cut, shuffled: bool) -> Moments | None:
+        if self.stream is None or cut not in self.stream.matches:
+            return None
+        return self.stream.null(cut) if shuffled else self.stream.moments(cut)
+
+
+def _matching(pair: Pair, asked: Sequence[Asked], cuts: dict[str, Cut], batches: Iterable[Batch]) -> _Matching:
+    wanted = list(dict.fromkeys(cuts[want.key] for want in asked if _needs_moments(want)))
+    if not wanted:
+        return _Matching(None, {})
+    stream = stream_of(pair, wanted, null=any(want.controls for want in asked))
+    learned = {end for _, end, joint in wanted if joint.class_token == "learned"}
+    sums: dict[str, Tensor] = {}
+    read = pair.reader(needs_of(wanted))
+    images = 0
+    for x, _ in batches:
+        reading = read(x)
+        stream.add(reading.front, reading.end)
+        images += len(x)
+        for layer in learned:
+            sums[layer] = sums.get(layer, 0) + reading.end[layer][:, 0].double().sum(0).cpu()
+    return _Matching(stream, {layer: total / images for layer, total in sums.items()})
+
+
+def stream_of(pair: Pair, cuts: Sequence[Cut], null: bool = False) -> Stream:
+    """A stream of the moments of these cuts."""
+    joints = dict.fromkeys(joint for _, _, joint in cuts)
+    return Stream(cuts, {joint: alignment.make(joint).to(pair.device) for joint in joints}, null)
+
+
+def needs_of(cuts: Sequence[Cut]) -> Needs:
+    """Both networks' values at these cuts."""
+    return Needs(front=tuple(dict.fromkeys(cut[0] for cut in cuts)), end=tuple(dict.fromkeys(cut[1] for cut in cuts)))
+
+
+def _needs_moments(want: Asked) -> bool:
+    family = want.family
+    from_moments = want.init in inits.FROM_MOMENTS or family.mask in masks.FROM_MOMENTS
+    return want.controls or from_moments or family.stitch_rank is not None
+
+
+def _built(cut: Cut, family: Family) -> Stitcher:
+    return build(family.stitcher, cut[2], **dict(family.options))
+
+
+def _run(want: Asked, stitcher: Stitcher) -> Run:
+    return Run(want.key, want.front_layer, want.end_layer, stitcher, want.training, want.select, want.objective)
+
+
+def _copied(affine: Affine) -> Affine:
+    parts = (affine.weight, affine.bias, affine.scales)
+    return Affine(*(None if part is None else part.detach().cpu().clone() for part in parts))
+
+
+def _there(moments: Moments | None) -> Moments:
+    assert moments is not None, "this start needs moments"
+    return moments

@@ -1,0 +1,96 @@
+"""Owns the test of a group: one pass over the test images for f, g, all stitchers, all controls, and the moments at every cut."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from repsim.stitching import scores
+from repsim.stitching.activations import Fresh, in_order
+from repsim.stitching.asked import Cut
+from repsim.stitching.engine import Engine
+from repsim.stitching.evaluation import Entry, evaluate, needs
+from repsim.stitching.moments import Moments, Stream
+from repsim.stitching.pair import Pair, Reading
+from repsim.stitching.runs import Run
+from repsim.stitching.scores import Score
+from repsim.stitching.starts import needs_of, stream_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run scored on the test split; `unrounded` only where rounding changes the stitcher."""
+
+    selected: Score
+    last: Score
+    unrounded: Score | None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Scores of f and g (f compared with g), of the entries in their order, and the moments of the test images at every cut."""
+
+    images: int
+    front: Score
+    end: Score
+    scores: list[Score]
+    stream: Stream
+
+    def moments(self, cut: Cut) -> Moments:
+        """Moments of f's and g's own values at `cut`."""
+        return self.stream.moments(cut)
+
+
+def finals(run: Run) -> dict[str, Entry]:
+    """What is measured of a run at its end; the same entry twice where the last epoch is the selected one."""
+    whole = run.selected
+    selected = whole.rounded()
+    ended = run.best is None or run.selected_epoch == run.epochs_run
+    found = {"selected": selected, "last": selected if ended else run.now.rounded()}
+    return found | ({"unrounded": whole} if selected is not whole else {})
+
+
+def outcome(found: Mapping[str, Entry], scored: Mapping[Entry, Score]) -> Outcome:
+    """The scores of `finals`."""
+    unrounded = found.get("unrounded")
+    return Outcome(scored[found["selected"]], scored[found["last"]], None if unrounded is None else scored[unrounded])
+
+
+def test(engine: Engine, entries: Sequence[Entry], cuts: Sequence[Cut]) -> Tested:
+    """Score all entries, and read f and g in full, on one pass over the test images."""
+    pair, donors, stream = engine.pair, _Donors(engine.pair), stream_of(engine.pair, list(dict.fromkeys(cuts)))
+
+    def visit(reading: Reading, labels: Tensor) -> None:
+        donors.add(reading, labels)
+        stream.add(reading.front, reading.end)
+
+    scored = needs(entries, logits=True)
+    at_cuts = needs_of(cuts)
+    wanted = replace(scored, front=tuple(dict.fromkeys(scored.front + at_cuts.front)), end=at_cuts.end)
+    ready = engine.ready(entries)
+    readings = in_order(Fresh(pair, wanted), engine.feed.test())
+    found = evaluate(pair, ready, readings, engine.budget, visit)
+    return Tested(donors.images, *donors.scores(), found, stream)
+
+
+class _Donors:
+    """Sums of f's and g's own answers."""
+
+    def __init__(self, pair: Pair):
+        self._classes = pair.end.facts.classes
+        self._front: Tensor | float = 0.0
+        self._end: Tensor | float = 0.0
+        self.images = 0
+
+    def add(self, reading: Reading, labels: Tensor) -> None:
+        assert reading.front_logits is not None and reading.end_logits is not None
+        front, end = reading.front_logits.float(), reading.end_logits.float()
+        self._front = self._front + scores.sums(front[None], labels, end)
+        self._end = self._end + scores.sums(end[None], labels, None)
+        self.images += len(labels)
+
+    def scores(self) -> tuple[Score, Score]:
+        """Of f, compared with g; and of g."""
+        front, end = (torch.as_tensor(sums)[0].cpu() for sums in (self._front, self._end))
+        return scores.score(front, self._classes), scores.score(end, self._classes)
