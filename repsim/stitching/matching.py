@@ -1,90 +1,39 @@
-"""Owns direct matching: the map of each family that brings f's activation nearest to g's, in closed form from moments.
+"""Owns direct matching: the map of each family that brings f's activation nearest to g's, exactly, from moments.
 
-min_T ‖T x − y‖² over the rows of a `Moments`. Families with a bias use centred moments (b = ȳ − W x̄), families
-without one (permutation, G_ReLU, Birkhoff) the uncentred ones. All in fp64.
+min_T ‖T x − y‖² over the rows of a `Moments`, all in fp64. Families with a bias use centred sums (b = ȳ − W x̄), families
+without one (permutation, G_ReLU, Birkhoff) uncentred ones. How near a map comes is measured here as well.
 """
 
-import torch
+import math
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor
 
 from repsim.errors import InputError
 from repsim.stitching import birkhoff
+from repsim.stitching.assignment import g_relu, permutation
+from repsim.stitching.doubly import doubly_stochastic
+from repsim.stitching.lasso import lasso
+from repsim.stitching.linear import Lasso, Linear, LowRank
 from repsim.stitching.moments import Moments
-from repsim.stitching.stitchers import Affine, Birkhoff, Linear, LowRank, Permutation, Stitcher
+from repsim.stitching.orthogonal import Orthogonal
+from repsim.stitching.permutations import Birkhoff, Permutation, Wreath
+from repsim.stitching.regression import SAFETY, linear, low_rank, masked, orthogonal
+from repsim.stitching.stitcher import Affine, Stitcher
 
-STEPS = 5000
-GAP = 1e-9  # of Σ‖y‖²
 
+def match(stitcher: Stitcher, moments: Moments, ridge: float = 0.0) -> Affine:
+    """The exact optimum of the stitcher's own family, as its options are; `ridge` as in `regression.linear`.
 
-def linear(moments: Moments) -> Affine:
-    """W = (S_xx⁺ S_xy)ᵀ, b = ȳ − W x̄: ordinary least squares of minimal norm; equals numpy.linalg.lstsq.
-
-    Directions of x that are smaller than the rounding of the moments are cut: they carry nothing.
+    Raises InputError for a ridge that the family cannot have, and for widths that do not fit it.
     """
-    return _with_bias(moments, _least_squares(moments).mT)
-
-
-def low_rank(moments: Moments, rank: int) -> Affine:
-    """W = (B V_r V_rᵀ)ᵀ with B = S_xx⁺S_xy and V_r the top eigenvectors of BᵀS_xxB (reduced-rank regression, Izenman 1975)."""
-    solution = _least_squares(moments)
-    fitted = solution.mT @ moments.xx @ solution
-    top = torch.linalg.eigh((fitted + fitted.mT) / 2).eigenvectors[:, -rank:]
-    return _with_bias(moments, (solution @ top @ top.mT).mT)
-
-
-def permutation(moments: Moments) -> Affine:
-    """argmax_π Σ_j ⟨x_π(j), y_j⟩ (linear assignment on the uncentred Σxyᵀ)."""
-    _need_square(moments)
-    index = birkhoff.best_permutation(moments.raw()[2].mT)
-    return Affine(_one_hot(index, moments.xx))
-
-
-def g_relu(moments: Moments) -> Affine:
-    """A permutation with non-negative scales: assignment on max(0, ⟨x_i, y_j⟩)² / ‖x_i‖², s_j = max(0, ⟨x_i, y_j⟩) / ‖x_i‖².
-
-    Godfrey et al. 2022: the intertwiner group of ReLU. Dead inputs (‖x_i‖ = 0) gain nothing and scale by 0.
-    """
-    _need_square(moments)
-    xx, _, xy = moments.raw()
-    power = xx.diagonal()[:, None]
-    inner = xy.clamp(min=0.0)
-    alive = power > power.max() * moments.noise
-    gain = torch.where(alive, inner.square() / power, torch.zeros_like(inner))
-    scale = torch.where(alive, inner / power, torch.zeros_like(inner))
-    index = birkhoff.best_permutation(gain.mT)
-    return Affine(_one_hot(index, xx), scales=scale[index, torch.arange(len(index), device=xx.device)])
-
-
-def doubly_stochastic(moments: Moments) -> Affine:
-    """argmin ½‖W x − y‖² over doubly stochastic W: FISTA with the exact projection and restarts.
-
-    Step 1/λ_max(Σxxᵀ); stops when the Frank–Wolfe gap max_V ⟨∇, W − V⟩, which bounds the distance from the optimum,
-    is below 1e-9 of Σ‖y‖². Raises ArithmeticError where that is not reached.
-    """
-    _need_square(moments)
-    xx, yy, xy = moments.raw()
-    step = 1.0 / torch.linalg.eigvalsh(xx)[-1].clamp(min=torch.finfo(xx.dtype).tiny)
-    weight = ahead = torch.full_like(xx, 1.0 / len(xx))
-    speed, duals = 1.0, None
-    for count in range(STEPS):
-        if count % 10 == 0 and _gap(weight, xx, xy) <= GAP * yy.trace():
-            return Affine(weight)
-        projected = birkhoff.euclidean(ahead - step * (ahead @ xx - xy.mT), duals)
-        new, duals = projected.matrix, projected.duals
-        if ((ahead - new) * (new - weight)).sum() > 0:
-            speed = 1.0  # the momentum points uphill (O'Donoghue & Candès 2015)
-        faster = (1 + (1 + 4 * speed**2) ** 0.5) / 2
-        ahead, weight, speed = new + (speed - 1) / faster * (new - weight), new, faster
-    raise ArithmeticError(f"matching over the Birkhoff polytope did not converge in {STEPS} steps")
-
-
-def match(stitcher: Stitcher, moments: Moments) -> Affine:
-    """The exact optimum of the stitcher's own family."""
-    if isinstance(stitcher, LowRank):
-        return low_rank(moments, len(stitcher.inner))
-    if isinstance(stitcher, Birkhoff):
-        return g_relu(moments) if stitcher.scaled else doubly_stochastic(moments)
-    return {Linear: linear, Permutation: permutation}[type(stitcher)](moments)
+    if not ridge:
+        return MATCHES[type(stitcher)](stitcher, moments)
+    if type(stitcher) not in RIDGED:
+        what = f"a {stitcher.family} stitcher is not matched with a ridge"
+        raise InputError(what, where="ridge", do=f"leave it out, or choose {' or '.join(kind.family for kind in RIDGED)}")
+    return RIDGED[type(stitcher)](stitcher, moments, ridge)
 
 
 def residual(moments: Moments, affine: Affine) -> float:
@@ -92,7 +41,7 @@ def residual(moments: Moments, affine: Affine) -> float:
 
     Give moments of images that the map has not seen. NaN where y is constant.
     """
-    weight = birkhoff.exact(affine.matrix).to(moments.xx.device)
+    weight = _weight(moments, affine)
     offset = weight @ moments.mean_x - moments.mean_y
     if affine.bias is not None:
         offset = offset + birkhoff.exact(affine.bias).to(offset.device)
@@ -101,48 +50,71 @@ def residual(moments: Moments, affine: Affine) -> float:
     return float((error + moments.rows * offset.square().sum()) / variance) if variance > 0 else float("nan")
 
 
-def _least_squares(moments: Moments) -> Tensor:
-    """S_xx⁺ S_xy (p, q).
+def cka(moments: Moments, affine: Affine | None = None) -> float | None:
+    """Linear CKA ‖S_xy‖_F² / (‖S_xx‖_F ‖S_yy‖_F) of S(x), or of x itself, with y (Kornblith et al. 2019, section 3).
 
-    Solved for channels of unit variance: rounding is relative to each channel's own size, so the rank is cut there.
+    The biased value, over rows as examples. None where one of the two is constant or not finite.
     """
-    spread, alive = _spread(moments)
-    correlation = moments.xx / torch.outer(spread, spread) * torch.outer(alive, alive)
-    values, vectors = torch.linalg.eigh(correlation)
-    kept = values > (16 * moments.noise + len(values) * torch.finfo(values.dtype).eps) * values[-1]
-    values, vectors = values[kept], vectors[:, kept]
-    scaled = vectors / spread[:, None]
-    solution = scaled @ ((scaled.mT @ moments.xy) / values[:, None])
-    if bool(kept.all()):
-        return solution
-    basis = torch.linalg.qr(vectors * spread[:, None]).Q  # what x spans: outside of it the minimal norm is 0
-    return basis @ (basis.mT @ solution)
+    xx, xy, mean = moments.xx, moments.xy, moments.mean_x
+    if affine is not None:
+        weight = _weight(moments, affine)
+        xx, xy, mean = weight @ xx @ weight.mT, weight @ xy, weight.abs() @ mean.abs()
+    if not (_varies(moments, xx, mean) and _varies(moments, moments.yy, moments.mean_y)):
+        return None
+    value = float(xy.square().sum() / (_norm(xx) * _norm(moments.yy)))
+    return value if math.isfinite(value) else None
 
 
-def _spread(moments: Moments) -> tuple[Tensor, Tensor]:
-    """√S_xx,ii, and 1 where it is more than the rounding of a constant channel (else spread 1 and 0)."""
-    power = moments.xx.diagonal()
-    total = power + moments.rows * moments.mean_x.square()
-    alive = power > (16 * moments.noise) ** 2 * total
-    return torch.where(alive, power, torch.ones_like(power)).sqrt(), alive.to(power.dtype)
+def _weight(moments: Moments, affine: Affine) -> Tensor:
+    return birkhoff.exact(affine.matrix).to(moments.xx.device)
 
 
-def _with_bias(moments: Moments, weight: Tensor) -> Affine:
-    return Affine(weight, moments.mean_y - weight @ moments.mean_x)
+def _varies(moments: Moments, gram: Tensor, mean: Tensor) -> bool:
+    """Whether a centred sum is more than the rounding of values around `mean`; False where it is not finite."""
+    power = gram.trace()
+    return bool(power > (SAFETY * moments.noise) ** 2 * (power + moments.rows * mean.square().sum()))
 
 
-def _gap(weight: Tensor, xx: Tensor, xy: Tensor) -> Tensor:
-    """max_V ⟨∇, W − V⟩ over permutations V."""
-    slope = weight @ xx - xy.mT
-    index = birkhoff.best_permutation(-slope)
-    return (slope * weight).sum() - slope.gather(1, index[:, None]).sum()
+def _norm(gram: Tensor) -> Tensor:
+    return gram.square().sum().sqrt()
 
 
-def _one_hot(index: Tensor, like: Tensor) -> Tensor:
-    return torch.nn.functional.one_hot(index, len(index)).to(like.dtype)
+def _linear(stitcher: Linear, moments: Moments, ridge: float = 0.0) -> Affine:
+    return linear(moments, ridge) if stitcher.mask is None else masked(moments, stitcher.mask, ridge)
 
 
-def _need_square(moments: Moments) -> None:
-    p, q = moments.xy.shape
-    if p != q:
-        raise InputError(f"channels cannot be matched one to one: {p} in front, {q} behind", where="front_layer, end_layer")
+def _lasso(stitcher: Lasso, moments: Moments) -> Affine:
+    """The penalty is that of the stitcher; without one it is a linear stitcher."""
+    return lasso(moments, stitcher.lasso_weight, stitcher.mask) if stitcher.lasso_weight else _linear(stitcher, moments)
+
+
+def _low_rank(stitcher: LowRank, moments: Moments, ridge: float = 0.0) -> Affine:
+    return low_rank(moments, len(stitcher.inner), ridge)
+
+
+def _orthogonal(stitcher: Orthogonal, moments: Moments) -> Affine:
+    return orthogonal(moments, stitcher.scaled)
+
+
+def _one_to_one(_: Stitcher, moments: Moments) -> Affine:
+    return permutation(moments)
+
+
+def _wreath(_: Stitcher, moments: Moments) -> Affine:
+    return g_relu(moments)
+
+
+def _birkhoff(stitcher: Birkhoff, moments: Moments) -> Affine:
+    return g_relu(moments) if stitcher.scaled else doubly_stochastic(moments)
+
+
+MATCHES: dict[type[Stitcher], Callable[[Any, Moments], Affine]] = {
+    Linear: _linear,
+    LowRank: _low_rank,
+    Lasso: _lasso,
+    Orthogonal: _orthogonal,
+    Permutation: _one_to_one,
+    Wreath: _wreath,
+    Birkhoff: _birkhoff,
+}
+RIDGED: dict[type[Stitcher], Callable[[Any, Moments, float], Affine]] = {Linear: _linear, LowRank: _low_rank}
