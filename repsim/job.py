@@ -58,6 +58,11 @@ class NetworkFacts:
     channels: int
     size: int
 
+    @property
+    def label(self) -> str:
+        """The architecture, with the width where one is given, as in mcnn-w16."""
+        return self.arch if self.width is None else f"{self.arch}-w{self.width}"
+
 
 @dataclass(frozen=True)
 class Context:

@@ -55,7 +55,7 @@ def run(
         say(f"repsim: {reason}")
     show(json, {"sweep": sweep.name, "groups": summary, "failed": list(reasons), "left": left}, _closing(sweep, outcomes, left))
     if set(outcomes) - GOOD or left:
-        raise typer.Exit(_exit_code(outcomes, reasons))
+        raise typer.Exit(exit_code(outcomes, reasons))
 
 
 def compute(
@@ -70,15 +70,23 @@ def compute(
     return outcomes, {event["message"]: event["cause"] for event in events}
 
 
+def complete(
+    project: Project, sweep: Sweep, device: str, workers: int, steps: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Compute what is missing of the sweep, failed runs too: who names the very runs wants them tried again."""
+    with reconcile.locked(project):
+        states = reconcile.standings(project, sweep)
+        made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
+        return compute(project, sweep, made, device, workers, steps)
+
+
 def dry_run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> None:
     """The first run of every case, `steps` steps of each loop, in a throwaway store; seconds and memory of each."""
     firsts: dict[Any, str] = {}
     for one in sweep.runs:
         firsts.setdefault(one.labels.get("case"), one.id)
     part = planning.restricted(sweep, lambda run: run.id in set(firsts.values()))
-    with tempfile.TemporaryDirectory(prefix="repsim-dry-run-") as folder:
-        throwaway = replace(project, results_root=Path(folder))
-        _lend_networks(project, throwaway, part)
+    with throwaway_of(project, part) as throwaway:
         states = reconcile.standings(throwaway, part)
         reconcile.refuse_lost_imports(project, part, states)
         made = reconcile.make_plan(throwaway, part, states, Profile(cluster="local"), device)
@@ -94,7 +102,16 @@ def dry_run(project: Project, sweep: Sweep, device: str, steps: int, json: bool)
     }
     show(json, data, _dry_text(data, device))
     if set(outcomes) - GOOD:
-        raise typer.Exit(_exit_code(outcomes, reasons))
+        raise typer.Exit(exit_code(outcomes, reasons))
+
+
+@contextmanager
+def throwaway_of(project: Project, part: Sweep) -> Iterator[Project]:
+    """The project with a store of its own for a while, which has the networks that `part` needs and nothing else."""
+    with tempfile.TemporaryDirectory(prefix="repsim-dry-run-") as folder:
+        throwaway = replace(project, results_root=Path(folder))
+        _lend_networks(project, throwaway, part)
+        yield throwaway
 
 
 def known_sweeps(project: Project) -> list[Path]:
@@ -149,14 +166,13 @@ def _bar(groups: dict[str, planning.Group], total: int) -> Iterator[Listen]:
 
 
 def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
-    """Copy the networks that exist, with their rows, so that a dry run trains none of them again."""
-    for one in part.networks:
-        source = project.artefacts / one.id / NETWORK
-        if not source.is_file():
-            continue
-        target = throwaway.artefacts / one.id / NETWORK
+    """Copy the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
+    lent = {network for run in part.runs for network in run.inputs if (project.artefacts / network / NETWORK).is_file()}
+    for network in sorted(lent):
+        target = throwaway.artefacts / network / NETWORK
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        shutil.copyfile(project.artefacts / network / NETWORK, target)
+    for one in (network for network in part.networks if network.id in lent):
         job = part.jobs[one.job]
         table = store.read(project.store, job, ids=[one.id])
         if len(table):
@@ -181,7 +197,7 @@ def left_alone(made: Plan, also: tuple[State, ...]) -> dict[str, int]:
     return {name: n for name, n in (("failed", failed), ("blocked", blocked)) if n}
 
 
-def _exit_code(outcomes: list[str], reasons: dict[str, str]) -> int:
+def exit_code(outcomes: list[str], reasons: dict[str, str]) -> int:
     """2 where every group that is not done was stopped by bad input, which its user can mend; else 1."""
     only_failed = set(outcomes) <= GOOD | {"failed", "blocked"}
     return 2 if reasons and only_failed and set(reasons.values()) == {"input"} else 1

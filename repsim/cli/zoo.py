@@ -5,27 +5,24 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import hardware, imports, local, reconcile, store
+from repsim import hardware, imports, local
 from repsim import job as jobs
 from repsim.catalog import Catalog
 from repsim.cli import here
 from repsim.cli.output import Json, project_of, say, show
-from repsim.cluster import Profile
 from repsim.errors import InputError
-from repsim.job import NETWORK
 from repsim.project import Project
-from repsim.state import State
-from repsim.sweep.expand import IMPORT, TRAIN, Sweep
+from repsim.sweep import known
+from repsim.sweep.expand import IMPORT, Sweep
 
 app = typer.Typer(no_args_is_help=True, help="The networks of a project: trained here by seed, or imported.")
-COLUMNS = ("run_id", "arch", "width", "dataset", "seed", "accuracy", "test_images", "started")
 
 
 @app.command("list")
 def list_networks(json: Json = False) -> None:
     """Every network: id, architecture, data set, how it was made, seed, test accuracy, file."""
     project = project_of()
-    rows = [row for name in (TRAIN, IMPORT) for row in _networks(project, name)]
+    rows = [one.shown() for name in known.MAKERS for one in known.networks(project, name)]
     show(json, {"networks": rows}, _text(rows) if rows else "no network yet: run a sweep, or see: repsim zoo import --help")
 
 
@@ -51,7 +48,7 @@ def import_networks(
     finally:
         imports.unstage(project, [imports.digest_of(run) for run in sweep.runs])
     ids = {run.id for run in sweep.runs}
-    rows = [row for row in _networks(project, IMPORT) if row["run_id"] in ids]
+    rows = [one.shown() for one in known.networks(project, IMPORT) if one.run in ids]
     if rows or not refused:
         show(json, {"networks": rows, "refused": refused}, _text(rows))
     if refused:
@@ -65,22 +62,9 @@ def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
     check = sweep.jobs[IMPORT].hook("check")
     for run in sweep.runs:
         check(run.config, catalog) if check else None
-    with reconcile.locked(project):
-        states = reconcile.standings(project, sweep)
-        made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
-        outcomes, reasons = here.compute(project, sweep, made, device, local.workers_for(device, None))
+    outcomes, reasons = here.complete(project, sweep, device, local.workers_for(device, None))
     say(f"  {len(outcomes)} new, {len(sweep.runs)} in all")
     return list(reasons)
-
-
-def _networks(project: Project, job_name: str) -> list[dict[str, Any]]:
-    job = jobs.load(project.jobs, job_name)
-    made_by = "recipe" if job_name == TRAIN else "name"
-    rows = store.read(project.store, job, [*COLUMNS, made_by]).to_pylist()
-    for row in rows:
-        row["made"] = f"{'trained' if job_name == TRAIN else 'imported'}: {row.pop(made_by)}"
-        row["file"] = str(project.artefacts / row["run_id"] / NETWORK)
-    return sorted(rows, key=lambda r: (r["arch"], r["width"] or 0, r["dataset"], r["made"], r["seed"]))
 
 
 def _text(rows: list[dict[str, Any]]) -> str:

@@ -114,17 +114,7 @@ def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, where: str) -
         if key not in known:
             known[key] = layer_pairs(spec, catalog, front, end, where)
         for front_layer, end_layer in known[key]:
-            yield {
-                "dataset": end.dataset,
-                "front_network": front.run,
-                "end_network": end.run,
-                "front_arch": front.arch,
-                "end_arch": end.arch,
-                "front_seed": front.seed,
-                "end_seed": end.seed,
-                "front_layer": front_layer,
-                "end_layer": end_layer,
-            }
+            yield zoo.place(front, end, front_layer, end_layer)
 
 
 def _axes(spec: Spec) -> Iterator[Draft]:
@@ -149,7 +139,7 @@ def _run(spec: Spec, job: Job, draft: Draft, where: str) -> Run:
         config = job.config.model_validate(fields)
     except ValidationError as error:
         raise yamlfile.explain(error, job.config, fields, where, _block_of(spec, error, case)) from None
-    return _as_run(job, config, {"case": case, **{k: fields.get(k) for k in sorted(job.config.labels)}})
+    return as_run(job, config, {"case": case, **{k: fields.get(k) for k in sorted(job.config.labels)}})
 
 
 def _block_of(spec: Spec, error: ValidationError, case: str | None) -> str:
@@ -162,11 +152,12 @@ def _block_of(spec: Spec, error: ValidationError, case: str | None) -> str:
 
 
 def _network_run(net: Network, job: Job) -> Run:
-    run = _as_run(job, net.config, {"arch": net.arch, "seed": net.seed})
+    run = as_run(job, net.config, {"arch": net.arch, "seed": net.seed})
     return Run(net.run, run.job, run.config, run.inputs, run.group, run.labels)
 
 
-def _as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
+def as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
+    """The run of `config`, under the id and in the group that every sweep gives it."""
     key = digest([job.name, repr(job.group_key(config))])
     return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), key, labels)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -28,6 +28,34 @@ class Network:
     arch: str  # with the width where one is given, as in mcnn-w16
     dataset: str
     seed: int
+
+
+class Named(Protocol):
+    """What a stitch says of a network."""
+
+    @property
+    def run(self) -> RunId: ...
+    @property
+    def arch(self) -> str: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def place(front: Named, end: Named, front_layer: str, end_layer: str) -> dict[str, Any]:
+    """The fields of a stitch that two networks and two layers decide."""
+    return {
+        "dataset": end.dataset,
+        "front_network": front.run,
+        "end_network": end.run,
+        "front_arch": front.arch,
+        "end_arch": end.arch,
+        "front_seed": front.seed,
+        "end_seed": end.seed,
+        "front_layer": front_layer,
+        "end_layer": end_layer,
+    }
 
 
 def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str) -> list[Network]:
@@ -128,5 +156,4 @@ def _network(job: Job, config: JobConfig, run: RunId) -> Network:
     hook = job.hook("network")
     assert hook, f"{job.path} makes networks but offers no network(config)"
     facts, values = hook(config), config.model_dump()
-    label = facts.arch if facts.width is None else f"{facts.arch}-w{facts.width}"
-    return Network(run, job.name, config, facts, label, values["dataset"], values["seed"])
+    return Network(run, job.name, config, facts, facts.label, values["dataset"], values["seed"])

@@ -14,15 +14,16 @@ import toy
 ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
-    "cli.sweep cli.zoo cli.results cli.models cli.data cli.doctor",
+    "cli.sweep cli.stitch cli.zoo cli.results cli.models cli.data cli.doctor",
     "cli.here",
     "cli.output",
     "reconcile",
     "local",
-    "report.plans report.tables report.plots worker",
+    "report.plans report.tables report.plots report.rows worker",
     "report.wording",
     "plan table imports",
-    "sweep.filters",
+    "sweep.single",
+    "sweep.filters sweep.known",
     "sweep.expand",
     "sweep.exclude sweep.refusals sweep.layers",
     "sweep.networks",
@@ -133,7 +134,7 @@ from repsim.cli.main import app
 
 repsim.catalog._ask = toy.sheet
 found = {}
-for words in (["--help"], ["sweep", "plan", "toy"], ["sweep", "status", "toy"], ["sweep", "status"]):
+for words in (["--help"], ["stitch", "--help"], ["sweep", "plan", "toy"], ["sweep", "status", "toy"], ["sweep", "status"]):
     result = CliRunner().invoke(app, ["--project", sys.argv[1], *words])
     assert result.exit_code == 0, (words, result.output, result.exception)
     found[" ".join(words)] = [name for name in ("torch", "pandas", "submitit", "matplotlib", "scipy") if name in sys.modules]
@@ -150,7 +151,7 @@ def test_what_people_ask_often_imports_nothing_heavy(project):
     answer = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/nowhere", "PYTHONPATH": path}, check=False)
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
-    assert len(found) == 4
+    assert len(found) == 5
     assert not any(found.values()), found
 
 

@@ -1,15 +1,17 @@
 """Stitch two networks that are no more than files: the penalty is the distance of their seeds."""
 
+import time
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from repsim.errors import SpecError
+from repsim.errors import SpecError, nearest
 from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
 
 VERSION = 1
 PRIOR_RATE = 2.0
+STEP_S = 0.05
 
 
 class Config(JobConfig):
@@ -27,11 +29,12 @@ class Config(JobConfig):
     front_layer: str = Field(min_length=1, description="layer of f")
     end_layer: str = Field(min_length=1, description="layer of g")
     stitcher: Literal["linear", "lowrank", "permutation"] = Field("linear", description="family")
-    init: Literal["random", "ps_inv"] = Field("random", description="start")
+    init: Literal["random", "ps_inv", "matched"] = Field("random", description="start")
     rank: int | None = Field(None, ge=1, description="rank of a lowrank stitcher")
     seed: int = Field(0, ge=0, description="seed of the start")
     epochs: int = Field(1, ge=0, description="passes")
     lr: float = Field(1e-3, gt=0, description="learning rate")
+    seconds: float = Field(0.0, ge=0, description="how long it takes")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Config":
@@ -58,11 +61,9 @@ def group_key(config: Config) -> Hashable:
 
 
 def check(config: Config, catalog: Any) -> None:
-    """Raise SpecError for layers of unequal width, which a permutation cannot join."""
-    front, end = (
-        next(layer["shape"] for layer in catalog.network_layers(run) if layer["name"] == name)
-        for run, name in ((config.front_network, config.front_layer), (config.end_network, config.end_layer))
-    )
+    """Raise SpecError for unknown layers, and for layers of unequal width, which a permutation cannot join."""
+    front = _shape(catalog.network_layers(config.front_network), config.front_layer)
+    end = _shape(catalog.network_layers(config.end_network), config.end_layer)
     if config.stitcher == "permutation" and front != end:
         raise SpecError(f"a permutation needs equal widths: {front} and {end}", where="stitcher", do="take a linear stitcher")
 
@@ -75,9 +76,20 @@ def work(config: Config) -> float:
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Read both networks; one row each."""
     for config in configs:
+        end = time.monotonic() + config.seconds
         context.tick()
+        while time.monotonic() < end:
+            time.sleep(STEP_S)
+            context.tick(0.5, "stitching")
         for network in inputs(config):
             assert (context.artefacts / network / NETWORK).read_bytes()
         penalty = abs((config.front_seed or 0) - (config.end_seed or 0)) / 100
         curve = [1 / epoch for epoch in range(1, config.epochs + 1)] or None
         yield Row(run_id=context.run_id(config), outcome="ok", penalty=penalty, curve=curve)
+
+
+def _shape(sheet: Any, layer: str) -> list[int]:
+    shapes = {row["name"]: row["shape"] for row in sheet}
+    if layer not in shapes:
+        raise SpecError(f"there is no layer '{layer}'", do=nearest(layer, shapes))
+    return shapes[layer]

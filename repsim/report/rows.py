@@ -1,0 +1,51 @@
+"""Owns how one row of a stitch is shown to people: what was stitched, and each number beside what it means."""
+
+from collections.abc import Mapping
+from io import StringIO
+from textwrap import shorten
+from typing import Any
+
+from repsim.job import Job, JobRow
+
+WIDTH = 120
+FIRST = 4  # numbers of a list that are shown
+
+
+def text(job: Job, row: Mapping[str, Any], fresh: bool) -> str:
+    """The numbers of `row` that are there, with their descriptions, in the order in which the job declares them."""
+    measured = [name for name in job.row.model_fields if name not in JobRow.model_fields and row[name] is not None]
+    lines = [(name, _number(row[name]), job.row.model_fields[name].description or "") for name in measured]
+    return f"{_headline(row, fresh)}\n{_table(lines)}"
+
+
+def _headline(row: Mapping[str, Any], fresh: bool) -> str:
+    """tiny10:4 bn3 → tiny10:5 bn3 on cifar10: linear matched."""
+    ends = " → ".join(f"{row[f'{side}_arch']}:{row[f'{side}_seed']} {row[f'{side}_layer']}" for side in ("front", "end"))
+    when = "computed now" if fresh else f"stored, computed {row['started']}"
+    diverged = "; DIVERGED" if row["outcome"] == "diverged" else ""
+    return f"{ends} on {row['dataset']}: {row['stitcher']} {row['init']}{diverged}\nrun {row['run_id']}, {when} on {row['host']}"
+
+
+def _table(lines: list[tuple[str, str, str]]) -> str:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("measured", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("what it is")
+    for line in lines:
+        table.add_row(*line)
+    out = StringIO()
+    Console(file=out, width=WIDTH, color_system=None).print(table, markup=False)
+    return "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines())
+
+
+def _number(value: Any) -> str:
+    """Four significant digits; of a list the first numbers and how many there are."""
+    if isinstance(value, list):
+        more = f" … ({len(value)})" if len(value) > FIRST else ""
+        return " ".join(map(_number, value[:FIRST])) + more
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else shorten(str(value), 40)
