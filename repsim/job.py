@@ -30,6 +30,7 @@ from repsim.errors import Interrupted, SpecError, nearest
 
 RunId = str
 NETWORK = "network.pt"  # the artefact of a run that makes a network
+STITCHER = "stitcher.pt"  # the artefact of a stitch that was asked to save
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 
 

@@ -1,13 +1,14 @@
-"""Owns `repsim results …`: aggregate, table, plot."""
+"""Owns `repsim results …`: aggregate, table, plot, curve."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from repsim import store
+from repsim import child, store
 from repsim.cli.output import Json, SpecArgument, project_of, say, show, spec_path
-from repsim.errors import SpecError, UserError, nearest
+from repsim.errors import InputError, SpecError, UserError, nearest
+from repsim.job import STITCHER
 from repsim.project import Project
 from repsim.sweep.expand import Sweep, open_sweep
 
@@ -79,6 +80,35 @@ def plot(
     path = out or project.results / "plots" / f"{sweep.name}.png"
     plots.penalty_by_layer(_built(project, sweep, rows, cols, value), path)
     show(json, {"file": str(path)}, f"→ {path}")
+
+
+@app.command()
+def curve(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run that was asked to `save`: its id, or the beginning of it.")],
+    json: Json = False,
+) -> None:
+    """The learning curve of a saved stitcher, and the file that holds its weights."""
+    from repsim.report import rows
+
+    file = _saved(project_of(), run)
+    found = child.ask("repsim.stitching", str(file))
+    data = {"run_id": file.parent.name, "file": str(file), **found}
+    show(json, data, rows.curve_text(data))
+
+
+def _saved(project: Project, run: str) -> Path:
+    """The one saved stitcher whose run id begins with `run`."""
+    there = {file.parent.name: file for file in sorted(project.artefacts.glob(f"*/{STITCHER}"))}
+    meant = [file for name, file in there.items() if name.startswith(run)]
+    if len(meant) == 1:
+        return meant[0]
+    if not there:
+        raise InputError(
+            "no stitcher is saved here", where=run, do="ask a run to keep it: save: true in a sweep, --set save=true by hand"
+        )
+    if not meant:
+        raise InputError("no stitcher of such a run is saved", where=run, do=nearest(run, there))
+    raise InputError(f"{len(meant)} saved stitchers begin so", where=run, do=nearest(run, [file.parent.name for file in meant]))
 
 
 def _open(spec: str) -> tuple[Project, Sweep]:

@@ -1,4 +1,4 @@
-"""Owns how one row of a stitch is shown to people: what was stitched, and each number beside what it means."""
+"""Owns how one stitch is shown to people: what was stitched, each number beside what it means, its learning curve."""
 
 from collections.abc import Mapping
 from io import StringIO
@@ -18,12 +18,30 @@ def text(job: Job, row: Mapping[str, Any], fresh: bool) -> str:
     return f"{_headline(row, fresh)}\n{_table(lines)}"
 
 
+def curve_text(saved: Mapping[str, Any]) -> str:
+    """The learning curve of a saved stitcher, one line per epoch, and where its weights are."""
+    outputs, inputs = saved["shape"]
+    curve, end = saved["curve"], f"W is {outputs} × {inputs}: repsim.stitching.saved.load({saved['file']!r})"
+    if not curve:
+        return f"{_stitched(saved['config'])}: nothing was trained\n{end}"
+    names = list(dict.fromkeys(name for entry in curve for name in entry))
+    cells = [names, *([_number(entry[name]) if entry.get(name) is not None else "–" for name in names] for entry in curve)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    return "\n".join([_stitched(saved["config"]), *lines, end])
+
+
 def _headline(row: Mapping[str, Any], fresh: bool) -> str:
-    """tiny10:4 bn3 → tiny10:5 bn3 on cifar10: linear matched."""
-    ends = " → ".join(f"{row[f'{side}_arch']}:{row[f'{side}_seed']} {row[f'{side}_layer']}" for side in ("front", "end"))
+    """What was stitched, and when."""
     when = "computed now" if fresh else f"stored, computed {row['started']}"
     diverged = "; DIVERGED" if row["outcome"] == "diverged" else ""
-    return f"{ends} on {row['dataset']}: {row['stitcher']} {row['init']}{diverged}\nrun {row['run_id']}, {when} on {row['host']}"
+    return f"{_stitched(row)}{diverged}\nrun {row['run_id']}, {when} on {row['host']}"
+
+
+def _stitched(fields: Mapping[str, Any]) -> str:
+    """tiny10:4 bn3 → tiny10:5 bn3 on cifar10: linear matched."""
+    ends = " → ".join(f"{fields[f'{side}_arch']}:{fields[f'{side}_seed']} {fields[f'{side}_layer']}" for side in ("front", "end"))
+    return f"{ends} on {fields['dataset']}: {fields['stitcher']} {fields['init']}"
 
 
 def _table(lines: list[tuple[str, str, str]]) -> str:
