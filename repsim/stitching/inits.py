@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from repsim.errors import InputError, nearest
-from repsim.stitching import birkhoff, matching
+from repsim.stitching import birkhoff, matching, regression
 from repsim.stitching.moments import Moments
 from repsim.stitching.stitchers import Affine, Birkhoff, Lasso, Linear, LowRank, Orthogonal, Permutation, Stitcher, Wreath
 
@@ -16,26 +16,24 @@ FROM_MOMENTS = frozenset({"ps_inv", "matched"})
 def start_(stitcher: Stitcher, init: str, generator: Generator, moments: Moments | None = None, ridge: float = 0.0) -> None:
     """Set the family's parameters of `stitcher`; random numbers come from `generator` (on the CPU), optima from `moments`.
 
-    `ridge` is that of `matching.match`.
-
-    Raises InputError for an init that the stitcher's family does not have.
+    `ridge` is that of `matching.match`. Raises InputError for an init, or a ridge, that the stitcher's family does not have.
     """
     choices = STARTS[type(stitcher)]
     if init not in choices:
         what = f"a {stitcher.family} stitcher has no init '{init}'"
         raise InputError(what, where="init", do=f"choose {' or '.join(choices)}" if init in ALL else nearest(init, choices))
     draw = choices[init]
-    if draw is not None:
-        return stitcher.start_(draw(stitcher, generator))
-    assert moments is not None, f"init '{init}' needs moments"
-    return stitcher.start_(_optimum(stitcher, init, moments, ridge))
+    start = draw(stitcher, generator) if draw else _optimum(stitcher, init, moments, ridge)
+    if start is not None:
+        stitcher.start_(start)
 
 
-def _optimum(stitcher: Stitcher, init: str, moments: Moments, ridge: float) -> Affine:
+def _optimum(stitcher: Stitcher, init: str, moments: Moments | None, ridge: float) -> Affine:
     """`ps_inv`: least squares over all linear maps (those of its mask for a masked one). `matched`: over the family."""
+    assert moments is not None, f"init '{init}' needs moments"
     if init == "matched" or type(stitcher) is Linear:
         return matching.match(stitcher, moments, ridge)
-    return matching.linear(moments)
+    return regression.linear(moments, ridge)
 
 
 def _uniform(stitcher: Stitcher, generator: Generator) -> Affine:
@@ -54,6 +52,13 @@ def _orthogonal(stitcher: Stitcher, generator: Generator) -> Affine:
 def _rotation(stitcher: Stitcher, generator: Generator) -> Affine:
     """Orthonormal columns, uniform (Haar) among all such; zero bias."""
     return Affine(_haar(torch.empty(stitcher.outputs, stitcher.inputs), generator))
+
+
+def _scatter(stitcher: Stitcher, generator: Generator) -> None:
+    """Scores from N(0, tau²): every output mixes several channels, so that gradients reach all of them."""
+    assert isinstance(stitcher, Wreath)
+    with torch.no_grad():
+        stitcher.scores.copy_(stitcher.tau * torch.randn(stitcher.inputs, generator=generator))
 
 
 def _interior(stitcher: Stitcher, generator: Generator) -> Affine:
@@ -89,7 +94,7 @@ def _haar(like: Tensor, generator: Generator) -> Tensor:
     return nn.init.orthogonal_(torch.empty(like.shape), generator=generator)
 
 
-Start = Callable[[Stitcher, Generator], Affine] | None  # None: from moments
+Start = Callable[[Stitcher, Generator], Affine | None] | None  # no map: it has set the stitcher itself; no start: from moments
 FREE: dict[str, Start] = {
     "random": _uniform,
     "eye": _identity,
@@ -105,7 +110,7 @@ STARTS: dict[type[Stitcher], dict[str, Start]] = {
     LowRank: {"random": _orthogonal, "ps_inv": None, "matched": None},
     Orthogonal: {"random": _rotation, "eye": _identity, "perm": _shuffle, "matched": None},
     Permutation: {"eye": _identity, "perm": _shuffle, "matched": None},
-    Wreath: {"random": _shuffle, "eye": _identity, "perm": _shuffle, "matched": None},
+    Wreath: {"random": _scatter, "eye": _identity, "perm": _shuffle, "matched": None},
     Birkhoff: {"random": _interior, "eye": _identity, "perm": _shuffle, "matched": None},
 }
 ALL = frozenset(FREE)

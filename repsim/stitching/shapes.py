@@ -80,14 +80,11 @@ def join(
 
 
 def grid(shape: Shape) -> tuple[int, int]:
-    """Rows and columns of a map (c, h, w) or of tokens (t, d). Raises InputError for tokens that are no square grid."""
+    """Rows and columns of a map (c, h, w) or of the patches of tokens (t, d)."""
     if len(shape) == 3:
         return shape[1], shape[2]
     side = isqrt(shape[0])
     side = side if side * side == shape[0] else isqrt(shape[0] - 1)
-    if shape[0] - side * side not in (0, 1) or not side:
-        what = f"{shape[0]} tokens of {shape} are neither s·s patches nor these and a class token"
-        raise InputError(what, where="front_layer, end_layer", do="say view: flatten")
     return side, side
 
 
@@ -139,12 +136,14 @@ def _tokens(wish: _Wish) -> Joint:
 
 def _map_to_tokens(wish: _Wish) -> Joint:
     front, end = wish.front, wish.end
+    _need_patches(wish, end)
     class_token = wish.class_token or "pooled" if has_class_token(end) else None
     return Joint("map_to_tokens", front[0], end[1], front, end, *_resizing(wish), class_token)
 
 
 def _tokens_to_map(wish: _Wish) -> Joint:
     front, end = wish.front, wish.end
+    _need_patches(wish, front)
     class_token = wish.class_token or "dropped" if has_class_token(front) else None
     if class_token != "only":
         return Joint("tokens_to_map", front[1], end[0], front, end, *_resizing(wish), class_token)
@@ -158,6 +157,12 @@ def _resizing(wish: _Wish) -> tuple[str | None, str]:
     """How a map and tokens of other grids are brought together."""
     equal = grid(wish.front) == grid(wish.end)
     return (None, "pre") if equal else (wish.resize or "bilinear", wish.resize_at)
+
+
+def _need_patches(wish: _Wish, tokens: Shape) -> None:
+    if tokens[0] - prod(grid(tokens)) not in (0, 1):
+        why = f"do not fit: {tokens[0]} tokens are neither s·s patches nor these and a class token"
+        raise _misfit(wish, why, "say view: flatten")
 
 
 def _refuse(wish: _Wish) -> Joint:
