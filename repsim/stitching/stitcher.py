@@ -61,7 +61,8 @@ class Stitcher(nn.Module):
 
     def restrict_(self, basis: Tensor, mean: Tensor) -> None:
         """From now on see only the subspace of orthonormal columns `basis` (p, r) around `mean` (p,)."""
-        self.basis, self.mean = basis.to(torch.float32), mean.to(torch.float32)
+        own = next(iter(self.state_dict().values()))  # moments may live on another device
+        self.basis, self.mean = basis.to(own.device, torch.float32), mean.to(own.device, torch.float32)
 
     def applied(self) -> Affine:
         """The map that rows go through: `affine`, after the subspace if there is one."""
