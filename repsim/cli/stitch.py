@@ -10,6 +10,7 @@ from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import UserError
 from repsim.project import Project
 from repsim.report import rows
+from repsim.report.plans import number
 from repsim.sweep import single
 from repsim.sweep.expand import Sweep
 
@@ -41,17 +42,21 @@ def stitch(
     options |= {"optimizer": optimizer, "target": target, "seed": seed, "dataset": dataset}
     fields = single.fields_of(set_ or [], options)
     sweep = single.sweep_of(project, front, end, front_layer, end_layer, fields)
-    row, fresh = _row(project, sweep, hardware.pick_device(device), steps)
-    show(json, row, rows.text(sweep.jobs[single.STITCH], row, fresh))
+    row, how = _row(project, sweep, hardware.pick_device(device), steps)
+    show(json, row, rows.text(sweep.jobs[single.STITCH], row, how))
 
 
-def _row(project: Project, sweep: Sweep, device: str, steps: int | None) -> tuple[dict[str, Any], bool]:
-    """The row of the one run, and whether it was computed now; with `steps`, of a run cut short that is not kept."""
+def _row(project: Project, sweep: Sweep, device: str, steps: int | None) -> tuple[dict[str, Any], str]:
+    """The row of the one run, and how it was come by; with `steps`, of a run cut short that is not kept."""
     if steps is not None:
         with here.throwaway_of(project, sweep) as throwaway:
-            return _computed(throwaway, sweep, device, steps), True
+            return _computed(
+                throwaway, sweep, device, steps
+            ), f"CUT SHORT after {number(steps, 'step')} of each loop and not stored"
     stored = _stored(project, sweep)
-    return (stored, False) if stored else (_computed(project, sweep, device, None), True)
+    if stored:
+        return stored, f"stored, computed {stored['started']}"
+    return _computed(project, sweep, device, None), "computed now"
 
 
 def _computed(project: Project, sweep: Sweep, device: str, steps: int | None) -> dict[str, Any]:

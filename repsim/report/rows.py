@@ -8,14 +8,21 @@ from typing import Any
 from repsim.job import Job, JobRow
 
 WIDTH = 120
-FIRST = 4  # numbers of a list that are shown
+IMPORTANT = (
+    *("accuracy", "accuracy_last", "front_accuracy", "end_accuracy", "penalty", "relative_accuracy"),
+    *("matched_accuracy", "null_accuracy", "rounding_loss", "residual", "matched_residual", "agreement", "front_agreement"),
+    *("cut_cka_before", "cut_cka_after", "logits_cka_before", "logits_cka_after", "matrix_rank", "sparsity"),
+    *("selected_epoch", "epochs_run", "train_images", "test_images", "seconds"),
+)
+"""Columns worth a look, in this order; the others are in the JSON."""
 
 
-def text(job: Job, row: Mapping[str, Any], fresh: bool) -> str:
-    """The numbers of `row` that are there, with their descriptions, in the order in which the job declares them."""
-    measured = [name for name in job.row.model_fields if name not in JobRow.model_fields and row[name] is not None]
-    lines = [(name, _number(row[name]), job.row.model_fields[name].description or "") for name in measured]
-    return f"{_headline(row, fresh)}\n{_table(lines)}"
+def text(job: Job, row: Mapping[str, Any], how: str) -> str:
+    """The important numbers of `row` that are there, with their descriptions; `how` it was come by."""
+    fields = job.row.model_fields
+    measured = [name for name in fields if name not in JobRow.model_fields and row[name] is not None]
+    lines = [(name, _number(row[name]), fields[name].description or "") for name in IMPORTANT if name in measured]
+    return f"{_headline(row, how)}\n{_table(lines)}\n\nall {len(measured)} columns and where they come from: --json"
 
 
 def curve_text(saved: Mapping[str, Any]) -> str:
@@ -31,11 +38,10 @@ def curve_text(saved: Mapping[str, Any]) -> str:
     return "\n".join([_stitched(saved["config"]), *lines, end])
 
 
-def _headline(row: Mapping[str, Any], fresh: bool) -> str:
-    """What was stitched, and when."""
-    when = "computed now" if fresh else f"stored, computed {row['started']}"
+def _headline(row: Mapping[str, Any], how: str) -> str:
+    """What was stitched, and how the row was come by."""
     diverged = "; DIVERGED" if row["outcome"] == "diverged" else ""
-    return f"{_stitched(row)}{diverged}\nrun {row['run_id']}, {when} on {row['host']}"
+    return f"{_stitched(row)}{diverged}\nrun {row['run_id']}, {how}, on {row['host']}"
 
 
 def _stitched(fields: Mapping[str, Any]) -> str:
@@ -60,10 +66,7 @@ def _table(lines: list[tuple[str, str, str]]) -> str:
 
 
 def _number(value: Any) -> str:
-    """Four significant digits; of a list the first numbers and how many there are."""
-    if isinstance(value, list):
-        more = f" … ({len(value)})" if len(value) > FIRST else ""
-        return " ".join(map(_number, value[:FIRST])) + more
+    """Four significant digits; whole numbers whole."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else shorten(str(value), 40)
