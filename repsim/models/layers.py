@@ -40,4 +40,4 @@ def _describe(body: nn.Module, places: Cuts, name: str) -> LayerFacts:
     module = body.get_submodule(module_name)
     kind = "block" if any(module.children()) else type(module).__name__
     parameters = 0 if further_call else sum(p.numel() for p in module.parameters(recurse=False))
-    return LayerFacts(name, kind, cuts.shape(name), parameters, cuts.carries(name))
+    return LayerFacts(name, kind, places.shape(name), parameters, places.carries(name))

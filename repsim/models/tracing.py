@@ -53,8 +53,8 @@ def trace(network: Network) -> Traced:
         except Exception as error:  # the body's own code, fed with stand-ins for tensors, can raise anything
             raise Untraceable(f"{type(error).__name__}: {error}") from error
     if str(graph) != str(in_training):
-        raise Untraceable("it computes other things in train than in eval mode, besides what its modules do")
-    return _checked(recorder, graph, seen, network.body)
+        raise Untraceable("two tracings differ: it asks for its mode itself, or makes tensors that would be kept as constants")
+    return _checked(recorder, graph, seen)
 
 
 def between(graph: fx.Graph, given: Collection[fx.Node], wanted: Collection[fx.Node]) -> list[fx.Node]:
@@ -143,13 +143,12 @@ def _watch(twin: nn.Module, graph: fx.Graph, network: Network) -> _Watch:
     return seen
 
 
-def _checked(recorder: _Recorder, graph: fx.Graph, seen: _Watch, body: nn.Module) -> Traced:
+def _checked(recorder: _Recorder, graph: fx.Graph, seen: _Watch) -> Traced:
     """The traced body, unless its graph is not all there is to it."""
     logits = next(node for node in graph.nodes if node.op == "output").args[0]
     if not isinstance(logits, fx.Node):
         raise Untraceable("its output is no tensor")
     alive = set(between(graph, [], [logits]))
-    _refuse_constants(graph, body)
     _refuse_hidden_writes(graph, seen, alive)
     batched = frozenset(node for node, (tensor, _) in seen.values.items() if tensor.shape[:1] == (PROBE,) and node in alive)
     layers = _layers(recorder, graph, seen, batched)
@@ -163,14 +162,6 @@ def _layers(recorder: _Recorder, graph: fx.Graph, seen: _Watch, batched: Collect
     place = {node: index for index, node in enumerate(graph.nodes)}
     origins = {name: (seen.handed_on.get(node, node), before) for name, (node, before) in recorder.calls.items()}
     return {name: node for name, (node, before) in origins.items() if node in batched and place[node] >= before}
-
-
-def _refuse_constants(graph: fx.Graph, body: nn.Module) -> None:
-    """A tensor that the body makes from nothing would be kept as it was at tracing, on the device of that moment."""
-    there = {f"body.{name}" for part in (body.named_parameters, body.named_buffers) for name, _ in part(remove_duplicate=False)}
-    made = [node.target for node in graph.nodes if node.op == "get_attr" and node.target not in there]
-    if made:
-        raise Untraceable(f"it makes tensors of its own: {made}")
 
 
 def _refuse_hidden_writes(graph: fx.Graph, seen: _Watch, alive: Collection[fx.Node]) -> None:

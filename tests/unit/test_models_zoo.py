@@ -15,7 +15,9 @@ from repsim.job import NetworkFacts
 from repsim.models.__main__ import main
 from repsim.models.layers import describe
 from repsim.models.network import Facts
+from repsim.models.recipes import Recipe
 from repsim.models.resnet20 import PadShortcut
+from repsim.models.training import evaluate, train
 from repsim.models.zoo import ARCHITECTURES, build, skeleton
 
 CIFAR = {arch: Facts(arch, None, 10, 3, 32) for arch in ARCHITECTURES}
@@ -47,9 +49,73 @@ def test_the_width_of_resnet20_multiplies_every_channel(width):
     assert shapes["layer1"] == (16 * width, 8, 8) and shapes["layer3"] == (64 * width, 2, 2) and shapes["fc"] == (7,)
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_transformer_has_the_parameters_counted_by_hand(width):
+    d, blocks = 64 * width, 12
+    embedding = (3 * 4 * 4 + 1) * d + d + (8 * 8 + 1) * d  # patches, class token, positions
+    block = 2 * 2 * d + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * 4 * d + (4 * d + 1) * d
+    assert parameters(Facts("vit_tiny", width, 10, 3, 32)) == embedding + blocks * block + 2 * d + (d + 1) * 10
+    assert width != 3 or parameters(CIFAR["vit_tiny"]) == 5_362_762
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_parameters_of_all_layers_sum_up_to_those_of_the_network(arch):
-    assert sum(layer.parameters for layer in describe(CIFAR[arch])) == parameters(CIFAR[arch])
+def test_the_parameters_of_all_layers_and_of_the_body_itself_sum_up_to_those_of_the_network(arch):
+    own = sum(parameter.numel() for parameter in skeleton(CIFAR[arch]).parameters(recurse=False))
+    assert sum(layer.parameters for layer in describe(CIFAR[arch])) + own == parameters(CIFAR[arch])
+    assert bool(own) == (arch == "vit_tiny")
+
+
+def test_the_layers_of_the_transformer_are_tokens_by_channels():
+    shapes = {layer.name: layer.shape for layer in describe(Facts("vit_tiny", 2, 7, 1, 16))}
+    assert shapes["patch_embed.proj"] == (128, 4, 4) and shapes["patch_embed"] == (16, 128)
+    assert shapes["blocks.0"] == shapes["blocks.11.mlp"] == shapes["norm"] == (17, 128)
+    assert shapes["blocks.3.attn.qkv"] == (17, 384) and shapes["head"] == (7,)
+
+
+def test_the_transformer_answers_as_its_plain_definition():
+    """Dosovitskiy et al. (2021), equations 1 to 4: pre-norm blocks on a class token and patches, row by row."""
+    facts = Facts("vit_tiny", 2, 5, 3, 8)
+    body = build(facts, generator=torch.Generator().manual_seed(1)).eval().body
+    s, x = dict(body.named_parameters()), torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    patches = torch.stack([x[:, :, i : i + 4, j : j + 4].flatten(1) for i in (0, 4) for j in (0, 4)], 1)
+    y = patches @ s["patch_embed.proj.weight"].flatten(1).T + s["patch_embed.proj.bias"]
+    y = torch.cat([s["cls_token"].expand(3, -1, -1), y], 1) + s["pos_embed"]
+
+    def norm(y, name):
+        return F.layer_norm(y, (128,), s[f"{name}.weight"], s[f"{name}.bias"], 1e-6)
+
+    def linear(y, name):
+        return F.linear(y, s[f"{name}.weight"], s[f"{name}.bias"])
+
+    for block in (f"blocks.{i}" for i in range(12)):
+        q, k, v = linear(norm(y, f"{block}.norm1"), f"{block}.attn.qkv").unflatten(2, (3, 2, 64)).permute(2, 0, 3, 1, 4)
+        attention = torch.softmax(q @ k.mT / 8, -1) @ v
+        y = y + linear(attention.transpose(1, 2).flatten(2), f"{block}.attn.proj")
+        y = y + linear(F.gelu(linear(norm(y, f"{block}.norm2"), f"{block}.mlp.fc1")), f"{block}.mlp.fc2")
+    assert torch.allclose(body(x), linear(norm(y, "norm")[:, 0], "head"), atol=1e-5)
+
+
+def test_the_transformer_starts_as_timm_starts_it():
+    body = build(CIFAR["vit_tiny"], generator=torch.Generator().manual_seed(0)).body
+    state = dict(body.named_parameters())
+    for name in ("blocks.0.attn.qkv.weight", "blocks.11.mlp.fc1.weight", "pos_embed"):
+        assert state[name].std().item() == pytest.approx(0.02, rel=0.03), name
+    assert state["cls_token"].abs().max() < 1e-5 and state["cls_token"].abs().min() > 0
+    assert not state["blocks.0.attn.qkv.bias"].any() and not state["head.bias"].any()
+    assert (state["norm.weight"] == 1).all() and not state["norm.bias"].any()
+    assert state["patch_embed.proj.weight"].std().item() == pytest.approx(1 / math.sqrt(3 * 48), rel=0.03)
+
+
+def test_the_transformer_learns_to_tell_stripes_from_lines():
+    network = build(Facts("vit_tiny", 1, 2, 1, 8), generator=torch.Generator().manual_seed(0))
+    stripes, y = torch.arange(8) % 2, torch.arange(2).repeat(16)
+    textures = torch.stack([stripes.expand(8, 8), stripes[:, None].expand(8, 8)]).float()
+    x = (0.7 * textures[y] + 0.3 * torch.rand(32, 8, 8, generator=torch.Generator().manual_seed(1))).unsqueeze(1)
+    recipe = Recipe(8, 32, "adam", 3e-4, 0.0, "one_cycle", "none")
+    before = evaluate(network, [(x, y)]).loss
+    curve = train(network, lambda generator: iter([(x, y, y)]), recipe, torch.Generator().manual_seed(2), steps_per_epoch=1)
+    score = evaluate(network, [(x, y)])
+    assert not curve.diverged and score.accuracy == 1.0 and score.loss < 0.5 * before
 
 
 def test_layers_are_described_with_kind_shape_and_carried_values():
@@ -125,6 +191,7 @@ def test_facts_of_the_job_contract_are_enough_to_build():
         (Facts("mcn", None, 10, 3, 32), "no architecture 'mcn'", "mcnn"),
         (Facts("tiny10", 2, 10, 3, 32), "tiny10: has one width only", "leave width out"),
         (Facts("tiny10", None, 10, 3, 8), "8 pixels are too small", "27 pixels or more; these take 8: resnet20, resnet20_b, mcnn"),
+        (Facts("vit_tiny", None, 10, 3, 30), "images of 30 pixels do not fit it", "multiples of 4 pixels"),
         (Facts("resnet20", 64, 10, 3, 32), "cannot have width 64", "multiplier"),
         (Facts("mcnn", 0, 10, 3, 32), "cannot have width 0", "1 to 512"),
         (Facts("mcnn", True, 10, 3, 32), "cannot have width True", "1 to 512"),
@@ -143,9 +210,11 @@ def test_an_unfit_normalisation_is_refused(mean, std):
         build(CIFAR["mcnn"], mean, std)
 
 
-def test_the_child_process_prints_the_layers_as_json():
+def test_the_child_process_prints_the_layers_as_json_and_loads_no_timm_for_it():
     facts = '{"arch": "mcnn", "width": 16, "classes": 10, "channels": 3, "size": 32}'
-    done = subprocess.run([sys.executable, "-m", "repsim.models", facts], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-X", "importtime", "-m", "repsim.models", facts]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "torch.fx" in done.stderr and "timm" not in done.stderr
     layers = json.loads(done.stdout)
     assert layers[2] == {"name": "relu1", "kind": "ReLU", "shape": [16, 32, 32], "parameters": 0, "carries": 0}
     assert [layer["name"] for layer in layers][-3:] == ["pool", "flatten", "fc"]
