@@ -11,21 +11,22 @@ from pydantic import Field, model_validator
 
 from repsim.data import sources
 from repsim.errors import SpecError, nearest
-from repsim.job import NAME, Context, JobConfig, JobRow, RunId
-from repsim.stitching import rules, shapes
+from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
+from repsim.stitching import rules
 
 if TYPE_CHECKING:
     from repsim.data.splits import Splits
-    from repsim.stitching.asked import Asked
-    from repsim.stitching.group import Measured
-    from repsim.stitching.pair import Pair
 
 VERSION = 2
 PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
 Stitcher = Literal["linear", "lasso", "lowrank", "orthogonal", "permutation", "wreath", "birkhoff"]
 Init = Literal["random", "eye", "perm", "zeros", "ones-zeros", "ps_inv", "matched"]
 Mask = Literal["identity", "semi-match", "abs-semi-match", "random-permutation", "soft-match", "hard-match"]
+ClassToken = Literal["pooled", "learned", "dropped", "added", "only"]
 Target = Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2", "match", "latents"]
+Schedule = Literal["constant", "thirds", "cosine"]
+BatchNorm = Literal["frozen", "train", "reestimate"]
+Select = Literal["last", "validation", "test_best"]
 
 
 class Config(JobConfig):
@@ -43,75 +44,55 @@ class Config(JobConfig):
     front_layer: str = Field(min_length=1, description="layer of f whose value is stitched")
     end_layer: str = Field(min_length=1, description="layer of g whose value is replaced")
     view: Literal["channel", "flatten"] = Field(
-        "channel", description="what S maps: the channels at every position alike, or all values of the layer at once"
+        "channel", description="S maps channels at each position alike, or all values at once"
     )
     resize: Literal["bilinear", "nearest"] | None = Field(None, description="how f's grid becomes g's, where they differ")
     resize_at: Literal["pre", "post"] = Field("pre", description="resize before S or after it: the same function, other cost")
-    class_token: Literal["pooled", "learned", "dropped", "added", "only"] | None = Field(
-        None, description="map → tokens: g's is pooled (default) or learned; tokens → map: f's is dropped (default), added, only"
+    class_token: ClassToken | None = Field(
+        None, description="map → tokens: pooled (default), learned; back: dropped (default), added, only"
     )
     stitcher: Stitcher = Field(description="family of S")
-    init: Init = Field(
-        "random", description="start of S; ps_inv: least squares; matched: the direct-matching optimum of the family"
-    )
+    init: Init = Field("random", description="start of S; ps_inv: least squares; matched: the family's direct-matching optimum")
     mask: Mask | None = Field(None, description="linear: the weights that may differ from 0, as a pattern or from correlations")
     rank: int | None = Field(None, ge=1, description="lowrank: rank of W")
     lasso_weight: float | None = Field(None, gt=0, description="lasso: λ of λ‖W‖₁; entries below 1e-4 are cut for evaluation")
     tau: float = Field(1.0, gt=0, description="wreath: temperature of the SoftSort relaxation")
     alpha: float = Field(0.1, ge=0, description="birkhoff: weight of −‖W‖, which pushes W to a permutation")
-    projection: Literal["euclidean", "sinkhorn"] = Field(
-        "euclidean", description="birkhoff: nearest doubly stochastic matrix, or clamp and 16 Sinkhorn sweeps"
-    )
+    projection: Literal["euclidean", "sinkhorn"] = Field("euclidean", description="birkhoff: nearest point, or 16 Sinkhorn sweeps")
     scales: bool = Field(False, description="birkhoff: also a non-negative scale per channel (G_ReLU); orthogonal: one scale")
     warmup: float = Field(
-        0.5, ge=0, le=1, description="birkhoff with scales: share of the epochs in which they stay at their start"
+        0.5, ge=0, le=1, description="birkhoff with scales: share of the epochs in which they rest at their start"
     )
     alternating: bool = Field(False, description="birkhoff with scales: after the warm-up, W and scales take turns step by step")
-    pgd: Literal["projection", "gradient"] = Field(
-        "projection", description="birkhoff: project after the step, or turn the gradient so that the step lands there"
-    )
+    pgd: Literal["projection", "gradient"] = Field("projection", description="birkhoff: project after the step, or in its gradient")
     crossval: str | None = Field(
-        None,
-        max_length=200,
-        description="birkhoff, lasso: values of alpha or lasso_weight ('0.01 0.1 1'); the validation images choose",
+        None, max_length=200, description="values of alpha or lasso_weight ('0.01 0.1 1'): validation chooses"
     )
     ridge: float = Field(0.0, ge=0, le=1e6, description="linear: λ of matching, relative to the mean variance of f's channels")
-    front_stitch_rank: int | None = Field(
-        None, ge=1, description="S sees f on this many principal components, always the same ones"
-    )
+    front_stitch_rank: int | None = Field(None, ge=1, description="S sees f on this many principal components, always the same")
     front_match_rank: int | None = Field(None, ge=1, description="the same for direct matching alone")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of a random start or mask")
-    epochs: int = Field(
-        0, ge=0, le=100_000, description="passes over the training images; 0: direct matching, or the start as it is"
-    )
+    epochs: int = Field(0, ge=0, le=100_000, description="passes over the training images; 0: the start as it is")
     target: Target = Field(
-        "hard",
-        description="labels; logits of f (soft_1), g (soft_2), both losses (soft_12), their mean (soft_1_plus_2); g's value at the "
-        "cut (match); g's values at several layers (latents)",
+        "hard", description="labels; logits of f, g, both losses, mean of both; g's value at the cut; at `latents`"
     )
     temperature: float = Field(1.0, gt=0, le=1000, description="T of the soft targets")
     latents: str | None = Field(
-        None, max_length=1000, description="target latents: 'LAYER WEIGHT, …' of g, behind the cut, or cut, or logits"
+        None, max_length=1000, description="target latents: 'LAYER WEIGHT, …' of g behind the cut, or cut, logits"
     )
     l1: float = Field(0.0, ge=0, description="linear: adds l1 · mean|W| to the loss")
     cka_reg: float = Field(0.0, ge=-1e6, le=1e6, description="adds cka_reg · CKA(stitched value, g's own) to the loss")
     batch_size: int = Field(128, ge=2, le=65_536, description="images per step")
     optimizer: Literal["adam", "sgd"] = Field("adam", description="update rule")
     lr: float = Field(1e-3, gt=0, le=100, description="learning rate of the first epoch")
-    schedule: Literal["constant", "thirds", "cosine"] = Field(
-        "constant", description="learning rate over the epochs; thirds: divided by 10 after 1/3 and 2/3 of them"
-    )
-    weight_decay: float = Field(
-        0.0, ge=0, le=1, description="weight decay; never of doubly stochastic or orthogonal weights, scores or scales"
-    )
+    schedule: Schedule = Field("constant", description="learning rate over the epochs; thirds: ÷10 after 1/3 and 2/3 of them")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="never of doubly stochastic or orthogonal weights, scores or scales")
     momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
-    batchnorm: Literal["frozen", "train", "reestimate"] = Field(
-        "frozen",
-        description="batch norm of g behind the cut: its own; of each batch, with running statistics of each stitcher; or its own, "
-        "re-estimated on the training images before S is evaluated",
+    batchnorm: BatchNorm = Field(
+        "frozen", description="of g behind the cut: as it is; of each batch; as it is, re-estimated to evaluate"
     )
-    select: Literal["last", "validation", "test_best"] = Field(
-        "validation", description="epoch whose accuracy counts; test_best chooses on the test images, to reproduce papers that did"
+    select: Select = Field(
+        "validation", description="epoch whose accuracy counts; test_best peeks at the test images, as papers did"
     )
     train_images: int | None = Field(None, ge=2, description="training images of S; null: all but the validation images")
     validation_images: int = Field(1000, ge=0, description="images held out of the training split to select the epoch")
@@ -120,7 +101,7 @@ class Config(JobConfig):
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of batch order and augmentation")
     augment: Literal["none", "flip", "crop_flip"] = Field("none", description="random changes of the training images")
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="arithmetic of f and g; S, moments and losses never go below fp32"
+        "fp32", description="arithmetic of f and g; S, moments and losses stay fp32 or better"
     )
     controls: bool = Field(
         True, description="also score the family's direct-matching optimum, and that of shuffled pairs (the null)"
@@ -129,7 +110,7 @@ class Config(JobConfig):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Config":
-        rules.latents_of(self.latents), rules.candidates_of(self.crossval)
+        rules.must_be_readable(self)
         why = next((why for refused, why in rules.refusals(self) if refused), None)
         if why:
             raise ValueError(why)
@@ -217,29 +198,28 @@ def check(config: Config, catalog: Any) -> None:
     end_sheet = catalog.network_layers(config.end_network)
     front = _shape(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
     end = _shape(end_sheet, config.end_layer, "end_layer")
-    joint = shapes.join(front, end, **{name: getattr(config, name) for name in rules.JOINT})
-    shapes.check_family(config.stitcher, joint, config.rank)
-    _check_ranks(config, joint.inputs)
-    _check_latents(config, [row["name"] for row in end_sheet])
+    rules.check(config, front, end, [row["name"] for row in end_sheet])
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Start, train and measure all stitchers of one pair of networks; one row each."""
-    from repsim.stitching import feeding
+    from repsim.stitching import configured, feeding
     from repsim.stitching.columns import columns
     from repsim.stitching.group import measure
 
     started, shared = perf_counter(), configs[0]
-    pair, splits = _pair(configs, context), _divide(shared, context)
+    front, end = (context.artefacts / run_id / NETWORK for run_id in inputs(shared))
+    pair, splits = configured.pair(configs, front, end, context.device), _divide(shared, context)
     feeding.check_fit(pair, splits)
     batches = feeding.expected_batches(splits, shared.batch_size, max(config.epochs for config in configs))
     progress = feeding.Progress(context.tick, batches, context.steps)
     feed = feeding.feed(splits, shared.batch_size, shared.augment, shared.data_seed, progress)
-    results = measure(pair, feed, [_asked(config, context) for config in configs], shared.batchnorm)
+    asked = [configured.asked(config, context.run_id(config)) for config in configs]
+    results = measure(pair, feed, asked, shared.batchnorm)
     seconds = perf_counter() - started
     for config, each in zip(configs, results.measured, strict=True):
         if config.save:
-            _keep(each, config, context)
+            configured.keep(each, config.model_dump(), context.artefact(each.run.key, STITCHER))
         yield Row(
             run_id=each.run.key,
             outcome="diverged" if each.run.diverged else "ok",
@@ -250,34 +230,6 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
             seconds=seconds / len(configs),
             images_per_second=results.epochs_run * len(splits.train) / seconds,
         )
-
-
-def _keep(each: "Measured", config: Config, context: Context) -> None:
-    """W and b before and after, and the learning curve, by run id; one call loads them: `repsim.stitching.saved.load`."""
-    from repsim.stitching import saved
-
-    end, start = each.run.selected.stitcher.rounded().applied(), each.start
-    kept = saved.Saved(
-        end.weight,
-        end.bias,
-        end.scales,
-        saved.Start(start.weight, start.bias, start.scales),
-        each.run.curve,
-        config.model_dump(),
-    )
-    saved.save(kept, context.artefact(each.run.key, STITCHER))
-
-
-def _pair(configs: Sequence[Config], context: Context) -> "Pair":
-    from repsim.models import checkpoint
-    from repsim.stitching.pair import Pair
-
-    front, end = (
-        checkpoint.load(context.artefacts / run_id / "network.pt").to(context.device)
-        for run_id in (configs[0].front_network, configs[0].end_network)
-    )
-    layers = [config.front_layer for config in configs], [config.end_layer for config in configs]
-    return Pair(front, end, *layers, precision=configs[0].precision)
 
 
 def _divide(config: Config, context: Context) -> "Splits":
@@ -295,35 +247,6 @@ def _divide(config: Config, context: Context) -> "Splits":
     )
 
 
-def _asked(config: Config, context: Context) -> "Asked":
-    from repsim.stitching.asked import Asked, Family
-    from repsim.stitching.runs import Training
-    from repsim.stitching.targets import Objective
-
-    c = config
-    return Asked(
-        key=context.run_id(c),
-        front_layer=c.front_layer,
-        end_layer=c.end_layer,
-        family=Family(
-            c.stitcher,
-            tuple((name, getattr(c, name)) for name in rules.OPTIONS[c.stitcher]),
-            tuple((name, getattr(c, name)) for name in rules.JOINT),
-            c.mask,
-            c.ridge,
-            c.front_stitch_rank,
-            c.front_match_rank,
-        ),
-        init=c.init,
-        seed=c.seed,
-        training=Training(c.epochs, c.optimizer, c.lr, c.weight_decay, c.momentum, c.schedule),
-        select=c.select,
-        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg),
-        crossval=rules.candidates_of(c.crossval),
-        controls=c.controls,
-    )
-
-
 def _check_images(config: Config) -> None:
     there = sources.get(config.dataset).train_images
     wanted = (config.train_images or 2) + config.validation_images
@@ -337,22 +260,6 @@ def _shape(sheet: Any, layer: str, field: str) -> tuple[int, ...]:
     if layer not in shapes:
         raise SpecError(f"there is no layer '{layer}'", where=field, do=nearest(layer, shapes))
     return shapes[layer]
-
-
-def _check_ranks(config: Config, width: int) -> None:
-    for field in ("front_stitch_rank", "front_match_rank"):
-        rank = getattr(config, field)
-        if rank is not None and rank > width:
-            what = f"{rank} principal components are wanted of '{config.front_layer}', which has rows of {width} values"
-            raise SpecError(what, where=field, do=f"choose 1 to {width}")
-
-
-def _check_latents(config: Config, layers: list[str]) -> None:
-    behind = layers[layers.index(config.end_layer) + 1 :]
-    for layer, _ in rules.latents_of(config.latents):
-        if layer not in (*rules.PLAIN, *behind):
-            where = "does not lie behind" if layer in layers else "is no layer of g behind"
-            raise SpecError(f"'{layer}' {where} '{config.end_layer}'", where="latents", do=nearest(layer, [*rules.PLAIN, *behind]))
 
 
 STITCHER = "stitcher.pt"

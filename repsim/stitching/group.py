@@ -56,7 +56,7 @@ def measure(pair: Pair, feed: Feed, asked: Sequence[Asked], norms: Norms = "froz
 
     Raises InputError for layers that cannot be joined, before any pass over the images.
     """
-    begun = starts.begin(pair, asked, feed.matching())
+    begun = starts.begin(pair, asked, feed.matching)
     engine = Engine(pair, feed, norms, budget)
     runs = [run for want in asked for run in begun.runs[want.key]]
     engine.train(runs)

@@ -3,8 +3,11 @@
 Light on purpose: sweeps are planned with it. Defaults pass everywhere, so that a sweep may fix values for all its cases.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from repsim.errors import InputError, nearest
+from repsim.stitching.shapes import Shape, check_family, join
 
 INITS = {
     "linear": ("random", "eye", "perm", "zeros", "ones-zeros", "ps_inv", "matched"),
@@ -55,12 +58,38 @@ def candidates_of(text: str | None) -> tuple[float, ...]:
     return values
 
 
+def must_be_readable(c: Any) -> None:
+    """Raise ValueError where a field that holds several values cannot be read."""
+    latents_of(c.latents)
+    candidates_of(c.crossval)
+
+
 def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     """(is it so?, why it is refused) of everything that a stitch's Config `c` cannot mean; the field comes first."""
     yield from _of_family(c)
     yield from _of_start(c)
     yield from _of_objective(c)
     yield from _of_training(c)
+
+
+def check(c: Any, front: Shape, end: Shape, layers: Sequence[str]) -> None:
+    """Raise InputError where Config `c` does not fit layers of these shapes; `layers` are all of g in execution order."""
+    joint = join(front, end, **{name: getattr(c, name) for name in JOINT})
+    check_family(c.stitcher, joint, c.rank)
+    for field in ("front_stitch_rank", "front_match_rank"):
+        rank = getattr(c, field)
+        if rank is not None and rank > joint.inputs:
+            what = f"{rank} principal components are wanted of '{c.front_layer}', which has rows of {joint.inputs} values"
+            raise InputError(what, where=field, do=f"choose 1 to {joint.inputs}")
+    _check_latents(c, layers)
+
+
+def _check_latents(c: Any, layers: Sequence[str]) -> None:
+    behind = [*PLAIN, *layers[layers.index(c.end_layer) + 1 :]]
+    for layer, _ in latents_of(c.latents):
+        if layer not in behind:
+            there = "does not lie behind" if layer in layers else "is no layer of g behind"
+            raise InputError(f"'{layer}' {there} '{c.end_layer}'", where="latents", do=nearest(layer, behind))
 
 
 def _of_family(c: Any) -> Iterator[tuple[bool, str]]:
@@ -85,8 +114,8 @@ def _of_start(c: Any) -> Iterator[tuple[bool, str]]:
     matches = c.init in FROM_MOMENTS or c.controls
     yield c.ridge > 0 and not matches, "ridge: nothing is matched here"
     yield c.front_match_rank is not None and not matches, "front_match_rank: nothing is matched here"
-    both = c.front_match_rank is not None and c.front_stitch_rank is not None
-    yield both and c.front_match_rank > c.front_stitch_rank, "front_match_rank: it is above front_stitch_rank, which S sees"
+    seen = c.front_stitch_rank or c.front_match_rank or 0
+    yield (c.front_match_rank or 0) > seen, "front_match_rank: it is above front_stitch_rank, which S sees"
 
 
 def _of_objective(c: Any) -> Iterator[tuple[bool, str]]:

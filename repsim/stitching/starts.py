@@ -3,7 +3,7 @@
 One pass over the matching images gives the moments for all layer pairs and all families, and those of shuffled pairs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,7 +15,7 @@ from repsim.stitching.evaluation import Entry
 from repsim.stitching.moments import Moments, Stream, principal
 from repsim.stitching.pair import Batch, Needs, Pair
 from repsim.stitching.runs import Run
-from repsim.stitching.stitchers import Affine, Stitcher, build
+from repsim.stitching.stitchers import Affine, Linear, Stitcher, build
 
 Control = tuple[Cut, Family, int | None]  # with the seed where the family depends on it
 
@@ -36,8 +36,8 @@ class Starts:
     shuffled: dict[Control, Entry] = field(default_factory=dict)
 
 
-def begin(pair: Pair, asked: Sequence[Asked], batches: Iterable[Batch]) -> Starts:
-    """Starts for all that is asked, from one pass over `batches` if anything needs it.
+def begin(pair: Pair, asked: Sequence[Asked], batches: Callable[[], Iterable[Batch]]) -> Starts:
+    """Starts for all that is asked, from one pass over `batches` where anything needs it.
 
     Raises InputError for layers and families that do not fit, before that pass.
     """
@@ -79,6 +79,7 @@ class _Matching:
             moments = _there(moments).restricted(basis)
         if family.mask is not None:
             mask = masks.make(family.mask, stitcher.inputs, stitcher.outputs, generator, moments)
+            assert isinstance(stitcher, Linear), "only a linear stitcher has a mask"
             stitcher.mask_(mask)
         if family.match_rank is not None and init in inits.FROM_MOMENTS:
             moments = _there(moments).restricted(principal(_there(moments), family.match_rank)[0])
@@ -100,7 +101,7 @@ class _Matching:
         return self.stream.null(cut) if shuffled else self.stream.moments(cut)
 
 
-def _matching(pair: Pair, asked: Sequence[Asked], cuts: dict[str, Cut], batches: Iterable[Batch]) -> _Matching:
+def _matching(pair: Pair, asked: Sequence[Asked], cuts: dict[str, Cut], batches: Callable[[], Iterable[Batch]]) -> _Matching:
     wanted = list(dict.fromkeys(cuts[want.key] for want in asked if _needs_moments(want)))
     if not wanted:
         return _Matching(None, {})
@@ -109,7 +110,7 @@ def _matching(pair: Pair, asked: Sequence[Asked], cuts: dict[str, Cut], batches:
     sums: dict[str, Tensor] = {}
     read = pair.reader(needs_of(wanted))
     images = 0
-    for x, _ in batches:
+    for x, _ in batches():
         reading = read(x)
         stream.add(reading.front, reading.end)
         images += len(x)
@@ -144,8 +145,8 @@ def _run(want: Asked, stitcher: Stitcher) -> Run:
 
 
 def _copied(affine: Affine) -> Affine:
-    parts = (affine.weight, affine.bias, affine.scales)
-    return Affine(*(None if part is None else part.detach().cpu().clone() for part in parts))
+    bias, scales = (None if part is None else part.detach().cpu().clone() for part in (affine.bias, affine.scales))
+    return Affine(affine.weight.detach().cpu().clone(), bias, scales)
 
 
 def _there(moments: Moments | None) -> Moments:

@@ -64,3 +64,19 @@ def feed(train: int = 24, batch: int = 8, held_out: int = 16, keep: bool = False
         validation=lambda: [images(held_out, seed=3)],
         images=train if keep else 0,
     )
+
+
+def rotated_copy(tiny10: Network, norm: str, seed: int) -> tuple[Network, torch.Tensor]:
+    """The same function with the value behind `norm` turned by a random orthogonal matrix, and turned back before the ReLU."""
+    twin, width = copy.deepcopy(tiny10), getattr(tiny10.body, norm).num_features
+    rotation = torch.linalg.qr(torch.randn(width, width, generator=torch.Generator().manual_seed(seed)).double()).Q.float()
+    relu = norm.replace("bn", "relu")
+    setattr(twin.body, norm, torch.nn.Sequential(getattr(twin.body, norm), _turn(rotation)))
+    setattr(twin.body, relu, torch.nn.Sequential(_turn(rotation.T), getattr(twin.body, relu)))
+    return twin, rotation
+
+
+def _turn(matrix: torch.Tensor) -> torch.nn.Conv2d:
+    conv = torch.nn.Conv2d(*matrix.shape, 1, bias=False)
+    conv.weight.data.copy_(matrix[:, :, None, None])
+    return conv

@@ -1,0 +1,56 @@
+"""Owns what the fields of a stitch mean to the engine: its pair of networks, its stitchers, and the file that keeps one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from repsim.models import checkpoint
+from repsim.models.network import Network
+from repsim.stitching import rules, saved
+from repsim.stitching.asked import Asked, Family
+from repsim.stitching.group import Measured
+from repsim.stitching.pair import Pair
+from repsim.stitching.runs import Training
+from repsim.stitching.targets import Objective
+
+
+def pair(configs: Sequence[Any], front: Path, end: Path, device: str) -> Pair:
+    """The two networks of a group, from their files, with all its layers."""
+    layers = [c.front_layer for c in configs], [c.end_layer for c in configs]
+    return Pair(_network(front, device), _network(end, device), *layers, precision=configs[0].precision)
+
+
+def asked(c: Any, key: str) -> Asked:
+    """What the Config `c` of run `key` asks for."""
+    return Asked(
+        key=key,
+        front_layer=c.front_layer,
+        end_layer=c.end_layer,
+        family=_family(c),
+        init=c.init,
+        seed=c.seed,
+        training=Training(c.epochs, c.optimizer, c.lr, c.weight_decay, c.momentum, c.schedule),
+        select=c.select,
+        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg),
+        crossval=rules.candidates_of(c.crossval),
+        controls=c.controls,
+    )
+
+
+def keep(each: Measured, config: dict[str, Any], path: Path) -> None:
+    """Write W and b before and after, and the learning curve; `repsim.stitching.saved.load` reads them back."""
+    end, start = each.run.selected.stitcher.rounded().applied(), each.start
+    before = saved.Start(start.weight, start.bias, start.scales)
+    saved.save(saved.Saved(end.weight, end.bias, end.scales, before, each.run.curve, config), path)
+
+
+def _family(c: Any) -> Family:
+    options, joint = (
+        tuple((name, getattr(c, name)) for name in names if getattr(c, name) is not None)
+        for names in (rules.OPTIONS[c.stitcher], rules.JOINT)
+    )
+    return Family(c.stitcher, options, joint, c.mask, c.ridge, c.front_stitch_rank, c.front_match_rank)
+
+
+def _network(path: Path, device: str) -> Network:
+    return checkpoint.load(path).to(device)
