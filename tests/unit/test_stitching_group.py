@@ -105,7 +105,7 @@ def test_the_null_is_the_fit_to_images_that_do_not_belong_together():
     pair = Pair(network(seed=0), network(seed=1), ["bn5"], ["bn5"])
     (row,), _ = rows(pair, [ask("run", "bn5", Family("linear"), controls=True)], train=200)
     x, _ = images(200, seed=1)
-    other = torch.roll(x, -1, 0)  # the stream lets every image of f meet the next one of g
+    other = torch.roll(x, 1, 0)  # every image of f meets the one before it of g
     f, g = values(pair.front, "bn5", x), values(pair.end, "bn5", other)
     held, wanted = (values(net, "bn5", images(16, seed=2)[0]) for net in (pair.front, pair.end))
     W = np.linalg.lstsq(f - f.mean(0), g - g.mean(0), rcond=None)[0]
