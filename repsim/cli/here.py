@@ -1,22 +1,17 @@
-"""Owns computing on this machine: `sweep run`, `sweep dry-run`, with progress on a terminal and plain lines elsewhere."""
+"""Owns computing on this machine, as `sweep run` does, with progress on a terminal and plain lines elsewhere."""
 
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from repsim import plan as planning
-from repsim import reconcile, store, submission
+from repsim import reconcile, submission
 from repsim.cli.output import say, show
 from repsim.cluster import Profile
-from repsim.job import NETWORK
 from repsim.plan import Plan
 from repsim.project import Project
 from repsim.report import plans
@@ -59,12 +54,23 @@ def run(
 
 
 def compute(
-    project: Project, sweep: Sweep, made: Plan, device: str, workers: int, steps: int | None = None
+    project: Project,
+    sweep: Sweep,
+    made: Plan,
+    device: str,
+    workers: int,
+    steps: int | None = None,
+    overhear: Listen = lambda group, fraction, text: None,
 ) -> tuple[list[str], dict[str, str]]:
     """Do the plan with progress shown; the outcome of each group, and the cause of each distinct reason why one failed."""
     before = {one.name for one in submission.every(project.submissions)}
     with progress(made) as listen:
-        outcomes = reconcile.run_here(project, sweep, made, device, workers, listen, steps)
+
+        def heard(group: str, fraction: float, text: str) -> None:
+            overhear(group, fraction, text)
+            listen(group, fraction, text)
+
+        outcomes = reconcile.run_here(project, sweep, made, device, workers, heard, steps)
     new = [one for one in submission.every(project.submissions) if one.name not in before]
     events = [event for one in new for event in one.events() if event.get("outcome") == "failed"]
     return outcomes, {event["message"]: event["cause"] for event in events}
@@ -78,40 +84,6 @@ def complete(
         states = reconcile.standings(project, sweep)
         made = reconcile.make_plan(project, sweep, states, Profile(cluster="local"), device, (State.FAILED,))
         return compute(project, sweep, made, device, workers, steps)
-
-
-def dry_run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> None:
-    """The first run of every case, `steps` steps of each loop, in a throwaway store; seconds and memory of each."""
-    firsts: dict[Any, str] = {}
-    for one in sweep.runs:
-        firsts.setdefault(one.labels.get("case"), one.id)
-    part = planning.restricted(sweep, lambda run: run.id in set(firsts.values()))
-    with throwaway_of(project, part) as throwaway:
-        states = reconcile.standings(throwaway, part)
-        reconcile.refuse_lost_imports(project, part, states)
-        made = reconcile.make_plan(throwaway, part, states, Profile(cluster="local"), device)
-        clock = time.monotonic()
-        outcomes, reasons = compute(throwaway, part, made, device, 1, steps)
-        rows = _rows(throwaway, part)
-    data = {
-        "sweep": sweep.name,
-        "steps": steps,
-        "seconds": round(time.monotonic() - clock, 2),
-        "runs": rows,
-        "failed": list(reasons),
-    }
-    show(json, data, _dry_text(data, device))
-    if set(outcomes) - GOOD:
-        raise typer.Exit(exit_code(outcomes, reasons))
-
-
-@contextmanager
-def throwaway_of(project: Project, part: Sweep) -> Iterator[Project]:
-    """The project with a store of its own for a while, which has the networks that `part` needs and nothing else."""
-    with tempfile.TemporaryDirectory(prefix="repsim-dry-run-") as folder:
-        throwaway = replace(project, results_root=Path(folder))
-        _lend_networks(project, throwaway, part)
-        yield throwaway
 
 
 def known_sweeps(project: Project) -> list[Path]:
@@ -165,30 +137,6 @@ def _bar(groups: dict[str, planning.Group], total: int) -> Iterator[Listen]:
         yield listen
 
 
-def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
-    """Copy the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
-    lent = {network for run in part.runs for network in run.inputs if (project.artefacts / network / NETWORK).is_file()}
-    for network in sorted(lent):
-        target = throwaway.artefacts / network / NETWORK
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(project.artefacts / network / NETWORK, target)
-    for one in (network for network in part.networks if network.id in lent):
-        job = part.jobs[one.job]
-        table = store.read(project.store, job, ids=[one.id])
-        if len(table):
-            store.publish(throwaway.store, job.name, one.dataset, one.id, table.to_pylist(), store.schema_of(job))
-
-
-def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:
-    """Seconds and peak memory of each run that was tried."""
-    cases = {one.id: one.slug for one in part.all_runs}
-    found = []
-    for job in part.jobs.values():
-        table = store.read(throwaway.store, job, ["run_id", "job", "run_seconds", "peak_memory_gb"], cases)
-        found += [{**row, "run": cases[row["run_id"]]} for row in table.to_pylist()]
-    return found
-
-
 def left_alone(made: Plan, also: tuple[State, ...]) -> dict[str, int]:
     """Runs that this plan does not touch though they are not done: failed before, or blocked for good."""
     later = made.stage("later")
@@ -211,9 +159,3 @@ def _closing(sweep: Sweep, outcomes: list[str], left: dict[str, int]) -> str:
     words = [f"{number(len(outcomes) - len(bad), 'group')} done", *(f"{bad.count(name)} {name}" for name in sorted(set(bad)))]
     words += [f"{number(n, 'run')} {name} before" for name, n in left.items()]
     return ", ".join(words) + f"; see: repsim sweep status {sweep.name}"
-
-
-def _dry_text(data: dict[str, Any], device: str) -> str:
-    lines = [f"{row['run_seconds']:8.2f} s  {row['peak_memory_gb']:6.2f} GB  {row['job']:<8} {row['run']}" for row in data["runs"]]
-    head = f"dry run of {data['sweep']} on {device}: {data['steps']} steps of each loop, {data['seconds']:.1f} s in all"
-    return "\n".join([head, *lines, *(f"failed: {reason}" for reason in data["failed"])])

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from repsim import hardware, store
-from repsim.cli import here
+from repsim.cli import dry, here
 from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import UserError
 from repsim.project import Project
@@ -49,7 +49,7 @@ def stitch(
 def _row(project: Project, sweep: Sweep, device: str, steps: int | None) -> tuple[dict[str, Any], str]:
     """The row of the one run, and how it was come by; with `steps`, of a run cut short that is not kept."""
     if steps is not None:
-        with here.throwaway_of(project, sweep) as throwaway:
+        with dry.throwaway_of(project, sweep) as throwaway:
             return _computed(
                 throwaway, sweep, device, steps
             ), f"CUT SHORT after {number(steps, 'step')} of each loop and not stored"

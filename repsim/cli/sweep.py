@@ -7,7 +7,7 @@ import typer
 
 from repsim import cluster, cost, hardware, local, reconcile
 from repsim import plan as planning
-from repsim.cli import here
+from repsim.cli import dry, here
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, project_of, say, show, spec_path
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, SpecError, UserError
@@ -79,9 +79,9 @@ def dry_run(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Try the first run of every case end to end, a few steps each, in a throwaway store; prints seconds and memory."""
+    """Try the first run of every case, a few steps each, in a throwaway store; prints seconds, memory, and the hours of all."""
     project, sweep = _open(spec)
-    here.dry_run(project, sweep, hardware.pick_device(device), steps, json)
+    dry.run(project, sweep, hardware.pick_device(device), steps, json)
 
 
 @app.command()

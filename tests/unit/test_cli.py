@@ -44,7 +44,7 @@ COMMANDS = {
     "sweep plan stitches": ("stitches: 36 runs between 3 networks", {"sweep", "runs", "states", "stages", "hours", "ids", "notes"}),
     "sweep submit stitches --dry-run": ("done 39", {"sweep", "profile", "states"}),
     "sweep run stitches": ("all is done: nothing left to compute", {"sweep", "groups", "failed", "left"}),
-    "sweep dry-run stitches": ("dry run of stitches on", {"sweep", "steps", "seconds", "runs", "failed"}),
+    "sweep dry-run stitches": ("dry run of stitches on", {"sweep", "steps", "seconds", "runs", "failed", "hours_at_most"}),
     "sweep status stitches": ("runs      done 36", {"sweep", "networks", "runs", "grid", "failures", "blocked", "tasks"}),
     "sweep status": ("networks  done 3", {"sweeps", "unreadable"}),
     "results aggregate stitches": ("36 of 36 runs →", {"file", "rows", "expected", "columns"}),
@@ -187,6 +187,17 @@ def test_a_dry_run_that_fails_gives_the_reasons_and_stores_nothing(here):
     assert as_json.json["failed"] == ["RuntimeError: CUDA error: an illegal memory access was encountered"]
     assert not store.parts(here.store, "train")
     assert call("sweep", "status").out == "nothing was sent or run yet\n"
+
+
+def test_a_dry_run_tells_what_the_whole_sweep_would_take(here):
+    cases = "cases: {short: {seconds: [40.0]}, long: {seconds: [80.0]}}"
+    (here.sweeps / "waits.yaml").write_text(f"job: slow\ngrid: {{value: 0..9}}\n{cases}")
+    text, found = call("sweep", "dry-run", "waits"), call("sweep", "dry-run", "waits", "--steps", "4", "--json").json
+    asleep = 10 * (40 + 80) / 3600  # a sleep never ends early; on a busy machine it ends late
+    assert asleep - 1e-4 <= found["hours_at_most"] < 2 * asleep
+    assert found["seconds"] < 20
+    assert "all 20 runs: at most about 0." in text.out
+    assert "at most" not in call("sweep", "dry-run", "squares").out
 
 
 def test_a_network_that_diverged_is_not_trained_again_and_its_stitches_say_why(here):

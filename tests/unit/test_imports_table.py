@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.zoo cli.results cli.models cli.data cli.doctor",
+    "cli.dry",
     "cli.here",
     "cli.output",
     "reconcile",
@@ -28,7 +29,7 @@ ORCHESTRATION = [
     "sweep.exclude sweep.refusals sweep.layers",
     "sweep.networks",
     "sweep.spec state cost",
-    "catalog interval",
+    "catalog interval pace",
     "identity store cluster submission hardware code child",
     "project yamlfile job",
     "errors",

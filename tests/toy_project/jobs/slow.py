@@ -1,7 +1,11 @@
-"""Take a while, in small steps, and leave at any of them when told to; a group's runs are done one after the other."""
+"""Take a while, in small steps, and leave at any of them when told to; a group's runs are done one after the other.
+
+Each step is reported as its share of the group's time, and a dry run takes only so many of each run.
+"""
 
 import time
 from collections.abc import Hashable, Iterator, Sequence
+from math import ceil
 
 from pydantic import Field
 
@@ -44,9 +48,11 @@ def work(config: Config) -> float:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Wait for each."""
+    waited, whole = 0.0, sum(config.seconds for config in configs)
     for config in configs:
-        end = time.monotonic() + config.seconds
-        while time.monotonic() < end:
-            context.tick(0.5, "waiting")
+        steps = ceil(config.seconds / STEP_S)
+        for _ in range(min(steps, context.steps or steps)):
+            waited += STEP_S
+            context.tick(waited / whole, "waiting")
             time.sleep(STEP_S)
         yield Row(run_id=context.run_id(config), outcome="ok", answer=config.value + 1)

@@ -1,0 +1,111 @@
+"""Owns trying things out: runs cut short in a throwaway store, what they take, and what the whole sweep would take at most."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from repsim import cost, reconcile, store
+from repsim import plan as planning
+from repsim.cli import here
+from repsim.cli.output import show
+from repsim.cluster import Profile
+from repsim.job import NETWORK
+from repsim.pace import Pace
+from repsim.plan import Plan
+from repsim.project import Project
+from repsim.report.plans import number
+from repsim.sweep.expand import Sweep
+
+
+def run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> None:
+    """The first run of every case, `steps` steps of each loop, in a throwaway store; seconds and memory of each."""
+    firsts: dict[Any, str] = {}
+    for one in sweep.runs:
+        firsts.setdefault(one.labels.get("case"), one.id)
+    part = planning.restricted(sweep, lambda run: run.id in set(firsts.values()))
+    with throwaway_of(project, part) as throwaway:
+        states = reconcile.standings(throwaway, part)
+        reconcile.refuse_lost_imports(project, part, states)
+        made = reconcile.make_plan(throwaway, part, states, Profile(cluster="local"), device)
+        pace, clock = Pace(), time.monotonic()
+        outcomes, reasons = here.compute(throwaway, part, made, device, 1, steps, pace.hear)
+        rows = _rows(throwaway, part)
+    data = {
+        "sweep": sweep.name,
+        "steps": steps,
+        "seconds": round(time.monotonic() - clock, 2),
+        "runs": rows,
+        "failed": list(reasons),
+        "hours_at_most": hours_at_most(sweep, made, pace),
+    }
+    show(json, data, _text(data, sweep, device))
+    if set(outcomes) - here.GOOD:
+        raise typer.Exit(here.exit_code(outcomes, reasons))
+
+
+@contextmanager
+def throwaway_of(project: Project, part: Sweep) -> Iterator[Project]:
+    """The project with a store of its own for a while, which has the networks that `part` needs and nothing else."""
+    with tempfile.TemporaryDirectory(prefix="repsim-dry-run-") as folder:
+        throwaway = replace(project, results_root=Path(folder))
+        _lend_networks(project, throwaway, part)
+        yield throwaway
+
+
+def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace) -> float | None:
+    """Hours of all runs of the sweep in one process, without its trainings; None if a case was not measured.
+
+    A case costs what its first run cost per unit of work. Runs that are tried share fewer forward passes than those
+    of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most.
+    """
+    job, rates = sweep.jobs[sweep.spec.job], {}
+    for group in (group for stage in tried.stages for group in stage.groups if group.job == sweep.spec.job):
+        work, seconds = sum(cost.work(job, run.config) for run in group.runs), pace.ceiling(group.id)
+        rates |= {run.labels.get("case"): seconds / work for run in group.runs if seconds is not None and work}
+    if {run.labels.get("case") for run in sweep.runs} - rates.keys():
+        return None
+    return round(sum(rates[run.labels.get("case")] * cost.work(job, run.config) for run in sweep.runs) / 3600, 4)
+
+
+def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
+    """Copy the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
+    lent = {network for run in part.runs for network in run.inputs if (project.artefacts / network / NETWORK).is_file()}
+    for network in sorted(lent):
+        target = throwaway.artefacts / network / NETWORK
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(project.artefacts / network / NETWORK, target)
+    for one in (network for network in part.networks if network.id in lent):
+        job = part.jobs[one.job]
+        table = store.read(project.store, job, ids=[one.id])
+        if len(table):
+            store.publish(throwaway.store, job.name, one.dataset, one.id, table.to_pylist(), store.schema_of(job))
+
+
+def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:
+    """Seconds and peak memory of each run that was tried."""
+    cases = {one.id: one.slug for one in part.all_runs}
+    found = []
+    for job in part.jobs.values():
+        table = store.read(throwaway.store, job, ["run_id", "job", "run_seconds", "peak_memory_gb"], cases)
+        found += [{**row, "run": cases[row["run_id"]]} for row in table.to_pylist()]
+    return found
+
+
+def _text(data: dict[str, Any], sweep: Sweep, device: str) -> str:
+    lines = [f"{row['run_seconds']:8.2f} s  {row['peak_memory_gb']:6.2f} GB  {row['job']:<8} {row['run']}" for row in data["runs"]]
+    head = f"dry run of {data['sweep']} on {device}: {data['steps']} steps of each loop, {data['seconds']:.1f} s in all"
+    return "\n".join([head, *lines, *_whole(data["hours_at_most"], sweep), *(f"failed: {reason}" for reason in data["failed"])])
+
+
+def _whole(hours: float | None, sweep: Sweep) -> list[str]:
+    if hours is None:
+        return []
+    trained = ", without its trainings" if sweep.networks else ""
+    return [f"all {number(len(sweep.runs), 'run')}: at most about {hours:.2f} hours in one process like this{trained}"]
