@@ -62,7 +62,7 @@ def _table(lines: list[tuple[str, str, str]]) -> str:
         table.add_row(*line)
     out = StringIO()
     Console(file=out, width=WIDTH, color_system=None).print(table, markup=False)
-    return "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines())
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
 def _number(value: Any) -> str:
