@@ -1,6 +1,7 @@
 """Owns the masks: which inputs each output of a linear stitcher may use, bool (q, p) (Csiszárik et al. 2021).
 
-Correlations are those of the centred rows of x and y; a channel that is constant correlates 0 with all. Of equals the first is taken.
+Correlations are those of the centred rows of x and y; a channel that is constant correlates 0 with all.
+Of equally good ones the first is taken.
 """
 
 from collections.abc import Callable
