@@ -18,7 +18,8 @@ from repsim.stitching.regression import spread
 def make(kind: str, p: int, q: int, generator: Generator, moments: Moments | None = None) -> Tensor:
     """The mask of this kind for p inputs and q outputs; `FROM_MOMENTS` names those that need moments.
 
-    Random numbers come from `generator` (on the CPU). Raises InputError for a kind that does not exist.
+    Random numbers come from `generator` (on the CPU). Raises InputError for a kind that does not exist, and for activations
+    that are not finite.
     """
     if kind not in MASKS:
         raise InputError(f"there is no mask '{kind}'", where="mask", do=nearest(kind, MASKS))
@@ -26,6 +27,7 @@ def make(kind: str, p: int, q: int, generator: Generator, moments: Moments | Non
         return MASKS[kind](p, q, generator)
     assert moments is not None, f"mask '{kind}' needs moments"
     assert moments.xy.shape == (p, q), f"moments of {tuple(moments.xy.shape)} for a mask of ({p}, {q})"
+    moments.need_finite()
     return MASKS[kind](correlations(moments))
 
 

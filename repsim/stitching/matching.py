@@ -26,8 +26,10 @@ from repsim.stitching.stitcher import Affine, Stitcher
 def match(stitcher: Stitcher, moments: Moments, ridge: float = 0.0) -> Affine:
     """The exact optimum of the stitcher's own family, as its options are; `ridge` as in `regression.linear`.
 
-    Raises InputError for a ridge that the family cannot have, and for widths that do not fit it.
+    Raises InputError for a ridge that the family cannot have, for widths that do not fit it, and for activations that
+    are not finite; ArithmeticError where an iteration does not converge (lasso, Birkhoff).
     """
+    moments.need_finite()
     if not ridge:
         return MATCHES[type(stitcher)](stitcher, moments)
     if type(stitcher) not in RIDGED:

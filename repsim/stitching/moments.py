@@ -42,6 +42,13 @@ class Moments:
             self.xy + self.rows * torch.outer(x, y),
         )
 
+    def need_finite(self) -> None:
+        """Raise InputError where the rows held something that is not a finite number."""
+        for side, sums in (("front", (self.mean_x, self.xx)), ("end", (self.mean_y, self.yy))):
+            if not all(bool(part.isfinite().all()) for part in sums):
+                what = f"the activations of the {side} layer are not all finite"
+                raise InputError(what, where=f"{side}_layer", do="see whether its network has diverged")
+
     def swapped(self) -> "Moments":
         """The moments of y and x."""
         return Moments(self.rows, self.mean_y, self.mean_x, self.yy, self.xx, self.xy.mT, self.noise)

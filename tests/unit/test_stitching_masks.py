@@ -97,6 +97,13 @@ def test_a_shuffled_layer_is_found_again(kind):
     np.testing.assert_array_equal(mask, np.eye(8, dtype=bool)[order])
 
 
+def test_activations_that_are_not_finite_have_no_best_input():
+    x, y = related(p=3, q=3)
+    x[0, 0] = torch.nan
+    with pytest.raises(InputError, match="not all finite"):
+        made("semi-match", 3, 3, data=(x, y))
+
+
 def test_an_unknown_mask_is_refused_with_the_nearest_names():
     with pytest.raises(InputError, match="semi-match"):
         made("semi-mach", 3, 3)

@@ -392,6 +392,15 @@ def test_a_ridge_is_refused_where_it_has_no_meaning(kind):
         matching.match(STITCHERS[kind](5, 5), moments(*related(p=5, q=5)), ridge=0.1)
 
 
+@pytest.mark.parametrize("kind, options", EVERY_FAMILY)
+@pytest.mark.parametrize("side", ["front", "end"])
+def test_activations_that_are_not_finite_are_refused_by_side(kind, options, side):
+    x, y = related(p=5, q=5)
+    (x if side == "front" else y)[3, 2] = torch.inf
+    with pytest.raises(InputError, match=f"{side} layer are not all finite"):
+        matching.match(STITCHERS[kind](5, 5, **options), moments(x, y))
+
+
 def test_a_match_within_a_subspace_is_that_of_the_projected_rows():
     x, y = related(p=6, q=4)
     basis, mean = principal(moments(x, y), 3)

@@ -113,6 +113,14 @@ def test_a_resized_map_is_matched_on_the_grid_behind(place):
     assert_same(found, defined(rows(resized), rows(y)))
 
 
+def test_a_map_is_matched_to_the_patches_of_tokens_and_the_other_way_round():
+    x, tokens = maps(8, 3, 0, grid=(4, 4)), normal(8, 17, 5, seed=1)
+    patches = tokens[:, 1:].reshape(-1, 5)
+    assert_same(gathered(x, tokens, 3)[0], defined(rows(x), patches))
+    assert_same(gathered(tokens, x, 3)[0], defined(patches, rows(x)))
+    assert_same(gathered(tokens, tokens[..., :2], 3)[0], defined(tokens.flatten(0, 1), tokens[..., :2].flatten(0, 1)))
+
+
 def test_one_pass_serves_all_matches_and_sums_each_layer_once(monkeypatch):
     x = {"a": maps(9, 2, 0), "b": maps(9, 3, 1), "c": maps(9, 3, 2, grid=(6, 8))}
     y = {"d": maps(9, 2, 3), "e": maps(9, 4, 4)}
