@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from repsim.data import sources
 from repsim.errors import SpecError, nearest
-from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
+from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunId
 from repsim.stitching import rules
 
 if TYPE_CHECKING:
@@ -262,6 +262,5 @@ def _shape(sheet: Any, layer: str, field: str) -> tuple[int, ...]:
     return shapes[layer]
 
 
-STITCHER = "stitcher.pt"
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
 IMAGES = ("train_images", "validation_images", "test_images", "match_images")

@@ -4,7 +4,7 @@ One pass over the matching images gives the moments for all layer pairs and all 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Generator, Tensor
@@ -48,10 +48,11 @@ def begin(pair: Pair, asked: Sequence[Asked], batches: Callable[[], Iterable[Bat
     for want in asked:
         cut = cuts[want.key]
         stitchers = blank[want.key]
-        for family, stitcher in zip(want.candidates(), stitchers, strict=True):
-            matching.prepare_(stitcher, cut, family, want.init, want.seed)
+        families = zip(want.candidates(), stitchers, strict=True)
+        found = [matching.prepare_(stitcher, cut, family, want.init, want.seed) for family, stitcher in families]
         starts.affines[want.key] = [_copied(stitcher.affine()) for stitcher in stitchers]
-        starts.runs[want.key] = [_run(want, stitcher.to(pair.device)) for stitcher in stitchers]
+        runs = [_run(want, stitcher.to(pair.device)) for stitcher in stitchers]
+        starts.runs[want.key] = [replace(run, diverged=not there) for run, there in zip(runs, found, strict=True)]
         if want.controls:
             matching.control_(starts, want, cut, pair.device)
     return starts
@@ -69,8 +70,8 @@ class _Matching:
     stream: Stream | None
     tokens: dict[str, Tensor]
 
-    def prepare_(self, stitcher: Stitcher, cut: Cut, family: Family, init: str, seed: int, shuffled: bool = False) -> None:
-        """Restrict, mask and start `stitcher`."""
+    def prepare_(self, stitcher: Stitcher, cut: Cut, family: Family, init: str, seed: int, shuffled: bool = False) -> bool:
+        """Restrict, mask and start `stitcher`; False where the optimum that it should start from was not found."""
         generator = Generator().manual_seed(seed)
         moments = self._moments(cut, shuffled)
         if family.stitch_rank is not None:
@@ -83,17 +84,21 @@ class _Matching:
             stitcher.mask_(mask)
         if family.match_rank is not None and init in inits.FROM_MOMENTS:
             moments = _there(moments).restricted(principal(_there(moments), family.match_rank)[0])
-        inits.start_(stitcher, init, generator, moments, family.ridge)
+        try:
+            inits.start_(stitcher, init, generator, moments, family.ridge)
+        except ArithmeticError:
+            return False
         if init in inits.FROM_MOMENTS and cut[1] in self.tokens:
             stitcher.alignment.start_(self.tokens[cut[1]])
+        return True
 
     def control_(self, starts: Starts, want: Asked, cut: Cut, device: torch.device) -> None:
         key = control_key(want, cut)
         for entries, shuffled in ((starts.matched, False), (starts.shuffled, True)):
             if key not in entries:
                 stitcher = _built(cut, want.family)
-                self.prepare_(stitcher, cut, want.family, "matched", want.seed, shuffled)
-                entries[key] = Entry(cut[0], cut[1], stitcher.to(device)).rounded()
+                if self.prepare_(stitcher, cut, want.family, "matched", want.seed, shuffled):
+                    entries[key] = Entry(cut[0], cut[1], stitcher.to(device)).rounded()
 
     def _moments(self, cut: Cut, shuffled: bool) -> Moments | None:
         if self.stream is None or cut not in self.stream.matches:

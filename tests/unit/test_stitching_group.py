@@ -276,3 +276,17 @@ def test_layers_of_other_architectures_are_trained_and_matched(front, end, joint
     (trained, matched), results = rows(pair, asked)
     assert results.measured[0].run.epochs_run == 2 and trained["matched_accuracy"] == matched["accuracy"]
     assert trained["matched_residual"] == pytest.approx(matched["residual"], rel=1e-6)
+
+
+def test_a_start_that_cannot_be_found_is_recorded_as_diverged_and_the_pack_goes_on(monkeypatch):
+    from repsim.stitching import inits
+
+    def fail(*_):
+        raise ArithmeticError("did not converge")
+
+    monkeypatch.setattr(inits.matching, "match", fail)
+    pair = Pair(network(seed=0), network(seed=1), ["bn5"], ["bn5"])
+    asked = [ask("lost", "bn5", Family("birkhoff"), controls=True), ask("other", "bn5", Family("linear"), "eye", controls=True)]
+    (lost, other), results = rows(pair, asked)
+    assert results.measured[0].run.diverged and results.measured[0].outcome is None and "accuracy" not in lost
+    assert 0 <= other["accuracy"] <= 1 and "matched_accuracy" not in other
