@@ -106,7 +106,7 @@ class Engine:
 
     def _learn(self, part: list[Run], reading: Reading, y: Tensor) -> Tensor:
         """Gradients of the stitchers of one part; their losses."""
-        outputs = packing.forward(self.pair, part, reading, "batch" if self.norms == "train" else "running")
+        outputs = packing.learn(self.pair, part, reading, batch_statistics=self.norms == "train")
         losses = _losses(part, outputs, reading, y)
         penalties = [penalty for run in part for penalty in _penalties(run)]
         (losses.sum() + sum(penalties)).backward()

@@ -1,7 +1,7 @@
 """Owns the packed forward: K stitchers before one frozen suffix, side by side along the batch."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 import torch
@@ -41,6 +41,13 @@ class Seat(Protocol):
 AnySeat = TypeVar("AnySeat", bound=Seat)
 
 
+def learn(pair: Pair, seats: Sequence[Seat], reading: Reading, batch_statistics: bool = False) -> Outputs:
+    """What K seats make of a batch while they are trained: `forward` to rounding, or on the statistics of the batch."""
+    if batch_statistics:
+        return forward(pair, seats, reading, "batch")
+    return _passed(pair, pair.fused_suffix, seats, reading, nullcontext())
+
+
 def forward(
     pair: Pair, seats: Sequence[Seat], reading: Reading, mode: batchnorm.Mode = "running", share: float | None = None
 ) -> Outputs:
@@ -50,15 +57,23 @@ def forward(
     each stitcher's images apart; so this equals K passes, and the sum of K losses gives each stitcher its own gradient.
     `mode` and `share` are those of `batchnorm.apart`.
     """
+    own = [seat.statistics for seat in seats if seat.statistics is not None]
+    suffix = pair.suffix(seats[0].end_layer, seats[0].also) if seats[0].needs_suffix else None
+    norms = batchnorm.apart(suffix, own, mode, share) if own and suffix is not None else nullcontext()
+    return _passed(pair, pair.suffix, seats, reading, norms)
+
+
+def _passed(
+    pair: Pair, suffix_of: Callable[..., Suffix], seats: Sequence[Seat], reading: Reading, norms: AbstractContextManager
+) -> Outputs:
     first, count = seats[0], len(seats)
     value = torch.cat([seat.stitcher(reading.front[seat.front_layer].float()) for seat in seats])
     stitched = value.unflatten(0, (count, -1))
     if not first.needs_suffix:
         return Outputs(first.end_layer, stitched, None, {})
     carried = [torch.cat([tensor] * count) for tensor in reading.carried[first.end_layer]]
-    suffix = pair.suffix(first.end_layer, first.also)
-    with pair.autocast(), _norms(suffix, seats, mode, share):
-        logits, values = suffix.trace(value, *carried)
+    with pair.autocast(), norms:
+        logits, values = suffix_of(first.end_layer, first.also).trace(value, *carried)
     apart = {layer: tensor.float().unflatten(0, (count, -1)) for layer, tensor in values.items()}
     return Outputs(first.end_layer, stitched, logits.float().unflatten(0, (count, -1)), apart)
 
@@ -118,11 +133,6 @@ def keep_budget(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] // 3 if device.type == "cuda" else 1024 * MIB
 
 
-def _norms(suffix: Suffix, seats: Sequence[Seat], mode: batchnorm.Mode, share: float | None):
-    own = [seat.statistics for seat in seats if seat.statistics is not None]
-    return batchnorm.apart(suffix, own, mode, share) if own else nullcontext()
-
-
 def _split(members: list[AnySeat], size: int) -> Iterator[list[AnySeat]]:
     size = max(1, size)
     for first in range(0, len(members), size):
@@ -142,6 +152,6 @@ def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
     if seat.needs_suffix:
         carried = [tensor[:2].clone() for tensor in reading.carried[seat.end_layer]]
         with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor), pair.autocast():
-            pair.suffix(seat.end_layer, seat.also)(value.requires_grad_().clone(), *carried)
+            pair.fused_suffix(seat.end_layer, seat.also)(value.requires_grad_().clone(), *carried)
     images = len(reading.front[seat.front_layer])
     return max(1, value.numel() * value.element_size() * images // 2, sum(kept.values()) * images // 2)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from repsim.models.cut import Suffix, cuts
+from repsim.models.fused import fused
 from repsim.models.network import Network
 
 Batch = tuple[Tensor, Tensor]  # x (n, c, h, w) in [0, 1], y (n,)
@@ -74,6 +75,7 @@ class Pair:
         self.front_shapes = {layer: self._front_cuts.shape(layer) for layer in sorted(set(front_layers))}
         self.end_shapes = {layer: self._end_cuts.shape(layer) for layer in sorted(set(end_layers))}
         self._suffixes: dict[tuple[str, tuple[str, ...]], Suffix] = {}
+        self._fused: dict[tuple[str, tuple[str, ...]], Suffix] = {}
 
     @property
     def device(self) -> torch.device:
@@ -85,6 +87,13 @@ class Pair:
         if key not in self._suffixes:
             self._suffixes[key] = self._end_cuts.suffix(layer, also).eval()
         return self._suffixes[key]
+
+    def fused_suffix(self, layer: str, also: Sequence[str] = ()) -> Suffix:
+        """The same function to rounding, with g's frozen batch norms folded away: for training, where it is twice as fast."""
+        key = (layer, tuple(also))
+        if key not in self._fused:
+            self._fused[key] = fused(self.suffix(layer, also))
+        return self._fused[key]
 
     def reader(self, needs: Needs) -> Callable[[Tensor], Reading]:
         """x → reading: one truncated forward of f and one of g, neither going further than `needs` says."""

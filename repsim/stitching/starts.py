@@ -3,6 +3,7 @@
 One pass over the matching images gives the moments for all layer pairs and all families, and those of shuffled pairs.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,7 +55,8 @@ def begin(pair: Pair, asked: Sequence[Asked], batches: Callable[[], Iterable[Bat
         runs = [_run(want, stitcher.to(pair.device)) for stitcher in stitchers]
         starts.runs[want.key] = [replace(run, diverged=not there) for run, there in zip(runs, found, strict=True)]
         if want.controls:
-            matching.control_(starts, want, cut, pair.device)
+            optimum = copy.deepcopy(stitchers[0]) if want.init == "matched" and not want.crossval and found[0] else None
+            matching.control_(starts, want, cut, pair.device, optimum)
     return starts
 
 
@@ -92,8 +94,11 @@ class _Matching:
             stitcher.alignment.start_(self.tokens[cut[1]])
         return True
 
-    def control_(self, starts: Starts, want: Asked, cut: Cut, device: torch.device) -> None:
+    def control_(self, starts: Starts, want: Asked, cut: Cut, device: torch.device, optimum: Stitcher | None) -> None:
+        """Note the controls of a family where they are still missing; `optimum` is one of them if it is known."""
         key = control_key(want, cut)
+        if optimum is not None:
+            starts.matched.setdefault(key, Entry(cut[0], cut[1], optimum).rounded())
         for entries, shuffled in ((starts.matched, False), (starts.shuffled, True)):
             if key not in entries:
                 stitcher = _built(cut, want.family)
