@@ -68,7 +68,7 @@ class Config(JobConfig):
     crossval: str | None = Field(
         None, max_length=200, description="values of alpha or lasso_weight ('0.01 0.1 1'): validation chooses"
     )
-    ridge: float = Field(0.0, ge=0, le=1e6, description="linear: λ of matching, relative to the mean variance of f's channels")
+    ridge: float = Field(0.0, ge=0, le=1e6, description="linear, lowrank: λ of matching, in mean variances of f's channels")
     front_stitch_rank: int | None = Field(None, ge=1, description="S sees f on this many principal components, always the same")
     front_match_rank: int | None = Field(None, ge=1, description="the same for direct matching alone")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of a random start or mask")

@@ -39,9 +39,10 @@ def asked(c: Any, key: str) -> Asked:
 
 def keep(each: Measured, config: dict[str, Any], path: Path) -> None:
     """Write W and b before and after, and the learning curve; `repsim.stitching.saved.load` reads them back."""
-    end, start = each.run.selected.stitcher.rounded().applied(), each.start
-    before = saved.Start(start.weight, start.bias, start.scales)
-    saved.save(saved.Saved(end.weight, end.bias, end.scales, before, each.run.curve, config), path)
+    stitcher, start = each.run.selected.stitcher.rounded(), each.start
+    end, before = stitcher.applied(), saved.Start(start.weight, start.bias, start.scales)
+    around = dict(stitcher.alignment.named_parameters())
+    saved.save(saved.Saved(end.weight, end.bias, end.scales, before, each.run.curve, config, around), path)
 
 
 def _family(c: Any) -> Family:

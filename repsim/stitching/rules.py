@@ -29,7 +29,7 @@ OPTIONS = {
 }
 JOINT = ("view", "resize", "resize_at", "class_token")
 REGULARISED = ("birkhoff", "lasso")  # what `crossval` can choose for
-RIDGED = ("linear",)
+RIDGED = ("linear", "lowrank")
 FROM_MOMENTS = ("ps_inv", "matched")
 SOFT = ("soft_1", "soft_2", "soft_12", "soft_1_plus_2")
 PLAIN = ("cut", "logits")  # what `latents` may name besides layers

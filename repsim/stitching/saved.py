@@ -5,7 +5,7 @@ The file is data (tensors, numbers, text): `torch.load(path, weights_only=True)`
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ class Saved:
         start: the same three before the first step.
         curve: one entry per epoch: epoch, train_loss, validation_accuracy, validation_loss; None where not finite.
         config: the run's configuration.
+        alignment: what was trained around S: `token` (q,), a learned class token, or `weight` (), of an added one.
     """
 
     weight: Tensor
@@ -46,9 +47,10 @@ class Saved:
     start: Start
     curve: list[dict[str, Any]]
     config: dict[str, Any]
+    alignment: dict[str, Tensor] = field(default_factory=dict)
 
 
-KEYS = {*Start._fields, "start", "curve", "config"}
+KEYS = {*Start._fields, "start", "curve", "config", "alignment"}
 
 
 def save(saved: Saved, path: Path) -> None:
@@ -57,7 +59,8 @@ def save(saved: Saved, path: Path) -> None:
     json.dumps(plain, allow_nan=False)  # anything else could be written, but not be read as data
     end = {name: _plain(getattr(saved, name)) for name in Start._fields}
     start = {name: _plain(getattr(saved.start, name)) for name in Start._fields}
-    tensorfile.publish({**end, "start": start, **plain}, Path(path))
+    around = {name: _plain(value) for name, value in saved.alignment.items()}
+    tensorfile.publish({**end, "start": start, "alignment": around, **plain}, Path(path))
 
 
 def load(path: Path) -> Saved:
@@ -68,7 +71,7 @@ def load(path: Path) -> Saved:
         raise InputError("is no stitcher of repsim", where=str(path), do="name the stitcher.pt of a run that was saved")
     tensorfile.check_sums(path, do=AGAIN)
     start = parts["start"]
-    if set(start) != {*Start._fields} or not (_is_map(parts) and _is_map(start)):
+    if set(start) != {*Start._fields} or not (_is_map(parts) and _is_map(start) and isinstance(parts["alignment"], Mapping)):
         raise InputError("describes no stitcher: its shapes do not fit", where=str(path), do=AGAIN)
     return Saved(**{**parts, "start": Start(**start)})
 

@@ -13,9 +13,11 @@ from repsim.errors import InputError, Interrupted, UserError
 from repsim.models import checkpoint
 from repsim.models.network import Facts
 from repsim.models.zoo import build
-from repsim.stitching import rules
+from repsim.stitching import inits, rules, saved
 from repsim.stitching.inits import STARTS
+from repsim.stitching.shapes import join
 from repsim.stitching.stitchers import STITCHERS
+from repsim.stitching.stitchers import build as build_stitcher
 
 JOB = jobs.load(Path(__file__).parents[2] / "jobs", "stitch")
 FACTS = Facts("tiny10", None, 10, 1, 32)
@@ -76,6 +78,38 @@ def context(folder):
         ({"epochs": -1}, "epochs"),
         ({"lr": 0.0}, "lr"),
         ({"stitcher": "liner"}, "stitcher"),
+        ({"stitcher": "lasso"}, "lasso_weight"),
+        ({"stitcher": "lasso", "lasso_weight": 0.1, "crossval": "0.1 1"}, "lasso_weight: crossval chooses it"),
+        ({"lasso_weight": 0.1}, "lasso_weight: a linear stitcher has none"),
+        ({"tau": 2.0}, "tau"),
+        ({"warmup": 0.2}, "warmup"),
+        ({"stitcher": "birkhoff", "warmup": 0.2}, "warmup: without scales"),
+        ({"stitcher": "birkhoff", "alternating": True}, "alternating: without scales"),
+        ({"stitcher": "birkhoff", "pgd": "gradient"}, "pgd: .* sgd"),
+        ({"stitcher": "lowrank", "rank": 2, "mask": "identity"}, "mask: only a linear"),
+        ({"mask": "semi"}, "mask"),
+        ({"view": "flatten", "resize": "nearest"}, "view: flatten"),
+        ({"stitcher": "permutation", "ridge": 0.1}, "ridge"),
+        ({"init": "eye", "ridge": 0.1, "controls": False}, "ridge: nothing is matched"),
+        ({"init": "eye", "front_match_rank": 2, "controls": False}, "front_match_rank"),
+        ({"front_match_rank": 5, "front_stitch_rank": 2}, "front_match_rank: it is above"),
+        ({"temperature": 2.0}, "temperature: the target hard"),
+        ({"target": "latents"}, "latents"),
+        ({"latents": "cut 1"}, "latents"),
+        ({"target": "latents", "latents": "cut"}, "latents: give 'LAYER WEIGHT"),
+        ({"target": "latents", "latents": "cut one"}, "latents: 'one' is no number"),
+        ({"target": "latents", "latents": "cut 1, cut 2"}, "latents: a layer stands twice"),
+        ({"target": "latents", "latents": "cut -1"}, "latents: -1 is not a positive"),
+        ({"stitcher": "orthogonal", "l1": 0.1}, "l1: only a linear"),
+        ({"crossval": "0.1 1"}, "crossval: a linear stitcher has nothing"),
+        ({"stitcher": "birkhoff", "crossval": "0.1"}, "crossval: give two or more"),
+        ({"stitcher": "birkhoff", "crossval": "0.1 nan"}, "crossval: nan is not a positive"),
+        ({"stitcher": "birkhoff", "crossval": "0.1 1", "validation_images": 0}, "crossval: it chooses on validation"),
+        ({"stitcher": "birkhoff", "crossval": "0.1 1", "select": "test_best"}, "crossval: .* test_best"),
+        ({"stitcher": "wreath", "init": "ps_inv"}, "init: a wreath stitcher has no 'ps_inv'"),
+        ({"schedule": "step"}, "schedule"),
+        ({"batchnorm": "batch"}, "batchnorm"),
+        ({"precision": "fp16"}, "precision"),
         ({"epoch": 3}, "epoch"),
         ({"seed": "0"}, "seed"),
     ],
@@ -133,6 +167,15 @@ def test_the_job_offers_exactly_the_inits_that_there_are():
         ),
         ({"stitcher": "lowrank", "rank": 65}, "rank 65 does not fit a stitcher from 64 to 64 values"),
         ({"dataset": "digits23"}, "digits32"),
+        ({"resize": "bilinear"}, "resize"),
+        ({"class_token": "pooled"}, "class_token"),
+        ({"front_stitch_rank": 65}, "front_stitch_rank: 65 principal components .* rows of 64"),
+        ({"target": "latents", "latents": "bn1 1", "epochs": 1}, "latents: 'bn1' does not lie behind 'bn6'"),
+        (
+            {"target": "latents", "latents": "wid 1", "epochs": 1},
+            "latents: 'wid' is no layer of g behind 'bn6'[\\s\\S]*did you mean 'wide'",
+        ),
+        ({"stitcher": "orthogonal", "front_layer": "wide"}, "orthogonal .* 96"),
         ({"train_images": 1000, "validation_images": 1000}, "has 1297"),
     ],
 )
@@ -145,6 +188,9 @@ def test_what_does_not_fit_the_networks_is_said_before_anything_runs(fields, sai
 def test_what_fits_passes_the_check():
     JOB.hook("check")(config(**SMALL), Sheets())
     JOB.hook("check")(config(**SMALL, end_layer="wide"), Sheets())
+    JOB.hook("check")(config(**SMALL, end_layer="bn1", resize="nearest"), Sheets())
+    JOB.hook("check")(config(**SMALL, end_layer="bn1", view="flatten"), Sheets())
+    JOB.hook("check")(config(**SMALL, target="latents", latents="cut 1, wide 2, logits 1", epochs=1), Sheets())
 
 
 def test_a_group_gives_one_row_for_each_run_with_consistent_numbers(context):
@@ -194,6 +240,22 @@ def test_a_dry_run_stops_every_loop_early(context):
         JOB.run([config(**SMALL, epochs=2, init="ps_inv")], replace(context, steps=1, report=lambda *a: ticks.append(a[1])))
     )
     assert ticks.count("training") == 2 and rows[0].epochs_run == 2
+
+
+def test_what_was_learned_is_kept_by_run_id_where_asked_and_comes_back_with_one_call(context):
+    asked = [config(**SMALL, epochs=3, init="random", save=True), config(**SMALL, epochs=3, init="random", save=True, seed=1)]
+    rows = list(JOB.run([*asked, config(**SMALL, epochs=1, init="ps_inv")], context))
+    kept = saved.load(context.artefacts / rows[0].run_id / jobs.STITCHER)
+    assert [entry["epoch"] for entry in kept.curve] == [1, 2, 3] and kept.curve[-1]["train_loss"] == pytest.approx(
+        rows[0].train_loss
+    )
+    assert kept.curve[rows[0].selected_epoch - 1]["validation_accuracy"] == rows[0].validation_accuracy
+    assert kept.config["seed"] == 0 and kept.weight.shape == (64, 64) and not torch.equal(kept.weight, kept.start.weight)
+    start = build_stitcher("linear", join((64, 4, 4), (64, 4, 4)))
+    inits.start_(start, "random", torch.Generator().manual_seed(0))
+    assert torch.equal(kept.start.weight, start.weight)
+    assert torch.linalg.svdvals(kept.weight.double()).tolist() == pytest.approx(rows[0].singular_values, rel=1e-6)
+    assert not (context.artefacts / rows[2].run_id / jobs.STITCHER).exists()
 
 
 def test_a_run_that_is_told_to_stop_leaves_without_a_row(context):
