@@ -101,7 +101,7 @@ class Config(JobConfig):
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of batch order and augmentation")
     augment: Literal["none", "flip", "crop_flip"] = Field("none", description="random changes of the training images")
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="arithmetic of f and g; S, moments and losses stay fp32 or better"
+        "fp32", description="of f and g while S is trained; S, matching and scores stay fp32 or better"
     )
     controls: bool = Field(
         True, description="also score the family's direct-matching optimum, and that of shuffled pairs (the null)"
@@ -203,11 +203,13 @@ def check(config: Config, catalog: Any) -> None:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Start, train and measure all stitchers of one pair of networks; one row each."""
-    from repsim.stitching import configured, feeding
+    from repsim.stitching import allocator, configured, feeding
     from repsim.stitching.columns import columns
     from repsim.stitching.group import measure
 
     started, shared = perf_counter(), configs[0]
+    if context.device == "cpu":
+        allocator.keep_freed_memory()
     front, end = (context.artefacts / run_id / NETWORK for run_id in inputs(shared))
     pair, splits = configured.pair(configs, front, end, context.device), _divide(shared, context)
     feeding.check_fit(pair, splits)

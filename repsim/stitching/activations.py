@@ -13,8 +13,8 @@ Batches = Callable[[], Iterable[Batch]]
 class Fresh:
     """Reads every batch through the networks; right for augmented images, and where nothing can be kept."""
 
-    def __init__(self, pair: Pair, needs: Needs):
-        self._read = pair.reader(needs)
+    def __init__(self, pair: Pair, needs: Needs, training: bool = False):
+        self._read = pair.reader(needs, training)
 
     def read(self, x: Tensor, index: Tensor) -> Reading:
         """The reading of images x, which are those at the positions `index`."""
@@ -24,8 +24,8 @@ class Fresh:
 class Kept:
     """The readings of all images in the order of `batches`; a batch is picked by position. Maps are kept channels-last."""
 
-    def __init__(self, pair: Pair, needs: Needs, batches: Iterable[Batch]):
-        read = pair.reader(needs)
+    def __init__(self, pair: Pair, needs: Needs, batches: Iterable[Batch], training: bool = False):
+        read = pair.reader(needs, training)
         readings = [read(x) for x, _ in batches]
         columns = zip(*(reading.tensors() for reading in readings), strict=True)
         joined = iter([_joined(list(column)) for column in columns])
@@ -35,13 +35,13 @@ class Kept:
         return self._all.map(lambda values: _picked(values, index))
 
 
-def source(pair: Pair, needs: Needs, batches: Batches, images: int, budget: int) -> Fresh | Kept:
+def source(pair: Pair, needs: Needs, batches: Batches, images: int, budget: int, training: bool = False) -> Fresh | Kept:
     """Keep the readings of `images` images (0: they may not be kept) where they fit into `budget` bytes."""
     if images:
         x, _ = next(iter(batches()))
         if footprint(pair, needs, x) * images <= budget:
-            return Kept(pair, needs, batches())
-    return Fresh(pair, needs)
+            return Kept(pair, needs, batches(), training)
+    return Fresh(pair, needs, training)
 
 
 def in_order(readings: Fresh | Kept, batches: Iterable[Batch]) -> Iterator[tuple[Reading, Tensor]]:

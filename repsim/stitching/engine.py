@@ -131,7 +131,8 @@ class Engine:
     def _sources(self, runs: Sequence[Run], epochs: int) -> tuple[Fresh | Kept, Fresh | Kept | None]:
         """Readings of the training and the validation images: kept where they are read again, do not change, and fit."""
         budget, again = packing.keep_budget(self.pair.device), epochs > 1
-        readings = activations.source(self.pair, _needs(runs), self.feed.training, self.feed.images if again else 0, budget)
+        kept = self.feed.images if again else 0
+        readings = activations.source(self.pair, _needs(runs), self.feed.training, kept, budget, training=True)
         if self.feed.validation is None:
             return readings, None
         judged = needs(run.now for run in runs)

@@ -1,7 +1,6 @@
 """Owns the packed forward: K stitchers before one frozen suffix, side by side along the batch."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 import torch
@@ -42,10 +41,14 @@ AnySeat = TypeVar("AnySeat", bound=Seat)
 
 
 def learn(pair: Pair, seats: Sequence[Seat], reading: Reading, batch_statistics: bool = False) -> Outputs:
-    """What K seats make of a batch while they are trained: `forward` to rounding, or on the statistics of the batch."""
-    if batch_statistics:
+    """What K seats make of a batch while they are trained, in the pair's precision: `forward` to rounding.
+
+    With `batch_statistics` batch norms use those of each stitcher's own batch.
+    """
+    if not batch_statistics:
+        return _passed(seats, reading, pair.fused_suffix, pair.dtype)
+    with pair.autocast():
         return forward(pair, seats, reading, "batch")
-    return _passed(pair, pair.fused_suffix, seats, reading, nullcontext())
 
 
 def forward(
@@ -58,24 +61,29 @@ def forward(
     `mode` and `share` are those of `batchnorm.apart`.
     """
     own = [seat.statistics for seat in seats if seat.statistics is not None]
-    suffix = pair.suffix(seats[0].end_layer, seats[0].also) if seats[0].needs_suffix else None
-    norms = batchnorm.apart(suffix, own, mode, share) if own and suffix is not None else nullcontext()
-    return _passed(pair, pair.suffix, seats, reading, norms)
+    if not own or not seats[0].needs_suffix:
+        return _passed(seats, reading, pair.suffix, torch.float32)
+    with batchnorm.apart(pair.suffix(seats[0].end_layer, seats[0].also), own, mode, share):
+        return _passed(seats, reading, pair.suffix, torch.float32)
 
 
-def _passed(
-    pair: Pair, suffix_of: Callable[..., Suffix], seats: Sequence[Seat], reading: Reading, norms: AbstractContextManager
-) -> Outputs:
+def _passed(seats: Sequence[Seat], reading: Reading, suffix_of: Callable[..., Suffix], dtype: torch.dtype) -> Outputs:
     first, count = seats[0], len(seats)
-    value = torch.cat([seat.stitcher(reading.front[seat.front_layer].float()) for seat in seats])
+    value = torch.cat([_stitched(seat, reading) for seat in seats])
     stitched = value.unflatten(0, (count, -1))
     if not first.needs_suffix:
         return Outputs(first.end_layer, stitched, None, {})
-    carried = [torch.cat([tensor] * count) for tensor in reading.carried[first.end_layer]]
-    with pair.autocast(), norms:
-        logits, values = suffix_of(first.end_layer, first.also).trace(value, *carried)
+    carried = [torch.cat([tensor.to(dtype)] * count) for tensor in reading.carried[first.end_layer]]
+    logits, values = suffix_of(first.end_layer, first.also).trace(value.to(dtype), *carried)
     apart = {layer: tensor.float().unflatten(0, (count, -1)) for layer, tensor in values.items()}
     return Outputs(first.end_layer, stitched, logits.float().unflatten(0, (count, -1)), apart)
+
+
+def _stitched(seat: Seat, reading: Reading) -> Tensor:
+    """S in fp32, whatever f and g compute in."""
+    front = reading.front[seat.front_layer]
+    with torch.autocast(front.device.type, enabled=False):
+        return seat.stitcher(front.float())
 
 
 def chunks(pair: Pair, seats: Sequence[AnySeat], reading: Reading, budget: int) -> list[list[AnySeat]]:
@@ -150,8 +158,8 @@ def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
 
     value = seat.stitcher(reading.front[seat.front_layer][:2].float()).detach()
     if seat.needs_suffix:
-        carried = [tensor[:2].clone() for tensor in reading.carried[seat.end_layer]]
-        with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor), pair.autocast():
-            pair.fused_suffix(seat.end_layer, seat.also)(value.requires_grad_().clone(), *carried)
+        carried = [tensor[:2].to(pair.dtype, copy=True) for tensor in reading.carried[seat.end_layer]]
+        with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
+            pair.fused_suffix(seat.end_layer, seat.also)(value.to(pair.dtype, copy=True).requires_grad_().clone(), *carried)
     images = len(reading.front[seat.front_layer])
     return max(1, value.numel() * value.element_size() * images // 2, sum(kept.values()) * images // 2)

@@ -1,7 +1,7 @@
 """Owns the frozen pair: front network f up to its layers, end network g from its layers on, read once per batch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +58,7 @@ class Pair:
     """f and g with the layers of one group. Both are frozen: eval mode, no gradient for any parameter.
 
     Maps are kept channels-last: a stitcher is then one GEMM, without copies. With `precision` bf16 both networks
-    compute under autocast; the stitchers never do.
+    compute in it while stitchers are trained; what is matched, validated and tested is read in fp32.
     Raises InputError for a layer that a network does not have.
     """
 
@@ -89,28 +89,36 @@ class Pair:
         return self._suffixes[key]
 
     def fused_suffix(self, layer: str, also: Sequence[str] = ()) -> Suffix:
-        """The same function to rounding, with g's frozen batch norms folded away: for training, where it is twice as fast."""
+        """The same function to rounding in the pair's precision, with frozen batch norms folded away: for training."""
         key = (layer, tuple(also))
         if key not in self._fused:
-            self._fused[key] = fused(self.suffix(layer, also))
+            self._fused[key] = fused(self.suffix(layer, also)).to(self.dtype)
         return self._fused[key]
 
-    def reader(self, needs: Needs) -> Callable[[Tensor], Reading]:
-        """x → reading: one truncated forward of f and one of g, neither going further than `needs` says."""
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of f and g while stitchers are trained."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    def reader(self, needs: Needs, training: bool = False) -> Callable[[Tensor], Reading]:
+        """x → reading: one truncated forward of f and one of g, neither going further than `needs` says.
+
+        With `training` in the pair's precision, else in fp32.
+        """
         read_front = self._front_cuts.reader(values=needs.front, logits=needs.front_logits)
         read_end = self._end_cuts.reader(values=needs.end, carried=needs.carried, logits=needs.end_logits)
 
         @torch.no_grad()
         def read(x: Tensor) -> Reading:
             x = x.contiguous(memory_format=torch.channels_last)
-            with self.autocast():
+            with self.autocast() if training else nullcontext():
                 f, g = read_front(x), read_end(x)
             return Reading(f.values, g.carried, g.values, f.logits, g.logits)
 
         return read
 
     def autocast(self) -> AbstractContextManager:
-        """Where f and g compute."""
+        """Where f and g compute while stitchers are trained on statistics of the batch."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 

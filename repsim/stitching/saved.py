@@ -47,7 +47,7 @@ class Saved:
     start: Start
     curve: list[dict[str, Any]]
     config: dict[str, Any]
-    alignment: dict[str, Tensor] = field(default_factory=dict)
+    alignment: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 KEYS = {*Start._fields, "start", "curve", "config", "alignment"}
