@@ -40,11 +40,11 @@ class Traced:
 
 
 def trace(network: Network) -> Traced:
-    """Trace the body on a copy without weights: the network, its statistics and the generators rest.
+    """Trace the body on a copy: the network, its statistics and the generators rest.
 
     Raises Untraceable where fx fails, and where the graph would freeze something that the body chooses anew.
     """
-    twin = _Alone(copy.deepcopy(network.body).to("meta"))
+    twin = _Alone(copy.deepcopy(network.body).cpu())
     with torch.random.fork_rng(devices=[]):
         try:
             recorder, training = _Recorder(), _Recorder()
@@ -137,9 +137,10 @@ class _Watch(fx.Interpreter):
 
 
 def _watch(twin: nn.Module, graph: fx.Graph, network: Network) -> _Watch:
+    """Run the graph on real numbers: for stand-ins torch imports its compiler, which takes two seconds of every process."""
     facts, seen = network.facts, _Watch(twin, graph)
     with torch.no_grad():
-        seen.run(torch.empty(PROBE, facts.channels, facts.size, facts.size, device="meta", dtype=network.mean.dtype))
+        seen.run(torch.zeros(PROBE, facts.channels, facts.size, facts.size, dtype=network.mean.dtype))
     return seen
 
 

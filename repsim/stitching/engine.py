@@ -67,7 +67,6 @@ class Engine:
         for epoch in range(epochs):
             active = [run for run in runs if run.wants(epoch)]
             if active:
-                optimizers.begin_epoch(epoch)
                 self._epoch(active, epoch, readings, optimizers)
                 self._judge(active, held_out)
         self._judge([run for run in runs if run.training.epochs == 0], held_out)
@@ -100,7 +99,7 @@ class Engine:
         losses = torch.cat(packing.each(parts, lambda part: self._learn(part, reading, y), self.pair.device, _forget))
         stitchers = [run.stitcher for run in runs]
         project_gradients(stitchers, [run.training.lr_at(epoch) for run in runs])
-        optimizers.step()
+        optimizers.step(epoch)
         project_all(stitchers)
         return losses
 

@@ -1,44 +1,76 @@
-"""Owns the optimizers of a group: one per update rule, shared by all stitchers, with their own learning rates."""
+"""Owns the steps of a group: the update rules of torch.optim, for all stitchers of equal settings at once.
+
+The rules are called as functions: the classes around them import torch's compiler, which takes two seconds of every process.
+"""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from torch import Tensor, optim
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from repsim.stitching.runs import Run, Training
+
+
+@dataclass
+class _Group:
+    """Values that move alike, and what the rule remembers of each: Adam both averages and its count, SGD its momentum."""
+
+    training: Training
+    weight_decay: float
+    values: list[Tensor] = field(default_factory=list)
+    memory: dict[int, list[Tensor | None]] = field(default_factory=dict)
 
 
 class Optimizers:
     """Both rules update each value on its own, so sharing one changes nothing; values without a gradient rest."""
 
     def __init__(self, runs: Iterable[Run]):
-        groups: dict[str, dict[tuple[Training, bool], list[Tensor]]] = {}
+        groups: dict[tuple[Training, float], _Group] = {}
         for run in runs:
-            members = groups.setdefault(run.training.optimizer, {}).setdefault((run.training, run.stitcher.decays), [])
-            members.extend(run.stitcher.parameters())
-        filled = {kind: [_group(*key, members) for key, members in g.items() if members] for kind, g in groups.items()}
-        self._optimizers = [OPTIMIZERS[kind](settings) for kind, settings in filled.items() if settings]
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the learning rates of epoch `epoch` (from 0)."""
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["training"].lr_at(epoch)
+            decay = run.training.weight_decay if run.stitcher.decays else 0.0
+            group = groups.setdefault((run.training, decay), _Group(run.training, decay))
+            group.values.extend(run.stitcher.parameters())
+        self._groups = list(groups.values())
 
     def clear(self) -> None:
         """Forget all gradients."""
-        for optimizer in self._optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        for group in self._groups:
+            for value in group.values:
+                value.grad = None
 
-    def step(self) -> None:
-        """Move every value that has a gradient."""
-        for optimizer in self._optimizers:
-            optimizer.step()
-
-
-def _group(training: Training, decays: bool, parameters: list[Tensor]) -> dict:
-    settings = {"params": parameters, "training": training, "lr": training.lr}
-    settings |= {"weight_decay": training.weight_decay if decays else 0.0}
-    return settings | {"momentum": training.momentum} if training.optimizer == "sgd" else settings
+    @torch.no_grad()
+    def step(self, epoch: int) -> None:
+        """Move every value that has a gradient, at the learning rate of epoch `epoch` (from 0)."""
+        for group in self._groups:
+            moving = [value for value in group.values if value.grad is not None]
+            if moving:
+                RULES[group.training.optimizer](group, moving, group.training.lr_at(epoch))
 
 
-OPTIMIZERS: dict[str, Callable[[list[dict]], optim.Optimizer]] = {"adam": optim.Adam, "sgd": optim.SGD}
+def _adam(group: _Group, moving: list[Tensor], lr: float) -> None:
+    """Adam (Kingma & Ba 2015) with the defaults of torch: betas 0.9 and 0.999, epsilon 1e-8; decay enters the gradient."""
+    for value in moving:
+        if id(value) not in group.memory:
+            group.memory[id(value)] = [torch.zeros_like(value), torch.zeros_like(value), torch.tensor(0.0)]
+    first, second, steps = (list(column) for column in zip(*(group.memory[id(value)] for value in moving), strict=True))
+    settings = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "maximize": False}
+    adam(moving, _gradients(moving), first, second, [], steps, lr=lr, weight_decay=group.weight_decay, foreach=True, **settings)
+
+
+def _sgd(group: _Group, moving: list[Tensor], lr: float) -> None:
+    """Stochastic gradient descent with momentum, undamped; decay enters the gradient."""
+    momenta = [group.memory.setdefault(id(value), [None])[0] for value in moving]
+    settings = {"dampening": 0.0, "nesterov": False, "maximize": False, "momentum": group.training.momentum}
+    sgd(moving, _gradients(moving), momenta, lr=lr, weight_decay=group.weight_decay, foreach=True, **settings)
+    for value, momentum in zip(moving, momenta, strict=True):
+        group.memory[id(value)][0] = momentum
+
+
+def _gradients(moving: list[Tensor]) -> list[Tensor]:
+    return [value.grad for value in moving if value.grad is not None]
+
+
+RULES: dict[str, Callable[[_Group, list[Tensor], float], None]] = {"adam": _adam, "sgd": _sgd}
