@@ -140,7 +140,7 @@ class Row(JobRow):
     relative_accuracy: float | None = Field(None, description="accuracy / end_accuracy (Csiszárik et al. 2021)")
     matched_accuracy: float | None = Field(None, description="test accuracy of the family's direct-matching optimum")
     matched_penalty: float | None = Field(None, description="(front_accuracy + end_accuracy)/2 − matched_accuracy")
-    matched_residual: float | None = Field(None, description="residual of the direct-matching optimum")
+    matched_residual: float | None = Field(None, description="residual of the optimum as it is scored: after rounding or cutting")
     null_accuracy: float | None = Field(
         None, description="the same optimum for shuffled pairs: each image of f with another one of g"
     )
@@ -163,7 +163,9 @@ class Row(JobRow):
     singular_values: list[float] | None = Field(
         None, description="of W with its scales, descending; null if wider than 2,048 on both sides"
     )
-    train_loss: float | None = Field(None, description="mean loss of the last epoch's steps; null if nothing was trained")
+    train_loss: float | None = Field(
+        None, description="mean loss of the last epoch's steps: target and cka_reg, without l1, λ‖W‖₁, −α‖W‖; null if untrained"
+    )
     epochs_run: int = Field(description="epochs trained: fewer than asked for after divergence")
     train_images: int = Field(description="training images of the stitcher")
     validation_images: int = Field(description="images held out to select the epoch")
@@ -188,17 +190,20 @@ def work(config: Config) -> float:
     source = sources.get(config.dataset)
     trained = config.train_images or source.train_images - config.validation_images
     tested = config.test_images or source.test_images
-    return config.epochs * (trained + config.validation_images) + tested
+    candidates = len(rules.candidates_of(config.crossval)) or 1
+    return candidates * config.epochs * (trained + config.validation_images) + tested
 
 
 def check(config: Config, catalog: Any) -> None:
-    """Raise UserError for a missing data set, unknown layers, and layers that the stitcher cannot join."""
+    """Raise UserError for a data set that is missing, too small or of other networks, and layers that cannot be joined so."""
     sources.must_be_there(config.dataset, catalog.data_folders)
-    _check_images(config)
-    end_sheet = catalog.network_layers(config.end_network)
-    front = _shape(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
-    end = _shape(end_sheet, config.end_layer, "end_layer")
-    rules.check(config, front, end, [row["name"] for row in end_sheet])
+    source = sources.get(config.dataset)
+    rules.check_images(config, source)
+    for network in inputs(config):
+        rules.check_fit(source, catalog.network(network))
+    front, _ = _layer(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
+    end, behind = _layer(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
+    rules.check(config, front, end, behind)
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
@@ -249,19 +254,13 @@ def _divide(config: Config, context: Context) -> "Splits":
     )
 
 
-def _check_images(config: Config) -> None:
-    there = sources.get(config.dataset).train_images
-    wanted = (config.train_images or 2) + config.validation_images
-    if wanted > there:
-        what = f"{wanted} images are wanted for training and validation, but '{config.dataset}' has {there}"
-        raise SpecError(what, where="train_images, validation_images", do="ask for fewer")
-
-
-def _shape(sheet: Any, layer: str, field: str) -> tuple[int, ...]:
-    shapes = {row["name"]: tuple(row["shape"]) for row in sheet}
-    if layer not in shapes:
-        raise SpecError(f"there is no layer '{layer}'", where=field, do=nearest(layer, shapes))
-    return shapes[layer]
+def _layer(sheet: Any, layer: str, field: str) -> tuple[tuple[int, ...], list[str]]:
+    """Its shape, and the later layers that are computed from it."""
+    names = [row["name"] for row in sheet]
+    if layer not in names:
+        raise SpecError(f"there is no layer '{layer}'", where=field, do=nearest(layer, names))
+    place = names.index(layer)
+    return tuple(sheet[place]["shape"]), [name for name in names[place + 1 :] if name not in sheet[place]["beside"]]
 
 
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")

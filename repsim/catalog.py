@@ -1,6 +1,6 @@
 """Owns what the torch-free half knows of architectures and their layers, read in a child process once and then cached.
 
-A layer sheet is a list of {name, kind, shape, parameters, carries}; it depends on the architecture, its width,
+A layer sheet is a list of {name, kind, shape, parameters, carries, beside}; it depends on the architecture, its width,
 the classes and the input, not on the weights.
 """
 
@@ -38,11 +38,15 @@ class Catalog:
             self._sheets[facts] = self._cached(facts)
         return self._sheets[facts]
 
-    def network_layers(self, run: RunId) -> Sheet:
-        """Every layer of the network that the run `run` makes."""
+    def network(self, run: RunId) -> NetworkFacts:
+        """What network the run `run` makes."""
         if run not in self._networks:
             raise SpecError(f"no network with id '{run}' is known here", do="see: repsim zoo list")
-        return self.layers(self._networks[run])
+        return self._networks[run]
+
+    def network_layers(self, run: RunId) -> Sheet:
+        """Every layer of the network that the run `run` makes."""
+        return self.layers(self.network(run))
 
     def architectures(self) -> Sheet:
         """Every architecture: {name, width, widths, width_means, min_size}; width is the default, null where there is no choice."""

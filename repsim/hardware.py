@@ -8,22 +8,29 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from repsim.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DRIVER = Path("/dev/nvidiactl")  # there where a driver is loaded, also in a container without nvidia-smi
 
 
 def pick_device(wish: str) -> str:
-    """`auto` → "cuda" where nvidia-smi lists a card, else "mps" on an Apple chip, else "cpu"; another wish as it is."""
+    """`auto` → "cuda" where nvidia-smi lists a card, else "mps" on an Apple chip, else "cpu"; another wish as it is.
+
+    Raises UserError for a wish that this machine cannot grant.
+    """
     if wish not in DEVICES:
         raise UserError(f"unknown device '{wish}'", do=f"valid: {', '.join(DEVICES)}")
-    if wish != "auto":
-        return wish
-    if gpus():
-        return "cuda"
-    return "mps" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+    if wish == "auto":
+        return "cuda" if gpus() else "mps" if _is_apple_chip() else "cpu"
+    if wish == "cuda" and not (gpus() or DRIVER.exists()):
+        raise UserError("this machine has no NVIDIA card, or no driver for it", where="device cuda", do="say auto or cpu")
+    if wish == "mps" and not _is_apple_chip():
+        raise UserError("this machine has no Apple chip", where="device mps", do="say auto or cpu")
+    return wish
 
 
 def gpus() -> list[str]:
@@ -37,6 +44,10 @@ def gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def _is_apple_chip() -> bool:
+    return (platform.system(), platform.machine()) == ("Darwin", "arm64")
 
 
 def limit_threads() -> None:

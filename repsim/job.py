@@ -46,7 +46,9 @@ class JobRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     run_id: RunId = Field(description="id of the run that measured this row")
-    outcome: Literal["ok", "diverged"] = Field("ok", description="diverged: the loss or the weights were not finite")
+    outcome: Literal["ok", "diverged"] = Field(
+        "ok", description="diverged: the loss or the weights were not finite, or the start to be trained from was not found"
+    )
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class NetworkFacts:
     def label(self) -> str:
         """The architecture, with the width where one is given, as in mcnn-w16."""
         return self.arch if self.width is None else f"{self.arch}-w{self.width}"
+
+    def __str__(self) -> str:
+        width = "" if self.width is None else f" of width {self.width}"
+        return f"{self.arch}{width} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ class GraphCuts(Cuts):
     def carries(self, layer: str) -> int:
         return len(self._carried(layer))
 
+    def behind(self, layer: str) -> list[str]:
+        after = downstream(self._traced.graph, self._node(layer))
+        return [name for name in self.names if self._node(name) in after]
+
     def reader(self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False) -> Reader:
         needs = {layer: self._carried(layer) for layer in carried}
         nodes = {layer: self._node(layer) for layer in values}
@@ -58,9 +62,7 @@ class GraphCuts(Cuts):
 
     def suffix(self, layer: str, also: Sequence[str] = ()) -> GraphSuffix:
         value, carried = self._node(layer), self._carried(layer)
-        after = downstream(self._traced.graph, value)
-        behind = [name for name in self.names if self._traced.layers[name] in after]
-        self._refuse_before(layer, [name for name in also if self._node(name) not in after], behind)
+        self._must_lie_behind(layer, also)
         wanted = [self._traced.logits, *(self._node(name) for name in also)]
         return GraphSuffix(self._part([value, *carried], wanted), len(carried), also)
 

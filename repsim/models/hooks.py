@@ -39,6 +39,10 @@ class HookCuts(Cuts):
         self._known(layer)
         return 1
 
+    def behind(self, layer: str) -> list[str]:
+        fed = _fed_by(self._network, self._origin(layer), [self._origin(name) for name in self.names])
+        return [name for name in self.names if self._origin(name).name in fed]
+
     def reader(self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False) -> Reader:
         origins = {layer: self._origin(layer) for layer in values}
         passing = [self._known(layer) for layer in carried]
@@ -54,10 +58,7 @@ class HookCuts(Cuts):
 
     def suffix(self, layer: str, also: Sequence[str] = ()) -> "HookSuffix":
         start, later = self._origin(layer), {name: self._origin(name) for name in also}
-        if later:
-            behind = _fed_by(self._network, start, [self._origin(name) for name in self.names])
-            names = [name for name in self.names if self._origin(name).name in behind]
-            self._refuse_before(layer, [name for name in also if name not in names], names)
+        self._must_lie_behind(layer, also)
         rest = self.names[self.names.index(start.name) + 1 :]
         return HookSuffix(self._network, start, later, [self._calls[name].module for name in rest])
 

@@ -19,6 +19,7 @@ class LayerFacts:
         shape: of the value, without the batch.
         parameters: of the module itself, without those of its parts.
         carries: values that pass the cut by; 0 where the layer is all that the rest of the network reads.
+        beside: later layers whose value is not computed from this one's, as those of a parallel branch.
     """
 
     name: str
@@ -26,6 +27,7 @@ class LayerFacts:
     shape: tuple[int, ...]
     parameters: int
     carries: int
+    beside: tuple[str, ...]
 
 
 def describe(facts: NetworkFacts) -> list[LayerFacts]:
@@ -40,4 +42,9 @@ def _describe(body: nn.Module, places: Cuts, name: str) -> LayerFacts:
     module = body.get_submodule(module_name)
     kind = "block" if any(module.children()) else type(module).__name__
     parameters = 0 if further_call else sum(p.numel() for p in module.parameters(recurse=False))
-    return LayerFacts(name, kind, places.shape(name), parameters, places.carries(name))
+    return LayerFacts(name, kind, places.shape(name), parameters, places.carries(name), _beside(places, name))
+
+
+def _beside(places: Cuts, name: str) -> tuple[str, ...]:
+    behind = set(places.behind(name))
+    return tuple(later for later in places.names[places.names.index(name) + 1 :] if later not in behind)

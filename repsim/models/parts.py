@@ -71,6 +71,10 @@ class Cuts(ABC):
         """How many inputs the suffix of `layer` has besides its value."""
 
     @abstractmethod
+    def behind(self, layer: str) -> list[str]:
+        """The layers whose value is computed from that of `layer`, itself among them, in execution order."""
+
+    @abstractmethod
     def reader(self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False) -> Reader:
         """One forward of the network for all that is named; it computes nothing else and stops as early as it can.
 
@@ -92,8 +96,9 @@ class Cuts(ABC):
             raise InputError(f"{self._network.facts.arch} has no layer '{layer}'", do=nearest(layer, self.names))
         return layer
 
-    def _refuse_before(self, layer: str, early: Sequence[str], behind: Sequence[str]) -> None:
-        """`early`: layers that were to lie behind `layer` but do not; `behind`: those that do."""
+    def _must_lie_behind(self, layer: str, also: Sequence[str]) -> None:
+        behind = self.behind(layer) if also else []
+        early = [name for name in also if self._known(name) not in behind]
         if early:
             do = "choose of " + ", ".join(behind) if len(behind) < 9 else f"choose of {behind[0]} … {behind[-1]}"
             raise InputError(f"'{early[0]}' is not computed from the value of '{layer}'", do=do)

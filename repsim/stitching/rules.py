@@ -6,8 +6,9 @@ Light on purpose: sweeps are planned with it. Defaults pass everywhere, so that 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from repsim.data.sources import Source
 from repsim.errors import InputError, nearest
-from repsim.stitching.shapes import Shape, check_family, join
+from repsim.stitching.shapes import Joint, Shape, check_family, join
 
 INITS = {
     "linear": ("random", "eye", "perm", "zeros", "ones-zeros", "ps_inv", "matched"),
@@ -31,8 +32,10 @@ JOINT = ("view", "resize", "resize_at", "class_token")
 REGULARISED = ("birkhoff", "lasso")  # what `crossval` can choose for
 RIDGED = ("linear", "lowrank")
 FROM_MOMENTS = ("ps_inv", "matched")
+MASKS_FROM_MOMENTS = ("semi-match", "abs-semi-match", "soft-match", "hard-match")
 SOFT = ("soft_1", "soft_2", "soft_12", "soft_1_plus_2")
 PLAIN = ("cut", "logits")  # what `latents` may name besides layers
+MAX_FLATTENED = 8_192  # values of a side: a matrix of its moments then takes half a gigabyte, its decomposition minutes
 
 
 def latents_of(text: str | None) -> tuple[tuple[str, float], ...]:
@@ -70,26 +73,52 @@ def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     yield from _of_start(c)
     yield from _of_objective(c)
     yield from _of_training(c)
+    yield from _of_no_training(c)
 
 
-def check(c: Any, front: Shape, end: Shape, layers: Sequence[str]) -> None:
-    """Raise InputError where Config `c` does not fit layers of these shapes; `layers` are all of g in execution order."""
+def check(c: Any, front: Shape, end: Shape, behind: Sequence[str]) -> None:
+    """Raise InputError where Config `c` does not fit layers of these shapes; `behind`: those computed from g's end layer."""
     joint = join(front, end, **{name: getattr(c, name) for name in JOINT})
+    _check_size(joint)
     check_family(c.stitcher, joint, c.rank)
     for field in ("front_stitch_rank", "front_match_rank"):
         rank = getattr(c, field)
         if rank is not None and rank > joint.inputs:
             what = f"{rank} principal components are wanted of '{c.front_layer}', which has rows of {joint.inputs} values"
             raise InputError(what, where=field, do=f"choose 1 to {joint.inputs}")
-    _check_latents(c, layers)
-
-
-def _check_latents(c: Any, layers: Sequence[str]) -> None:
-    behind = [*PLAIN, *layers[layers.index(c.end_layer) + 1 :]]
     for layer, _ in latents_of(c.latents):
-        if layer not in behind:
-            there = "does not lie behind" if layer in layers else "is no layer of g behind"
-            raise InputError(f"'{layer}' {there} '{c.end_layer}'", where="latents", do=nearest(layer, behind))
+        if layer not in (*PLAIN, *behind):
+            what = f"'{layer}' is no layer of g that is computed from '{c.end_layer}'"
+            raise InputError(what, where="latents", do=nearest(layer, (*PLAIN, *behind)))
+
+
+def check_images(c: Any, source: Source) -> None:
+    """Raise InputError where Config `c` wants more images than the data set has."""
+    left = source.train_images - c.validation_images
+    if (c.train_images or 2) > left:
+        wanted = f"{c.train_images or 2} training and {c.validation_images} validation images"
+        what = f"{wanted} are wanted of '{source.name}', which has {source.train_images}"
+        raise InputError(what, where="train_images, validation_images", do="ask for fewer")
+    for field, there in (("match_images", c.train_images or left), ("test_images", source.test_images)):
+        if (getattr(c, field) or 0) > there:
+            kind = "test" if field == "test_images" else "training"
+            what = f"{getattr(c, field)} of {there} {kind} images of '{source.name}' are wanted"
+            raise InputError(what, where=field, do=f"ask for {there} at most")
+
+
+def check_fit(source: Source, network: Any) -> None:
+    """Raise InputError where `network`, facts of f or g, was not made for images and classes such as these."""
+    if (network.channels, network.size, network.classes) != (source.channels, source.size, source.classes):
+        what = f"'{source.name}' does not fit a network made for {network}"
+        raise InputError(what, where="dataset", do="name the data set it was trained on")
+
+
+def _check_size(joint: Joint) -> None:
+    widest = max(joint.inputs, joint.outputs)
+    if joint.kind == "flatten" and widest > MAX_FLATTENED:
+        memory = f"a matrix of {widest:,} × {widest:,} values takes {8 * widest**2 / 1e9:.2f} GB, and several are needed"
+        what = f"flatten would map {joint.inputs:,} values to {joint.outputs:,}, from {joint.front} to {joint.end}: {memory}"
+        raise InputError(what, where="view", do=f"choose layers of {MAX_FLATTENED:,} values at most, or view: channel")
 
 
 def _of_family(c: Any) -> Iterator[tuple[bool, str]]:
@@ -103,6 +132,7 @@ def _of_family(c: Any) -> Iterator[tuple[bool, str]]:
     yield name != "linear" and c.mask is not None, f"mask: only a linear stitcher has one, not {name}"
     yield c.warmup != 0.5 and not c.scales, "warmup: without scales nothing is held back"
     yield c.alternating and not c.scales, "alternating: without scales there is nothing to alternate with"
+    yield c.warmup == 1 and c.alternating, "warmup: it leaves no epoch in which W and scales could be alternating"
     yield c.view == "flatten" and (c.resize is not None or c.class_token is not None), "view: flatten takes all values as they are"
 
 
@@ -112,7 +142,9 @@ def _of_start(c: Any) -> Iterator[tuple[bool, str]]:
     yield c.init == "random" and c.epochs == 0, "epochs: a random start must be trained"
     yield c.ridge > 0 and c.stitcher not in RIDGED, f"ridge: direct matching of a {c.stitcher} stitcher has none"
     matches = c.init in FROM_MOMENTS or c.controls
+    reads = matches or c.mask in MASKS_FROM_MOMENTS or c.front_stitch_rank is not None
     yield c.ridge > 0 and not matches, "ridge: nothing is matched here"
+    yield c.match_images is not None and not reads, "match_images: nothing is matched here"
     yield c.front_match_rank is not None and not matches, "front_match_rank: nothing is matched here"
     seen = c.front_stitch_rank or c.front_match_rank or 0
     yield (c.front_match_rank or 0) > seen, "front_match_rank: it is above front_stitch_rank, which S sees"
@@ -121,6 +153,7 @@ def _of_start(c: Any) -> Iterator[tuple[bool, str]]:
 def _of_objective(c: Any) -> Iterator[tuple[bool, str]]:
     yield c.temperature != 1.0 and c.target not in SOFT, f"temperature: the target {c.target} has none"
     yield (c.latents is not None) != (c.target == "latents"), "latents: the target latents needs them, and only it has them"
+    yield c.alpha != type(c).model_fields["alpha"].default and bool(c.crossval), "alpha: crossval chooses it, leave it out"
     yield c.l1 > 0 and c.stitcher != "linear", f"l1: only a linear stitcher has it, not {c.stitcher} (see lasso_weight)"
 
 
@@ -132,6 +165,19 @@ def _of_training(c: Any) -> Iterator[tuple[bool, str]]:
     yield bool(c.crossval) and c.stitcher not in REGULARISED, f"crossval: a {c.stitcher} stitcher has nothing to choose"
     yield bool(c.crossval) and c.validation_images == 0, "crossval: it chooses on validation images, give some"
     yield bool(c.crossval) and c.select == "test_best", "crossval: it chooses on validation images, not with select test_best"
+
+
+def _of_no_training(c: Any) -> Iterator[tuple[bool, str]]:
+    """What shapes a training and is given where there is none.
+
+    Optimizer, learning rate, schedule, batches and selection pass: a sweep fixes them for cases with and without training.
+    """
+    defaults = type(c).model_fields
+    for field in ("target", "l1", "cka_reg", "warmup", "alternating"):
+        given = getattr(c, field) != defaults[field].default
+        yield c.epochs == 0 and given, f"{field}: nothing is trained with it, epochs is 0"
+    moved = c.stitcher == "lasso" and c.init == "matched"  # the start itself depends on what crossval chooses
+    yield c.epochs == 0 and bool(c.crossval) and not moved, "crossval: nothing is trained with its values, epochs is 0"
 
 
 def _weight(field: str, word: str) -> float:

@@ -1,7 +1,7 @@
 """The stitch job: what its Config refuses, what it checks against layer sheets, and a group end to end on the digits."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,13 @@ import torch
 from pydantic import ValidationError
 
 from repsim import job as jobs
+from repsim.data import sources
 from repsim.errors import InputError, Interrupted, UserError
 from repsim.models import checkpoint
+from repsim.models.layers import describe
 from repsim.models.network import Facts
 from repsim.models.zoo import build
-from repsim.stitching import inits, rules, saved
+from repsim.stitching import inits, masks, rules, saved
 from repsim.stitching.inits import STARTS
 from repsim.stitching.shapes import join
 from repsim.stitching.stitchers import STITCHERS
@@ -30,14 +32,19 @@ def config(**fields):
 
 
 class Sheets:
-    """Stands in for the catalog: the same layers for every network."""
+    """Stands in for the catalog: the same network for every run."""
 
     data_folders = ()
+    facts = jobs.NetworkFacts(**asdict(FACTS))
     sheet = (
-        {"name": "bn1", "kind": "BatchNorm2d", "shape": [16, 30, 30], "parameters": 32, "carries": 0},
-        {"name": "bn6", "kind": "BatchNorm2d", "shape": [64, 4, 4], "parameters": 128, "carries": 0},
-        {"name": "wide", "kind": "Conv2d", "shape": [96, 4, 4], "parameters": 1, "carries": 0},
+        {"name": "bn1", "kind": "BatchNorm2d", "shape": [16, 30, 30], "beside": []},
+        {"name": "bn6", "kind": "BatchNorm2d", "shape": [64, 4, 4], "beside": ["branch"]},
+        {"name": "branch", "kind": "Conv2d", "shape": [64, 4, 4], "beside": []},
+        {"name": "wide", "kind": "Conv2d", "shape": [96, 4, 4], "beside": []},
     )
+
+    def network(self, run):
+        return self.facts
 
     def network_layers(self, run):
         return list(self.sheet)
@@ -107,6 +114,18 @@ def context(folder):
         ({"stitcher": "birkhoff", "crossval": "0.1 1", "validation_images": 0}, "crossval: it chooses on validation"),
         ({"stitcher": "birkhoff", "crossval": "0.1 1", "select": "test_best"}, "crossval: .* test_best"),
         ({"stitcher": "wreath", "init": "ps_inv"}, "init: a wreath stitcher has no 'ps_inv'"),
+        ({"stitcher": "birkhoff", "epochs": 1, "crossval": "0.1 1", "alpha": 0.5}, "alpha: crossval chooses it"),
+        ({"stitcher": "birkhoff", "crossval": "0.1 1"}, "crossval: nothing is trained"),
+        ({"stitcher": "lasso", "init": "ps_inv", "crossval": "0.1 1"}, "crossval: nothing is trained"),
+        ({"target": "soft_1"}, "target: nothing is trained"),
+        ({"target": "latents", "latents": "cut 1"}, "target: nothing is trained"),
+        ({"l1": 0.1}, "l1: nothing is trained"),
+        ({"cka_reg": 0.1}, "cka_reg: nothing is trained"),
+        ({"stitcher": "birkhoff", "scales": True, "warmup": 0.2}, "warmup: nothing is trained"),
+        ({"stitcher": "birkhoff", "scales": True, "alternating": True}, "alternating: nothing is trained"),
+        ({"stitcher": "birkhoff", "scales": True, "epochs": 2, "alternating": True, "warmup": 1.0}, "warmup: it leaves no epoch"),
+        ({"init": "eye", "match_images": 50, "controls": False}, "match_images: nothing is matched"),
+        ({"init": "eye", "match_images": 50, "controls": False, "mask": "identity"}, "match_images: nothing is matched"),
         ({"schedule": "step"}, "schedule"),
         ({"batchnorm": "batch"}, "batchnorm"),
         ({"precision": "fp16"}, "precision"),
@@ -134,6 +153,31 @@ def test_values_fixed_for_a_whole_sweep_may_stand_at_every_case():
     config(stitcher="birkhoff", epochs=2, init="random", **fixed)
 
 
+def test_how_one_trains_may_be_fixed_also_for_cases_that_train_nothing():
+    fixed = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine", "augment": "flip"}
+    config(epochs=0, batch_size=64, batchnorm="train", select="last", train_images=500, **fixed)
+
+
+@pytest.mark.parametrize("reads", [{"controls": True}, {"init": "ps_inv"}, {"mask": "soft-match"}, {"front_stitch_rank": 2}])
+def test_images_to_match_with_may_be_counted_wherever_any_are_read(reads):
+    config(**{"init": "eye", "match_images": 50, "controls": False, **reads})
+
+
+def test_crossval_may_choose_the_weight_of_a_lasso_that_is_only_matched(context):
+    (row,) = JOB.run([config(**SMALL, stitcher="lasso", crossval="0.001 0.1 10")], context)
+    alone = JOB.run([config(**SMALL, stitcher="lasso", lasso_weight=weight) for weight in (0.001, 0.1, 10.0)], context)
+    best = max(alone, key=lambda one: one.validation_accuracy)
+    assert (row.validation_accuracy, row.accuracy) == (best.validation_accuracy, best.accuracy)
+    assert row.regulariser == best.regulariser
+
+
+def test_work_counts_every_candidate_of_crossval():
+    one = config(**SMALL, stitcher="birkhoff", epochs=3)
+    three = config(**SMALL, stitcher="birkhoff", epochs=3, crossval="0.1 1 10")
+    assert JOB.hook("work")(one) == 3 * (64 + 32) + 50
+    assert JOB.hook("work")(three) == 3 * 3 * (64 + 32) + 50
+
+
 def test_labels_are_no_part_of_what_sets_a_group_apart():
     assert JOB.config.labels == {"front_arch", "end_arch", "front_seed", "end_seed"}
     one, other = (
@@ -154,6 +198,7 @@ def test_labels_are_no_part_of_what_sets_a_group_apart():
 
 def test_the_job_offers_exactly_the_inits_that_there_are():
     assert {kind: set(choices) for kind, choices in rules.INITS.items()} == {k: set(STARTS[s]) for k, s in STITCHERS.items()}
+    assert set(rules.MASKS_FROM_MOMENTS) == masks.FROM_MOMENTS
 
 
 @pytest.mark.parametrize(
@@ -170,13 +215,21 @@ def test_the_job_offers_exactly_the_inits_that_there_are():
         ({"resize": "bilinear"}, "resize"),
         ({"class_token": "pooled"}, "class_token"),
         ({"front_stitch_rank": 65}, "front_stitch_rank: 65 principal components .* rows of 64"),
-        ({"target": "latents", "latents": "bn1 1", "epochs": 1}, "latents: 'bn1' does not lie behind 'bn6'"),
+        ({"target": "latents", "latents": "bn1 1", "epochs": 1}, "latents: 'bn1' is no layer of g that is computed"),
+        ({"target": "latents", "latents": "branch 1", "epochs": 1}, "latents: 'branch' is no layer .* computed from 'bn6'"),
         (
             {"target": "latents", "latents": "wid 1", "epochs": 1},
-            "latents: 'wid' is no layer of g behind 'bn6'[\\s\\S]*did you mean 'wide'",
+            "latents: 'wid' is no layer of g that is computed from 'bn6'[\\s\\S]*did you mean 'wide'",
         ),
         ({"stitcher": "orthogonal", "front_layer": "wide"}, "orthogonal .* 96"),
         ({"train_images": 1000, "validation_images": 1000}, "has 1297"),
+        ({"train_images": None, "validation_images": 1296}, "train_images, validation_images: 2 training and 1296"),
+        ({"test_images": 501}, "test_images: 501 of 500 test images of 'digits32'"),
+        ({"match_images": 65}, "match_images: 65 of 64 training images"),
+        ({"train_images": None, "match_images": 1266}, "match_images: 1266 of 1265 training images"),
+        ({"dataset": "digits"}, r"dataset: 'digits' does not fit a network made for tiny10 \(10 classes, 1×32×32 input\)"),
+        ({"end_layer": "bn1", "view": "flatten"}, r"view: .* 1,024 values to 14,400, .* 1\.66 GB[\s\S]*8,192 values at most"),
+        ({"front_layer": "bn1", "view": "flatten"}, "view: .* 14,400 values to 1,024"),
     ],
 )
 def test_what_does_not_fit_the_networks_is_said_before_anything_runs(fields, said):
@@ -189,8 +242,26 @@ def test_what_fits_passes_the_check():
     JOB.hook("check")(config(**SMALL), Sheets())
     JOB.hook("check")(config(**SMALL, end_layer="wide"), Sheets())
     JOB.hook("check")(config(**SMALL, end_layer="bn1", resize="nearest"), Sheets())
-    JOB.hook("check")(config(**SMALL, end_layer="bn1", view="flatten"), Sheets())
+    JOB.hook("check")(config(**SMALL, end_layer="wide", view="flatten"), Sheets())
+    JOB.hook("check")(config(**{**SMALL, "match_images": 64, "test_images": 500}), Sheets())
     JOB.hook("check")(config(**SMALL, target="latents", latents="cut 1, wide 2, logits 1", epochs=1), Sheets())
+
+
+def test_a_side_branch_of_a_real_network_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(Sheets, "sheet", tuple(asdict(layer) for layer in describe(Facts("resnet20", None, 10, 1, 32))))
+    asked = {**SMALL, "front_layer": "layer2.0.conv1", "end_layer": "layer2.0.conv1", "target": "latents", "epochs": 1}
+    JOB.hook("check")(config(**asked, latents="layer2.0.bn1 1, layer2.0 1"), Sheets())
+    with pytest.raises(UserError, match=r"latents: 'layer2\.0\.downsample' is no layer of g that is computed"):
+        JOB.hook("check")(config(**asked, latents="layer2.0.downsample 1"), Sheets())
+
+
+def test_plan_and_run_say_alike_what_a_data_set_does_not_fit(context):
+    asked = config(**{**SMALL, "dataset": "digits"})
+    with pytest.raises(InputError) as planned:
+        rules.check_fit(sources.get("digits"), Sheets.facts)
+    with pytest.raises(InputError) as met:
+        list(JOB.run([asked], context))
+    assert str(planned.value) == str(met.value)
 
 
 def test_a_group_gives_one_row_for_each_run_with_consistent_numbers(context):
@@ -256,6 +327,30 @@ def test_what_was_learned_is_kept_by_run_id_where_asked_and_comes_back_with_one_
     assert torch.equal(kept.start.weight, start.weight)
     assert torch.linalg.svdvals(kept.weight.double()).tolist() == pytest.approx(rows[0].singular_values, rel=1e-6)
     assert not (context.artefacts / rows[2].run_id / jobs.STITCHER).exists()
+
+
+def test_a_diverged_run_is_kept_as_it_is_and_the_pack_goes_on(context):
+    wild = {
+        "stitcher": "birkhoff",
+        "init": "random",
+        "scales": True,
+        "warmup": 0.0,
+        "optimizer": "sgd",
+        "lr": 100.0,
+        "momentum": 0.99,
+    }
+    asked = [config(**SMALL, **wild, epochs=20, target="match", select="last", save=True), config(**SMALL)]
+    lost, other = JOB.run(asked, context)
+    assert lost.outcome == "diverged" and lost.accuracy is None and other.outcome == "ok"
+    kept = saved.load(context.artefacts / lost.run_id / jobs.STITCHER)
+    assert len(kept.curve) == lost.epochs_run and kept.weight.shape == (64, 64)
+
+
+def test_what_is_kept_of_an_untrained_stitcher_starts_where_it_ends(context):
+    asked = [config(**SMALL, init="eye", front_stitch_rank=2, save=True), config(**SMALL, stitcher="birkhoff", save=True)]
+    for row in JOB.run(asked, context):
+        kept = saved.load(context.artefacts / row.run_id / jobs.STITCHER)
+        torch.testing.assert_close(kept.weight, kept.start.weight)
 
 
 def test_a_run_that_is_told_to_stop_leaves_without_a_row(context):

@@ -125,6 +125,10 @@ def test_layers_are_described_with_kind_shape_and_carried_values():
     blocks = {layer.name: layer for layer in describe(CIFAR["resnet20"])}
     assert (blocks["layer2.0"].kind, blocks["layer2.0"].shape) == ("block", (32, 16, 16))
     assert (blocks["layer2.0.relu1"].kind, blocks["layer2.0.relu1"].carries) == ("ReLU", 1)
+    assert {name for name, block in blocks.items() if "layer2.0.downsample" in block.beside} == {
+        f"layer2.0.{part}" for part in ("conv1", "bn1", "relu1", "conv2", "bn2")
+    }
+    assert all(not layer.beside for layer in layers.values())
 
 
 def test_the_last_pool_of_mcnn_is_the_4x4_maximum_of_the_paper():
@@ -216,7 +220,7 @@ def test_the_child_process_prints_the_layers_as_json_and_loads_no_timm_for_it():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "torch.fx" in done.stderr and "timm" not in done.stderr
     layers = json.loads(done.stdout)
-    assert layers[2] == {"name": "relu1", "kind": "ReLU", "shape": [16, 32, 32], "parameters": 0, "carries": 0}
+    assert layers[2] == {"name": "relu1", "kind": "ReLU", "shape": [16, 32, 32], "parameters": 0, "carries": 0, "beside": []}
     assert [layer["name"] for layer in layers][-3:] == ["pool", "flatten", "fc"]
 
 
