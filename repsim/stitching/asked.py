@@ -1,7 +1,7 @@
 """Owns what is asked of a group: the stitchers by family, start, training and measures, as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from repsim.stitching.runs import Select, Training
@@ -10,6 +10,7 @@ from repsim.stitching.targets import Objective
 
 Cut = tuple[str, str, Joint]  # front layer, end layer, and how they are joined
 REGULARISERS = {"birkhoff": "alpha", "lasso": "lasso_weight"}  # what `crossval` chooses
+MATCHED_BY = ("rank", "lasso_weight", "scales")  # the options that a direct-matching optimum depends on
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Family:
     ridge: float = 0.0
     stitch_rank: int | None = None
     match_rank: int | None = None
+
+    def matched(self) -> "Family":
+        """The family without what its direct-matching optimum does not depend on."""
+        return replace(self, options=tuple(option for option in self.options if option[0] in MATCHED_BY))
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,4 @@ class Asked:
         if not self.crossval:
             return [self.family]
         name, options = REGULARISERS[self.family.stitcher], dict(self.family.options)
-        return [_with(self.family, {**options, name: value}) for value in self.crossval]
-
-
-def _with(family: Family, options: dict[str, Any]) -> Family:
-    rest = {name: getattr(family, name) for name in ("stitcher", "joint", "mask", "ridge", "stitch_rank", "match_rank")}
-    return Family(options=tuple(options.items()), **rest)
+        return [replace(self.family, options=tuple({**options, name: value}.items())) for value in self.crossval]

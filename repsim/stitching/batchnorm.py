@@ -21,6 +21,19 @@ def own(suffix: nn.Module) -> Statistics:
     return {name: (_known(norm.running_mean).clone(), _known(norm.running_var).clone()) for name, norm in norms(suffix).items()}
 
 
+def copied(statistics: Statistics | None) -> Statistics | None:
+    """The same values in tensors of their own."""
+    return None if statistics is None else {name: (mean.clone(), variance.clone()) for name, (mean, variance) in statistics.items()}
+
+
+def restore_(statistics: Statistics | None, before: Statistics | None) -> None:
+    """Take `before` back, in place."""
+    if statistics is not None and before is not None:
+        for name, values in before.items():
+            for now, then in zip(statistics[name], values, strict=True):
+                now.copy_(then)
+
+
 def norms(suffix: nn.Module) -> dict[str, _BatchNorm]:
     """The batch norms with running statistics behind the cut, by name."""
     return {name: m for name, m in suffix.named_modules() if isinstance(m, _BatchNorm) and m.track_running_stats}

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from repsim.models import checkpoint
 from repsim.models.network import Network
 from repsim.stitching import rules, saved
@@ -15,7 +17,8 @@ from repsim.stitching.targets import Objective
 
 
 def pair(configs: Sequence[Any], front: Path, end: Path, device: str) -> Pair:
-    """The two networks of a group, from their files, with all its layers."""
+    """The two networks of a group, from their files, with all its layers. fp32 means fp32 on a GPU too, not TF32."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     layers = [c.front_layer for c in configs], [c.end_layer for c in configs]
     return Pair(_network(front, device), _network(end, device), *layers, precision=configs[0].precision)
 
@@ -38,11 +41,25 @@ def asked(c: Any, key: str) -> Asked:
 
 
 def keep(each: Measured, config: dict[str, Any], path: Path) -> None:
-    """Write W and b before and after, and the learning curve; `repsim.stitching.saved.load` reads them back."""
-    stitcher, start = each.run.selected.stitcher.rounded(), each.start
-    end, before = stitcher.applied(), saved.Start(start.weight, start.bias, start.scales)
-    around = dict(stitcher.alignment.named_parameters())
-    saved.save(saved.Saved(end.weight, end.bias, end.scales, before, each.run.curve, config, around), path)
+    """Write W and b before and after, and the learning curve; `repsim.stitching.saved.load` reads them back.
+
+    A diverged stitcher is kept as it is: it cannot be rounded.
+    """
+    entry = each.run.selected
+    scored = entry.stitcher if each.run.diverged else entry.stitcher.rounded()
+    end, raw, start = scored.applied(), entry.stitcher.applied(), each.candidate.start
+    kept = saved.Saved(
+        end.weight,
+        end.bias,
+        end.scales,
+        start=saved.Map(start.weight, start.bias, start.scales),
+        unrounded=saved.Map(raw.weight, raw.bias, raw.scales),
+        curve=each.run.curve,
+        config=config,
+        alignment=dict(scored.alignment.named_parameters()),
+        statistics=entry.statistics or {},
+    )
+    saved.save(kept, path)
 
 
 def _family(c: Any) -> Family:

@@ -72,10 +72,12 @@ class Engine:
         self._judge([run for run in runs if run.training.epochs == 0], held_out)
 
     def ready(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries as they are evaluated: with re-estimated statistics where those are asked for."""
-        if self.norms != "reestimate" or not entries:
+        """The entries as they are evaluated: with statistics of their own unless g's are to be used, re-estimated if need be."""
+        missing = [entry for entry in entries if entry.statistics is None] if self.norms != "frozen" else []
+        if not missing:
             return list(entries)
-        return reestimated(self.pair, entries, self.feed.training(), self.budget)
+        found = dict(zip(missing, reestimated(self.pair, missing, self.feed.training(), self.budget), strict=True))
+        return [found.get(entry, entry) for entry in entries]
 
     def _epoch(self, active: list[Run], epoch: int, readings: Fresh | Kept, optimizers: Optimizers) -> None:
         parts: list[list[Run]] = []

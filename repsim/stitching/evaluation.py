@@ -82,9 +82,12 @@ def reestimated(pair: Pair, entries: Sequence[Entry], batches: Iterable[Batch], 
         reading = read(x)
         parts = parts or packing.chunks(pair, fresh, reading, budget)
         seen += len(x)
-        for part in parts:
-            packing.forward(pair, part, reading, "batch", share=len(x) / seen)
+        packing.each(parts, _averager(pair, reading, len(x) / seen), pair.device)
     return fresh
+
+
+def _averager(pair: Pair, reading: Reading, share: float) -> Callable[[list[Entry]], Tensor]:
+    return lambda part: packing.forward(pair, part, reading, "batch", share).stitched
 
 
 def _scorer(pair: Pair, reading: Reading, labels: Tensor) -> Callable[[list[Entry]], Tensor]:

@@ -15,6 +15,7 @@ from repsim.stitching.engine import Feed
 from repsim.stitching.pair import Pair
 
 SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
+ORDER = 0  # seed of the order of matching: neighbours, which the null pairs, must be no kin in a data set sorted by class
 
 
 @dataclass
@@ -44,10 +45,11 @@ def feed(
     """All passes over the images; only the order and the changes of the training images are random, by `data_seed`."""
     generator = torch.Generator().manual_seed(data_seed)
     validation, whole = splits.validation, augment == "none" and progress.steps is None
+    mixed = splits.match.subset(torch.randperm(len(splits.match), generator=torch.Generator().manual_seed(ORDER)))
     return Feed(
         shuffled=progress.over("training", lambda: batches(splits.train, batch_size, generator, augment)),
         training=progress.over("reading", lambda: ordered(splits.train, batch_size)),
-        matching=progress.over("matching", lambda: ordered(splits.match, SCORED_AT_ONCE)),
+        matching=progress.over("matching", lambda: ordered(mixed, SCORED_AT_ONCE)),
         test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
         validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
         images=len(splits.train) if whole else 0,

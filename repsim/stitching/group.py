@@ -11,8 +11,8 @@ from repsim.stitching.moments import Moments
 from repsim.stitching.pair import Pair
 from repsim.stitching.runs import Run
 from repsim.stitching.scores import Score
-from repsim.stitching.stitchers import Affine
-from repsim.stitching.testing import Outcome
+from repsim.stitching.starts import Candidate, Starts
+from repsim.stitching.testing import Outcome, Tested
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,22 @@ class Control:
 class Measured:
     """What came of one stitcher; `outcome` is None where it diverged.
 
-    `start` is the map it began with, `moments` are those of the test images at its cut. The controls are those of its
-    family: the direct-matching optimum, and that of shuffled pairs; None where they were not asked for.
+    `candidate` is what was trained, or the one of several that the validation images chose. `moments` are those of the
+    test images at its cut. The controls are those of its family: the direct-matching optimum, and that of shuffled
+    pairs; None where they were not asked for or not found.
     """
 
     asked: Asked
-    run: Run
-    start: Affine
+    candidate: Candidate
     moments: Moments
     outcome: Outcome | None
     matched: Control | None
     shuffled: Control | None
+
+    @property
+    def run(self) -> Run:
+        """What was trained."""
+        return self.candidate.run
 
 
 @dataclass(frozen=True)
@@ -58,44 +63,46 @@ def measure(pair: Pair, feed: Feed, asked: Sequence[Asked], norms: Norms = "froz
     """
     begun = starts.begin(pair, asked, feed.matching)
     engine = Engine(pair, feed, norms, budget)
-    runs = [run for want in asked for run in begun.runs[want.key]]
+    runs = [candidate.run for candidates in begun.candidates.values() for candidate in candidates]
     engine.train(runs)
-    chosen = {want.key: _best(begun.runs[want.key]) for want in asked}
+    chosen = {key: _best(candidates) for key, candidates in begun.candidates.items()}
     cuts = {want.key: want.cut(pair.front_shapes, pair.end_shapes) for want in asked}
-    finals = {key: testing.finals(run) for key, run in chosen.items() if not run.diverged}
+    finals = {key: testing.finals(one.run) for key, one in chosen.items() if not one.run.diverged}
     entries = [entry for found in finals.values() for entry in found.values()]
     entries = list(dict.fromkeys([*entries, *begun.matched.values(), *begun.shuffled.values()]))
-    tested = testing.test(engine, entries, list(cuts.values()))
+    own = {key: (cuts[key], found["selected"].stitcher.alignment) for key, found in finals.items()}
+    tested = testing.test(engine, entries, list(cuts.values()), own)
     scored = dict(zip(entries, tested.scores, strict=True))
-    measured = []
-    for want in asked:
-        run, cut = chosen[want.key], cuts[want.key]
-        moments = tested.moments(cut)
-        measured.append(
-            Measured(
-                asked=want,
-                run=run,
-                start=begun.affines[want.key][begun.runs[want.key].index(run)],
-                moments=moments,
-                outcome=None if run.diverged else testing.outcome(finals[want.key], scored),
-                matched=_control(begun.matched, want, cut, scored, moments),
-                shuffled=_control(begun.shuffled, want, cut, scored, moments),
-            )
-        )
+    measured = [_measured(want, cuts[want.key], chosen[want.key], begun, finals, scored, tested) for want in asked]
     return Results(tested.front, tested.end, tested.images, sum(run.epochs_run for run in runs), measured)
 
 
-def _best(candidates: list[Run]) -> Run:
-    """The candidate that the validation images prefer; the first where nothing tells them apart."""
+def _measured(
+    want: Asked,
+    cut: Cut,
+    candidate: Candidate,
+    begun: Starts,
+    finals: dict[str, dict[str, Entry]],
+    scored: dict[Entry, Score],
+    tested: Tested,
+) -> Measured:
+    controls = [None, None]
+    if want.controls:
+        key = starts.control_key(want, candidate.family, cut)
+        controls = [_control(found.get(key), scored, tested.moments(cut)) for found in (begun.matched, begun.shuffled)]
+    outcome = testing.outcome(finals[want.key], scored) if want.key in finals else None
+    return Measured(want, candidate, tested.moments(cut, want.key), outcome, *controls)
+
+
+def _best(candidates: list[Candidate]) -> Candidate:
+    """The one that the validation images prefer; the first where nothing tells them apart."""
     best = candidates[0]
-    for run in candidates[1:]:
-        if best.diverged or (run.judged and best.judged and not run.diverged and run.judged.better_than(best.judged)):
-            best = run
+    for one in candidates[1:]:
+        run, leader = one.run, best.run
+        if not run.diverged and (leader.diverged or (run.judged and leader.judged and run.judged.better_than(leader.judged))):
+            best = one
     return best
 
 
-def _control(
-    entries: dict[starts.Control, Entry], want: Asked, cut: Cut, scored: dict[Entry, Score], moments: Moments
-) -> Control | None:
-    entry = entries.get(starts.control_key(want, cut)) if want.controls else None
+def _control(entry: Entry | None, scored: dict[Entry, Score], moments: Moments) -> Control | None:
     return None if entry is None else Control(scored[entry], matching.residual(moments, entry.stitcher.applied()))

@@ -46,7 +46,7 @@ def learn(pair: Pair, seats: Sequence[Seat], reading: Reading, batch_statistics:
     With `batch_statistics` batch norms use those of each stitcher's own batch.
     """
     if not batch_statistics:
-        return _passed(seats, reading, pair.fused_suffix, pair.dtype)
+        return _passed(seats, reading, pair.fused_suffix)
     with pair.autocast():
         return forward(pair, seats, reading, "batch")
 
@@ -60,21 +60,26 @@ def forward(
     each stitcher's images apart; so this equals K passes, and the sum of K losses gives each stitcher its own gradient.
     `mode` and `share` are those of `batchnorm.apart`.
     """
+
+    def exact(layer: str, also: Sequence[str]) -> tuple[Suffix, torch.dtype]:
+        return pair.suffix(layer, also), torch.float32
+
     own = [seat.statistics for seat in seats if seat.statistics is not None]
     if not own or not seats[0].needs_suffix:
-        return _passed(seats, reading, pair.suffix, torch.float32)
+        return _passed(seats, reading, exact)
     with batchnorm.apart(pair.suffix(seats[0].end_layer, seats[0].also), own, mode, share):
-        return _passed(seats, reading, pair.suffix, torch.float32)
+        return _passed(seats, reading, exact)
 
 
-def _passed(seats: Sequence[Seat], reading: Reading, suffix_of: Callable[..., Suffix], dtype: torch.dtype) -> Outputs:
+def _passed(seats: Sequence[Seat], reading: Reading, suffix_of: Callable[..., tuple[Suffix, torch.dtype]]) -> Outputs:
     first, count = seats[0], len(seats)
     value = torch.cat([_stitched(seat, reading) for seat in seats])
     stitched = value.unflatten(0, (count, -1))
     if not first.needs_suffix:
         return Outputs(first.end_layer, stitched, None, {})
+    suffix, dtype = suffix_of(first.end_layer, first.also)
     carried = [torch.cat([tensor.to(dtype)] * count) for tensor in reading.carried[first.end_layer]]
-    logits, values = suffix_of(first.end_layer, first.also).trace(value.to(dtype), *carried)
+    logits, values = suffix.trace(value.to(dtype), *carried)
     apart = {layer: tensor.float().unflatten(0, (count, -1)) for layer, tensor in values.items()}
     return Outputs(first.end_layer, stitched, logits.float().unflatten(0, (count, -1)), apart)
 
@@ -102,16 +107,19 @@ def each(
 ) -> list[Tensor]:
     """`work` on every part in turn. One that does not fit into memory is undone and halved, in `parts` for good.
 
-    Raises what `work` raises where even a part of one does not fit.
+    Statistics that it changed are put back. Raises what `work` raises where even a part of one does not fit.
     """
     done: list[Tensor] = []
     while len(done) < len(parts):
         part = parts[len(done)]
+        before = [batchnorm.copied(seat.statistics) for seat in part]
         result = _attempt(work, part)
         if result is not None:
             done.append(result)
             continue
         undo(part)
+        for seat, statistics in zip(part, before, strict=True):
+            batchnorm.restore_(seat.statistics, statistics)
         if device.type == "cuda":
             torch.cuda.empty_cache()
         parts[len(done) : len(done) + 1] = _split(part, (len(part) + 1) // 2)
@@ -158,8 +166,9 @@ def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
 
     value = seat.stitcher(reading.front[seat.front_layer][:2].float()).detach()
     if seat.needs_suffix:
-        carried = [tensor[:2].to(pair.dtype, copy=True) for tensor in reading.carried[seat.end_layer]]
+        suffix, dtype = pair.fused_suffix(seat.end_layer, seat.also)
+        carried = [tensor[:2].to(dtype, copy=True) for tensor in reading.carried[seat.end_layer]]
         with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
-            pair.fused_suffix(seat.end_layer, seat.also)(value.to(pair.dtype, copy=True).requires_grad_().clone(), *carried)
+            suffix(value.to(dtype, copy=True).requires_grad_().clone(), *carried)
     images = len(reading.front[seat.front_layer])
     return max(1, value.numel() * value.element_size() * images // 2, sum(kept.values()) * images // 2)

@@ -75,7 +75,7 @@ class Pair:
         self.front_shapes = {layer: self._front_cuts.shape(layer) for layer in sorted(set(front_layers))}
         self.end_shapes = {layer: self._end_cuts.shape(layer) for layer in sorted(set(end_layers))}
         self._suffixes: dict[tuple[str, tuple[str, ...]], Suffix] = {}
-        self._fused: dict[tuple[str, tuple[str, ...]], Suffix] = {}
+        self._fused: dict[tuple[str, tuple[str, ...]], tuple[Suffix, torch.dtype]] = {}
 
     @property
     def device(self) -> torch.device:
@@ -88,11 +88,16 @@ class Pair:
             self._suffixes[key] = self._end_cuts.suffix(layer, also).eval()
         return self._suffixes[key]
 
-    def fused_suffix(self, layer: str, also: Sequence[str] = ()) -> Suffix:
-        """The same function to rounding in the pair's precision, with frozen batch norms folded away: for training."""
+    def fused_suffix(self, layer: str, also: Sequence[str] = ()) -> tuple[Suffix, torch.dtype]:
+        """For training: the same function in the pair's precision, frozen batch norms folded away; and what it wants to be given.
+
+        A suffix that cannot be fused is g's own: it is no copy, and stays in fp32.
+        """
         key = (layer, tuple(also))
         if key not in self._fused:
-            self._fused[key] = fused(self.suffix(layer, also)).to(self.dtype)
+            whole = self.suffix(layer, also)
+            twin = fused(whole)
+            self._fused[key] = (whole, torch.float32) if twin is whole else (twin.to(self.dtype), self.dtype)
         return self._fused[key]
 
     @property

@@ -19,8 +19,8 @@ from repsim.models import tensorfile
 AGAIN = "move the part of the store with its row away: the run is then computed again and saved anew"
 
 
-class Start(NamedTuple):
-    """S before training; shapes as in `Saved`."""
+class Map(NamedTuple):
+    """S at another moment; shapes as in `Saved`."""
 
     weight: Tensor
     bias: Tensor | None = None
@@ -35,45 +35,53 @@ class Saved:
         weight: (q, p).
         bias: (q,), or None for none.
         scales: (q,), or None for ones.
-        start: the same three before the first step.
+        start: the same three before the first step, as it would have been scored then.
+        unrounded: the same three after training, before rounding or cutting.
         curve: one entry per epoch: epoch, train_loss, validation_accuracy, validation_loss; None where not finite.
         config: the run's configuration.
+        statistics: running mean and variance (c,) of each batch norm behind the cut, where the stitcher trained its own.
         alignment: what was trained around S: `token` (q,), a learned class token, or `weight` (), of an added one.
     """
 
     weight: Tensor
     bias: Tensor | None
     scales: Tensor | None
-    start: Start
+    start: Map
+    unrounded: Map
     curve: list[dict[str, Any]]
     config: dict[str, Any]
     alignment: Mapping[str, Tensor] = field(default_factory=dict)
+    statistics: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
-KEYS = {*Start._fields, "start", "curve", "config", "alignment"}
+MAPS = ("start", "unrounded")
+MAPPINGS = (*MAPS, "alignment", "statistics")
+KEYS = {*Map._fields, *MAPPINGS, "curve", "config"}
 
 
 def save(saved: Saved, path: Path) -> None:
     """Write `saved` to `path` whole or not at all. Raises InputError where the file cannot be written."""
     plain = {"curve": [_finite(entry) for entry in saved.curve], "config": saved.config}
     json.dumps(plain, allow_nan=False)  # anything else could be written, but not be read as data
-    end = {name: _plain(getattr(saved, name)) for name in Start._fields}
-    start = {name: _plain(getattr(saved.start, name)) for name in Start._fields}
+    maps = {name: {part: _plain(value) for part, value in getattr(saved, name)._asdict().items()} for name in MAPS}
+    end = {name: _plain(getattr(saved, name)) for name in Map._fields}
     around = {name: _plain(value) for name, value in saved.alignment.items()}
-    tensorfile.publish({**end, "start": start, "alignment": around, **plain}, Path(path))
+    norms = {name: [_plain(value) for value in pair] for name, pair in saved.statistics.items()}
+    tensorfile.publish({**end, **maps, "alignment": around, "statistics": norms, **plain}, Path(path))
 
 
 def load(path: Path) -> Saved:
     """What `save` wrote, on the CPU. Raises InputError for a file that is missing, damaged, or none of a stitcher."""
     path = Path(path)
     parts = tensorfile.read(path, do=AGAIN)
-    if not isinstance(parts, Mapping) or set(parts) != KEYS or not isinstance(parts["start"], Mapping):
+    if not isinstance(parts, Mapping) or set(parts) != KEYS or not all(isinstance(parts[name], Mapping) for name in MAPPINGS):
         raise InputError("is no stitcher of repsim", where=str(path), do="name the stitcher.pt of a run that was saved")
     tensorfile.check_sums(path, do=AGAIN)
-    start = parts["start"]
-    if set(start) != {*Start._fields} or not (_is_map(parts) and _is_map(start) and isinstance(parts["alignment"], Mapping)):
+    if not _is_map(parts) or not all(set(parts[name]) == {*Map._fields} and _is_map(parts[name]) for name in MAPS):
         raise InputError("describes no stitcher: its shapes do not fit", where=str(path), do=AGAIN)
-    return Saved(**{**parts, "start": Start(**start)})
+    maps = {name: Map(**parts[name]) for name in MAPS}
+    norms = {name: (pair[0], pair[1]) for name, pair in parts["statistics"].items()}
+    return Saved(**{**parts, **maps, "statistics": norms})
 
 
 def _plain(value: Tensor | None) -> Tensor | None:

@@ -5,7 +5,7 @@ One pass over the matching images gives the moments for all layer pairs and all 
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor
@@ -13,12 +13,21 @@ from torch import Generator, Tensor
 from repsim.stitching import alignment, inits, masks
 from repsim.stitching.asked import Asked, Cut, Family
 from repsim.stitching.evaluation import Entry
-from repsim.stitching.moments import Moments, Stream, principal
+from repsim.stitching.moments import Moments, NotFinite, Stream, principal
 from repsim.stitching.pair import Batch, Needs, Pair
 from repsim.stitching.runs import Run
 from repsim.stitching.stitchers import Affine, Linear, Stitcher, build
 
-Control = tuple[Cut, Family, int | None]  # with the seed where the family depends on it
+Control = tuple[Cut, Family, int]  # with the seed where the family depends on it, else 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One stitcher to train: its family, its run, and the map that it would be scored by before the first step."""
+
+    family: Family
+    run: Run
+    start: Affine
 
 
 @dataclass
@@ -26,13 +35,11 @@ class Starts:
     """What a group begins with.
 
     Attributes:
-        runs: by key of what was asked, the candidates of each.
-        affines: the map that each run starts from, in the order of `runs`.
-        matched: the direct-matching optimum, by family; of `shuffled` pairs likewise.
+        candidates: by key of what was asked; several where the validation images will choose.
+        matched: the direct-matching optimum, by family; of `shuffled` pairs likewise. One that was not found is left out.
     """
 
-    runs: dict[str, list[Run]] = field(default_factory=dict)
-    affines: dict[str, list[Affine]] = field(default_factory=dict)
+    candidates: dict[str, list[Candidate]] = field(default_factory=dict)
     matched: dict[Control, Entry] = field(default_factory=dict)
     shuffled: dict[Control, Entry] = field(default_factory=dict)
 
@@ -47,22 +54,19 @@ def begin(pair: Pair, asked: Sequence[Asked], batches: Callable[[], Iterable[Bat
     matching = _matching(pair, asked, cuts, batches)
     starts = Starts()
     for want in asked:
-        cut = cuts[want.key]
-        stitchers = blank[want.key]
-        families = zip(want.candidates(), stitchers, strict=True)
-        found = [matching.prepare_(stitcher, cut, family, want.init, want.seed) for family, stitcher in families]
-        starts.affines[want.key] = [_copied(stitcher.affine()) for stitcher in stitchers]
-        runs = [_run(want, stitcher.to(pair.device)) for stitcher in stitchers]
-        starts.runs[want.key] = [replace(run, diverged=not there) for run, there in zip(runs, found, strict=True)]
-        if want.controls:
-            optimum = copy.deepcopy(stitchers[0]) if want.init == "matched" and not want.crossval and found[0] else None
-            matching.control_(starts, want, cut, pair.device, optimum)
+        for family, stitcher in zip(want.candidates(), blank[want.key], strict=True):
+            found = matching.prepare_(stitcher, cuts[want.key], family, want.init, want.seed)
+            optimum = copy.deepcopy(stitcher) if found and want.init == "matched" else None
+            run = _run(want, stitcher.to(pair.device), diverged=not found)
+            starts.candidates.setdefault(want.key, []).append(Candidate(family, run, _scored(stitcher)))
+            if want.controls:
+                matching.control_(starts, control_key(want, family, cuts[want.key]), pair.device, optimum)
     return starts
 
 
-def control_key(want: Asked, cut: Cut) -> Control:
+def control_key(want: Asked, family: Family, cut: Cut) -> Control:
     """Runs with equal keys share their controls; a random mask is another family with every seed."""
-    return cut, want.family, want.seed if want.family.mask == "random-permutation" else None
+    return cut, family.matched(), want.seed if family.mask == "random-permutation" else 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,14 @@ class _Matching:
     tokens: dict[str, Tensor]
 
     def prepare_(self, stitcher: Stitcher, cut: Cut, family: Family, init: str, seed: int, shuffled: bool = False) -> bool:
-        """Restrict, mask and start `stitcher`; False where the optimum that it should start from was not found."""
+        """Restrict, mask and start `stitcher`; False where what it should start from could not be found."""
+        try:
+            self._prepare_(stitcher, cut, family, init, seed, shuffled)
+        except (ArithmeticError, NotFinite):
+            return False
+        return True
+
+    def _prepare_(self, stitcher: Stitcher, cut: Cut, family: Family, init: str, seed: int, shuffled: bool) -> None:
         generator = Generator().manual_seed(seed)
         moments = self._moments(cut, shuffled)
         if family.stitch_rank is not None:
@@ -86,23 +97,19 @@ class _Matching:
             stitcher.mask_(mask)
         if family.match_rank is not None and init in inits.FROM_MOMENTS:
             moments = _there(moments).restricted(principal(_there(moments), family.match_rank)[0])
-        try:
-            inits.start_(stitcher, init, generator, moments, family.ridge)
-        except ArithmeticError:
-            return False
+        inits.start_(stitcher, init, generator, moments, family.ridge)
         if init in inits.FROM_MOMENTS and cut[1] in self.tokens:
             stitcher.alignment.start_(self.tokens[cut[1]])
-        return True
 
-    def control_(self, starts: Starts, want: Asked, cut: Cut, device: torch.device, optimum: Stitcher | None) -> None:
+    def control_(self, starts: Starts, key: Control, device: torch.device, optimum: Stitcher | None) -> None:
         """Note the controls of a family where they are still missing; `optimum` is one of them if it is known."""
-        key = control_key(want, cut)
-        if optimum is not None:
-            starts.matched.setdefault(key, Entry(cut[0], cut[1], optimum).rounded())
+        cut, family, seed = key
+        if optimum is not None and key not in starts.matched:
+            starts.matched[key] = Entry(cut[0], cut[1], optimum.to(device)).rounded()
         for entries, shuffled in ((starts.matched, False), (starts.shuffled, True)):
             if key not in entries:
-                stitcher = _built(cut, want.family)
-                if self.prepare_(stitcher, cut, want.family, "matched", want.seed, shuffled):
+                stitcher = _built(cut, family)
+                if self.prepare_(stitcher, cut, family, "matched", seed, shuffled):
                     entries[key] = Entry(cut[0], cut[1], stitcher.to(device)).rounded()
 
     def _moments(self, cut: Cut, shuffled: bool) -> Moments | None:
@@ -150,11 +157,13 @@ def _built(cut: Cut, family: Family) -> Stitcher:
     return build(family.stitcher, cut[2], **dict(family.options))
 
 
-def _run(want: Asked, stitcher: Stitcher) -> Run:
-    return Run(want.key, want.front_layer, want.end_layer, stitcher, want.training, want.select, want.objective)
+def _run(want: Asked, stitcher: Stitcher, diverged: bool) -> Run:
+    layers = want.front_layer, want.end_layer
+    return Run(want.key, *layers, stitcher, want.training, want.select, want.objective, diverged=diverged)
 
 
-def _copied(affine: Affine) -> Affine:
+def _scored(stitcher: Stitcher) -> Affine:
+    affine = stitcher.rounded().applied()
     bias, scales = (None if part is None else part.detach().cpu().clone() for part in (affine.bias, affine.scales))
     return Affine(affine.weight.detach().cpu().clone(), bias, scales)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from repsim.stitching import scores
 from repsim.stitching.activations import Fresh, in_order
+from repsim.stitching.alignment import Alignment
 from repsim.stitching.asked import Cut
 from repsim.stitching.engine import Engine
 from repsim.stitching.evaluation import Entry, evaluate, needs
@@ -36,10 +37,11 @@ class Tested:
     end: Score
     scores: list[Score]
     stream: Stream
+    own: dict[str, Stream]
 
-    def moments(self, cut: Cut) -> Moments:
-        """Moments of f's and g's own values at `cut`."""
-        return self.stream.moments(cut)
+    def moments(self, cut: Cut, key: str | None = None) -> Moments:
+        """Moments of f's and g's own values at `cut`, as the stitcher `key` makes rows of them."""
+        return self.own.get(key or "", self.stream).moments(cut)
 
 
 def finals(run: Run) -> dict[str, Entry]:
@@ -57,13 +59,19 @@ def outcome(found: Mapping[str, Entry], scored: Mapping[Entry, Score]) -> Outcom
     return Outcome(scored[found["selected"]], scored[found["last"]], None if unrounded is None else scored[unrounded])
 
 
-def test(engine: Engine, entries: Sequence[Entry], cuts: Sequence[Cut]) -> Tested:
-    """Score all entries, and read f and g in full, on one pass over the test images."""
+def test(engine: Engine, entries: Sequence[Entry], cuts: Sequence[Cut], alignments: Mapping[str, tuple[Cut, Alignment]]) -> Tested:
+    """Score all entries, and read f and g in full, on one pass over the test images.
+
+    `alignments` by key: those that were trained (an added class token) make other rows than the cut itself.
+    """
     pair, donors, stream = engine.pair, _Donors(engine.pair), stream_of(engine.pair, list(dict.fromkeys(cuts)))
+    trained = {key: (cut, one) for key, (cut, one) in alignments.items() if cut[2].class_token == "added"}
+    own = {key: Stream([cut], {cut[2]: alignment}) for key, (cut, alignment) in trained.items()}
 
     def visit(reading: Reading, labels: Tensor) -> None:
         donors.add(reading, labels)
-        stream.add(reading.front, reading.end)
+        for each in (stream, *own.values()):
+            each.add(reading.front, reading.end)
 
     scored = needs(entries, logits=True)
     at_cuts = needs_of(cuts)
@@ -71,7 +79,7 @@ def test(engine: Engine, entries: Sequence[Entry], cuts: Sequence[Cut]) -> Teste
     ready = engine.ready(entries)
     readings = in_order(Fresh(pair, wanted), engine.feed.test())
     found = evaluate(pair, ready, readings, engine.budget, visit)
-    return Tested(donors.images, *donors.scores(), found, stream)
+    return Tested(donors.images, *donors.scores(), found, stream, own)
 
 
 class _Donors:

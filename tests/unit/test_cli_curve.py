@@ -4,7 +4,7 @@ import pytest
 import torch
 from commandline import call
 
-from repsim.stitching.saved import Saved, Start, save
+from repsim.stitching.saved import Map, Saved, save
 
 CONFIG = {
     **{"front_arch": "tiny10", "front_seed": 4, "front_layer": "bn3", "end_arch": "tiny10", "end_seed": 5, "end_layer": "bn4"},
@@ -21,7 +21,7 @@ def keep(project, monkeypatch):
     def kept(run, curve):
         file = project.artefacts / run / "stitcher.pt"
         file.parent.mkdir(parents=True)
-        save(Saved(torch.zeros(2, 3), None, None, Start(torch.zeros(2, 3)), curve, CONFIG), file)
+        save(Saved(torch.zeros(2, 3), None, None, Map(torch.zeros(2, 3)), Map(torch.zeros(2, 3)), curve, CONFIG), file)
         return file
 
     return kept

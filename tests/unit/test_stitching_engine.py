@@ -283,6 +283,7 @@ class Scarce:
 
     def __init__(self, suffix, most: int):
         self.suffix, self.most, self.refused = suffix, most, 0
+        self.after = False  # whether memory runs out when all is computed
 
     def __getattr__(self, name):
         return getattr(self.suffix, name)
@@ -291,10 +292,12 @@ class Scarce:
         return self.trace(value, *carried)[0]
 
     def trace(self, value, *carried):
-        if len(value) > self.most:
+        room = len(value) <= self.most
+        found = self.suffix.trace(value, *carried) if room or self.after else None
+        if not room:
             self.refused += 1
             raise torch.OutOfMemoryError("no room")
-        return self.suffix.trace(value, *carried)
+        return found
 
 
 def test_a_pack_that_does_not_fit_into_memory_is_halved_and_the_result_is_the_same():
@@ -304,7 +307,7 @@ def test_a_pack_that_does_not_fit_into_memory_is_halved_and_the_result_is_the_sa
     wide, narrow, pair = runs(), runs(), pair_at(("bn5", "bn5"))
     Engine(pair, feed()).train(wide)
     scarce = Scarce(pair.suffix("bn5"), 17)
-    pair.suffix = pair.fused_suffix = lambda layer, also=(): scarce
+    pair.suffix, pair.fused_suffix = (lambda *_: scarce), (lambda *_: (scarce, torch.float32))
     Engine(pair, feed(held_out=8)).train(narrow)
     assert 0 < scarce.refused < 20, "smaller packs are remembered"
     for one, other in zip(wide, narrow, strict=True):
@@ -314,7 +317,7 @@ def test_a_pack_that_does_not_fit_into_memory_is_halved_and_the_result_is_the_sa
 def test_one_stitcher_that_does_not_fit_into_memory_is_an_error():
     pair, run = pair_at(("bn5", "bn5")), make_run("run", ("bn5", "bn5"), (32, 32), "linear")
     scarce = Scarce(pair.suffix("bn5"), 4)
-    pair.suffix = pair.fused_suffix = lambda layer, also=(): scarce
+    pair.suffix, pair.fused_suffix = (lambda *_: scarce), (lambda *_: (scarce, torch.float32))
     with pytest.raises(torch.OutOfMemoryError):
         Engine(pair, feed()).train([run])
 
@@ -414,3 +417,38 @@ def test_statistics_apart_leave_the_networks_own_alone():
     first = next(iter(mine[0]))
     assert not torch.equal(mine[0][first][0], mine[1][first][0])
     assert targets.hard(suffix(value)[None], torch.zeros(8, dtype=torch.int64)).shape == (1,)
+
+
+def test_networks_that_cannot_be_fused_train_in_bf16_without_being_changed(monkeypatch):
+    from repsim.models.hooks import HookCuts
+    from repsim.stitching import pair as pairs
+
+    monkeypatch.setattr(pairs, "cuts", HookCuts)
+    pair = pair_at(("bn5", "bn5"), precision="bf16")
+    run = make_run("run", ("bn5", "bn5"), (32, 32), "linear_sgd")
+    Engine(pair, feed()).train([run])
+    assert all(tensor.dtype != torch.bfloat16 for tensor in pair.end.state_dict().values())
+    assert run.train_loss == pytest.approx(_fp32_loss(), rel=2e-2)
+
+
+def _fp32_loss() -> float:
+    run = make_run("run", ("bn5", "bn5"), (32, 32), "linear_sgd")
+    Engine(pair_at(("bn5", "bn5")), feed()).train([run])
+    return run.train_loss
+
+
+def test_statistics_of_a_pack_that_did_not_fit_are_those_of_one_that_did():
+    def runs() -> list[Run]:
+        return [make_run(f"{seed}", ("bn5", "bn5"), (32, 32), "linear", seed) for seed in range(4)]
+
+    wide, narrow, pair = runs(), runs(), pair_at(("bn5", "bn5"))
+    Engine(pair, feed(), "train").train(wide)
+    scarce = Scarce(pair.suffix("bn5"), 17)
+    pair.suffix = lambda *_: scarce
+    scarce.after = True
+    Engine(pair, feed(), "train").train(narrow)
+    assert scarce.refused
+    for one, other in zip(wide, narrow, strict=True):
+        for name, (mean, variance) in one.statistics.items():
+            torch.testing.assert_close(mean, other.statistics[name][0], rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(variance, other.statistics[name][1], rtol=1e-3, atol=1e-4)

@@ -278,6 +278,56 @@ def test_layers_of_other_architectures_are_trained_and_matched(front, end, joint
     assert trained["matched_residual"] == pytest.approx(matched["residual"], rel=1e-6)
 
 
+def test_the_residual_of_an_added_class_token_is_that_of_the_trained_weight():
+    pair = Pair(network("vit_tiny", 0, width=1), network("tiny10", 1), ["blocks.1"], ["bn4"])
+    family = Family("linear", joint=(("class_token", "added"), ("resize", "nearest")))
+    asked = [Asked(str(n), "blocks.1", "bn4", family, "random", seed=n, training=Training(3, "sgd", 1.0)) for n in (0, 1)]
+    found, results = rows(pair, asked)
+    x, _ = images(16, seed=2)
+    front = cuts(pair.front).reader(values=["blocks.1"])(x).values["blocks.1"]
+    end = cuts(pair.end).reader(values=["bn4"])(x).values["bn4"]
+    for row, each in zip(found, results.measured, strict=True):
+        stitcher = each.run.stitcher
+        assert abs(float(stitcher.alignment.weight.detach()) - 0.1) > 1e-4, "it was trained"
+        with torch.no_grad():
+            error = (stitcher(front) - end).double().square().sum()
+        centred = (end - end.mean((0, 2, 3), keepdim=True)).double().square().sum()
+        assert row["residual"] == pytest.approx(float(error / centred), rel=1e-3)
+
+
+def test_the_controls_of_a_chosen_lasso_are_those_of_the_chosen_weight():
+    pair = Pair(network(seed=0), network(seed=1), ["bn5"], ["bn5"])
+    choices = (1e-4, 0.5)
+    training = Training(1, "adam", 1e-3)
+    each = [
+        ask(str(w), "bn5", Family("lasso", (("lasso_weight", w),)), "random", training=training, controls=True) for w in choices
+    ]
+    chosen = ask("all", "bn5", Family("lasso"), "random", training=training, select="validation", crossval=choices, controls=True)
+    (*single, row), _ = rows(pair, [*each, chosen])
+    assert single[0]["matched_residual"] != single[1]["matched_residual"]
+    best = choices.index(row["regulariser"])
+    assert row["matched_residual"] == single[best]["matched_residual"] and row["null_residual"] == single[best]["null_residual"]
+
+
+def test_families_that_differ_in_training_alone_share_their_controls(monkeypatch):
+    from repsim.stitching import inits
+
+    solved, match = [], inits.matching.match
+    monkeypatch.setattr(inits.matching, "match", lambda *args: (solved.append(1), match(*args))[1])
+    pair = Pair(network(seed=0), network(seed=1), ["bn5"], ["bn5"])
+    asked = [ask(str(a), "bn5", Family("birkhoff", (("alpha", a),)), "eye", controls=True) for a in (0.1, 0.2, 0.3)]
+    rows(pair, asked)
+    assert len(solved) == 2, "one optimum and one null"
+
+
+def test_controls_see_batch_statistics_where_their_stitcher_does():
+    pair = Pair(network(seed=0), network(seed=1), ["bn3"], ["bn3"])
+    want = ask("run", "bn3", Family("linear"), controls=True)
+    accuracies = {norms: rows(pair, [want], norms)[0][0]["matched_accuracy"] for norms in ("frozen", "train", "reestimate")}
+    again = [rows(pair, [want], norms)[1].measured[0].matched.score.loss for norms in ("frozen", "train", "reestimate")]
+    assert again[1] == pytest.approx(again[2], rel=1e-5) and again[0] != pytest.approx(again[1], rel=1e-3), accuracies
+
+
 def test_a_start_that_cannot_be_found_is_recorded_as_diverged_and_the_pack_goes_on(monkeypatch):
     from repsim.stitching import inits
 

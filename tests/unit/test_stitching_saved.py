@@ -10,7 +10,7 @@ from repsim.errors import InputError
 from repsim.models import checkpoint
 from repsim.models.network import Facts
 from repsim.models.zoo import build
-from repsim.stitching.saved import Saved, Start, load, save
+from repsim.stitching.saved import Map, Saved, load, save
 
 CURVE = [
     {"epoch": 1, "train_loss": 2.5, "validation_accuracy": 0.25, "validation_loss": None},
@@ -24,7 +24,10 @@ def a_stitcher(**changes) -> Saved:
         "weight": torch.randn(3, 5, generator=draw),
         "bias": torch.randn(3, generator=draw),
         "scales": None,
-        "start": Start(torch.randn(3, 5, generator=draw), None, torch.ones(3)),
+        "start": Map(torch.randn(3, 5, generator=draw), None, torch.ones(3)),
+        "unrounded": Map(torch.randn(3, 5, generator=draw)),
+        "alignment": {"token": torch.randn(3, generator=draw)},
+        "statistics": {"part.bn2": (torch.randn(4, generator=draw), torch.rand(4, generator=draw))},
         "curve": CURVE,
         "config": {"stitcher": "linear", "rank": None, "lr": 1e-3},
     }
@@ -43,9 +46,11 @@ def test_a_saved_stitcher_comes_back_bit_for_bit(tmp_path):
     one = a_stitcher()
     save(one, tmp_path / "stitcher.pt")
     again = load(tmp_path / "stitcher.pt")
-    for found, given in ((again, one), (again.start, one.start)):
-        for name in Start._fields:
+    for found, given in ((again, one), (again.start, one.start), (again.unrounded, one.unrounded)):
+        for name in Map._fields:
             torch.testing.assert_close(getattr(found, name), getattr(given, name), rtol=0, atol=0)
+    torch.testing.assert_close(dict(again.alignment), dict(one.alignment), rtol=0, atol=0)
+    torch.testing.assert_close(dict(again.statistics), dict(one.statistics), rtol=0, atol=0)
     assert (again.curve, again.config) == (CURVE, one.config)
     assert [path.name for path in tmp_path.iterdir()] == ["stitcher.pt"]
 
@@ -117,7 +122,7 @@ def test_foreign_files_are_refused_and_no_code_in_them_is_run(tmp_path):
         {"weight": torch.zeros(3)},
         {"bias": torch.zeros(5)},
         {"scales": torch.zeros(1, 3)},
-        {"start": Start(torch.zeros(2, 5), torch.zeros(3))},
+        {"start": Map(torch.zeros(2, 5), torch.zeros(3))},
     ],
 )
 def test_shapes_that_fit_no_map_are_refused(tmp_path, changes):
