@@ -20,6 +20,7 @@ from repsim.models.parts import Suffix
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 RELUS = (functional.relu, torch.relu)
+WITHOUT_FP64 = {"mps"}  # kinds of devices
 
 
 class Scale(nn.Module):
@@ -44,7 +45,7 @@ def fused(suffix: Suffix) -> Suffix:
     It has weights of its own, frozen and in eval mode; `suffix` and its network are left alone. A batch norm is folded where
     a convolution feeds it and nothing else (no value asked for lies between), and is a multiply-add elsewhere: behind a
     linear layer too, whose features need not be the norm's channels. Norms in train mode or without running statistics
-    stay. A suffix that is no graph is given back as it is.
+    stay. A suffix that is no graph is given back as it is: the same object.
     """
     if not isinstance(suffix, GraphSuffix):
         return suffix
@@ -80,25 +81,33 @@ def _absorb(part: fx.GraphModule, node: fx.Node, norm: _BatchNorm) -> None:
         _replace(part, node, _scaled(conv, scale, shift), before.all_input_nodes[0])
         part.graph.erase_node(before)
     else:
-        dtype = norm.running_var.dtype if norm.running_var is not None else None
-        _replace(part, node, Scale(scale.to(dtype), shift.to(dtype)), before)
+        assert norm.running_var is not None
+        _replace(part, node, Scale(scale.to(norm.running_var), shift.to(norm.running_var)), before)
 
 
 def _multiply_add(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """s and β − s ⊙ μ, (c,) fp64."""
     assert norm.running_mean is not None and norm.running_var is not None
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
-    shift = -norm.running_mean.double() * scale
-    return (scale, shift) if not norm.affine else (norm.weight.double() * scale, norm.weight.double() * shift + norm.bias.double())
+    scale = (_exact(norm.running_var) + norm.eps).rsqrt()
+    shift = -_exact(norm.running_mean) * scale
+    if not norm.affine:
+        return scale, shift
+    weight = _exact(norm.weight)
+    return weight * scale, weight * shift + _exact(norm.bias)
 
 
 def _scaled(conv: _ConvNd, scale: Tensor, shift: Tensor) -> _ConvNd:
     """s ⊙ conv(x) + t as one convolution, with the memory format of the old weight."""
     twin = copy.deepcopy(conv)
-    bias = shift if conv.bias is None else shift + scale * conv.bias.double()
-    twin.weight.copy_(conv.weight.double() * scale.view(-1, *(1,) * (conv.weight.dim() - 1)))
-    twin.bias = nn.Parameter(bias.to(conv.weight.dtype), requires_grad=False)
+    bias = shift if conv.bias is None else shift + scale * _exact(conv.bias)
+    twin.weight.copy_(_exact(conv.weight) * scale.view(-1, *(1,) * (conv.weight.dim() - 1)))
+    twin.bias = nn.Parameter(bias.to(conv.weight), requires_grad=False)
     return twin
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """In fp64, on the CPU where the device has none."""
+    return tensor.to("cpu" if tensor.device.type in WITHOUT_FP64 else tensor.device).double()
 
 
 def _replace(part: fx.GraphModule, node: fx.Node, module: nn.Module, value: fx.Node) -> None:

@@ -22,13 +22,14 @@ def permutation(moments: Moments) -> Affine:
 def g_relu(moments: Moments) -> Affine:
     """A permutation with non-negative scales: assignment on max(0, ⟨x_i, y_j⟩)² / ‖x_i‖², s_j = max(0, ⟨x_i, y_j⟩) / ‖x_i‖².
 
-    Godfrey et al. 2022: the intertwiner group of ReLU. Dead inputs (‖x_i‖ = 0) gain nothing and scale by 0.
+    Godfrey et al. 2022: the intertwiner group of ReLU. Dead inputs (‖x_i‖ ≤ ε max‖x‖, ε of fp64) gain nothing and scale by 0.
     """
     need_square(moments)
     xx, _, xy = moments.raw()
     power = xx.diagonal()[:, None]
     inner = xy.clamp(min=0.0)
-    alive = power > power.max() * moments.noise
+    # not moments.noise: each sum of squares is exact to that share of itself, however large the channels beside it
+    alive = power > power.max() * torch.finfo(power.dtype).eps ** 2
     gain = torch.where(alive, inner.square() / power, torch.zeros_like(inner))
     scale = torch.where(alive, inner / power, torch.zeros_like(inner))
     index = birkhoff.best_permutation(gain.mT)

@@ -66,9 +66,13 @@ def sinkhorn(matrices: Tensor, sweeps: int = 16) -> Tensor:
 def best_permutation(score: Tensor) -> Tensor:
     """argmax_π Σ_j score[j, π(j)] over injections π (Hungarian algorithm): the column index for every row, as int64.
 
-    Score is (rows, columns) with rows ≤ columns. Rounds a doubly stochastic matrix to its nearest vertex.
+    Score is (rows, columns) with rows ≤ columns. Rounds a doubly stochastic matrix to its nearest vertex. A score that is
+    not finite counts as the lowest that is, so that what has diverged is still given some permutation.
     """
-    rows, columns = linear_sum_assignment(score.detach().double().cpu().numpy(), maximize=True)
+    values = exact(score).cpu()
+    known = values.isfinite()
+    lowest = values[known].min() if bool(known.any()) else 0.0
+    rows, columns = linear_sum_assignment(values.masked_fill(~known, lowest).numpy(), maximize=True)
     assert len(rows) == len(score), "more rows than columns cannot all be assigned"
     return torch.as_tensor(columns, dtype=torch.int64, device=score.device)
 

@@ -11,20 +11,22 @@ from torch import Generator, Tensor
 
 from repsim.errors import InputError, nearest
 from repsim.stitching import birkhoff
-from repsim.stitching.moments import Moments
+from repsim.stitching.moments import Moments, solvable
 from repsim.stitching.regression import spread
 
 
+@solvable()
 def make(kind: str, p: int, q: int, generator: Generator, moments: Moments | None = None) -> Tensor:
     """The mask of this kind for p inputs and q outputs; `FROM_MOMENTS` names those that need moments.
 
-    Random numbers come from `generator` (on the CPU). Raises InputError for a kind that does not exist, and for activations
-    that are not finite.
+    Random numbers come from `generator` (on the CPU); the mask lies where the moments lie, if there are any. Raises
+    InputError for a kind that does not exist, NotFinite for activations that are not finite.
     """
     if kind not in MASKS:
         raise InputError(f"there is no mask '{kind}'", where="mask", do=nearest(kind, MASKS))
     if kind not in FROM_MOMENTS:
-        return MASKS[kind](p, q, generator)
+        mask = MASKS[kind](p, q, generator)
+        return mask if moments is None else mask.to(moments.xx.device)
     assert moments is not None, f"mask '{kind}' needs moments"
     assert moments.xy.shape == (p, q), f"moments of {tuple(moments.xy.shape)} for a mask of ({p}, {q})"
     moments.need_finite()

@@ -16,18 +16,19 @@ from repsim.stitching.assignment import g_relu, permutation
 from repsim.stitching.doubly import doubly_stochastic
 from repsim.stitching.lasso import lasso
 from repsim.stitching.linear import Lasso, Linear, LowRank
-from repsim.stitching.moments import Moments
+from repsim.stitching.moments import Moments, solvable
 from repsim.stitching.orthogonal import Orthogonal
 from repsim.stitching.permutations import Birkhoff, Permutation, Wreath
 from repsim.stitching.regression import SAFETY, linear, low_rank, masked, orthogonal
 from repsim.stitching.stitcher import Affine, Stitcher
 
 
+@solvable()
 def match(stitcher: Stitcher, moments: Moments, ridge: float = 0.0) -> Affine:
     """The exact optimum of the stitcher's own family, as its options are; `ridge` as in `regression.linear`.
 
-    Raises InputError for a ridge that the family cannot have, for widths that do not fit it, and for activations that
-    are not finite; ArithmeticError where an iteration does not converge (lasso, Birkhoff).
+    Raises InputError for a ridge that the family cannot have and for widths that do not fit it, NotFinite for activations
+    that are not; ArithmeticError where an iteration does not converge (lasso, Birkhoff) or a matrix cannot be factored.
     """
     moments.need_finite()
     if not ridge:

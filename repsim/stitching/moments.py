@@ -3,7 +3,8 @@
 Rows are made by the alignment of a pair (see `alignment`): in channel view (n, c, h, w) becomes n·h·w rows of c values.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +17,19 @@ from repsim.stitching.shapes import Joint
 Match = tuple[str, str, Joint]  # front layer, end layer, how the two are joined
 BLOCK = 8192  # rows whose products are summed in the precision of the products
 TAKEN_WHOLE = {"channels", "flatten", "resize", "tokens"}  # joints that match every value of the end layer as it stands
+
+
+class NotFinite(InputError):
+    """The activations of a layer are not all finite numbers: nothing can be matched."""
+
+
+@contextmanager
+def solvable() -> Iterator[None]:
+    """Turn a RuntimeError of LAPACK into ArithmeticError, as for every optimum that is not reached; also a decorator."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        raise ArithmeticError(f"a matrix of moments cannot be factored: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -43,11 +57,11 @@ class Moments:
         )
 
     def need_finite(self) -> None:
-        """Raise InputError where the rows held something that is not a finite number."""
+        """Raise NotFinite where the rows held something that is not a finite number."""
         for side, sums in (("front", (self.mean_x, self.xx)), ("end", (self.mean_y, self.yy))):
             if not all(bool(part.isfinite().all()) for part in sums):
                 what = f"the activations of the {side} layer are not all finite"
-                raise InputError(what, where=f"{side}_layer", do="see whether its network has diverged")
+                raise NotFinite(what, where=f"{side}_layer", do="see whether its network has diverged")
 
     def swapped(self) -> "Moments":
         """The moments of y and x."""
@@ -62,14 +76,17 @@ class Moments:
         return replace(self, mean_x=mean_x, xx=onto @ self.xx @ onto, xy=onto @ self.xy)
 
 
+@solvable()
 def principal(moments: Moments, rank: int) -> tuple[Tensor, Tensor]:
     """The top `rank` principal components of x as columns (p, rank), largest first, and the mean x̄ (p,) they pass through.
 
-    Raises InputError for a rank that x does not have room for.
+    Raises InputError for a rank that x does not have room for, NotFinite for activations that are not finite, and
+    ArithmeticError where the components cannot be computed.
     """
     channels = len(moments.xx)
     if not 1 <= rank <= channels:
         raise InputError(f"a subspace of rank {rank} does not fit {channels} channels", where="rank", do=f"choose 1 to {channels}")
+    moments.need_finite()
     vectors = torch.linalg.eigh(moments.xx).eigenvectors
     return vectors[:, -rank:].flip(-1), moments.mean_x
 

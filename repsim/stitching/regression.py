@@ -7,18 +7,21 @@ import torch
 from torch import Tensor
 
 from repsim.errors import InputError
-from repsim.stitching.moments import Moments
+from repsim.stitching.moments import Moments, solvable
 from repsim.stitching.stitcher import Affine
 
 SAFETY = 16  # how many times the rounding of a sum is still rounding
 
 
+@solvable()
 def linear(moments: Moments, ridge: float = 0.0) -> Affine:
     """W = (S_xx⁺ S_xy)ᵀ, b = ȳ − W x̄: ordinary least squares of minimal norm; equals numpy.linalg.lstsq.
 
     Directions of x that are smaller than the rounding of the moments are cut: they carry nothing. With `ridge` λ > 0
     W = ((S_xx + αI)⁻¹ S_xy)ᵀ, α = λ·tr(S_xx)/p; equals scikit-learn's Ridge(alpha=α).
+    Raises NotFinite for activations that are not finite, ArithmeticError where S_xx cannot be factored.
     """
+    moments.need_finite()
     return with_bias(moments, _solution(moments, ridge).mT)
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from repsim.stitching.pair import Reading
 
 CUT, LOGITS = "cut", "logits"  # names that latents may give besides layers
+SAFETY = 16  # how many times the rounding of a value is still rounding
 
 
 @dataclass(frozen=True)
@@ -106,30 +107,60 @@ def soft(logits: Tensor, wanted: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def match(stitched: Tensor, own: Tensor) -> Tensor:
-    """Σ‖S(f) − g‖² / Σ‖g − ḡ‖² (K,) at the cut: stitched (K, n, …), g's own (n, …), ḡ the batch mean of each channel."""
+    """Σ‖S(f) − g‖² / Σ‖g − ḡ‖² (K,) at the cut: stitched (K, n, …), g's own (n, …), ḡ the batch mean of each channel.
+
+    Where g does not vary by more than rounding (one image of a vector), the denominator is Σ‖g‖², or 1 where g is 0.
+    """
     channel = 2 if own.dim() == 3 else 1  # tokens (n, t, d) have their channels last
     others = [axis for axis in range(own.dim()) if axis != channel]
-    spread = (own - own.mean(others, keepdim=True)).square().sum()
-    return (stitched - own).flatten(1).square().sum(-1) / spread
+    spread, size = (own - own.mean(others, keepdim=True)).square().sum(), own.square().sum()
+    return (stitched - own).flatten(1).square().sum(-1) / _divisor(torch.where(_is_rounding(spread, size), size, spread))
 
 
 def latent(stitched: Tensor, own: Tensor) -> Tensor:
-    """‖h(stitched) − h(g)‖² / ‖h(g)‖² (K,) of values (K, n, …) and (n, …) (Athanasiadis et al. 2025)."""
-    return (stitched - own).flatten(1).square().sum(-1) / own.square().sum()
+    """‖h(stitched) − h(g)‖² / ‖h(g)‖² (K,) of values (K, n, …) and (n, …) (Athanasiadis et al. 2025).
+
+    Where h(g) is 0 the denominator is 1.
+    """
+    return (stitched - own).flatten(1).square().sum(-1) / _divisor(own.square().sum())
 
 
 def batch_cka(stitched: Tensor, own: Tensor) -> Tensor:
-    """‖XᵀY‖² / (‖XᵀX‖‖YᵀY‖) (K,) on centred rows, one for each image and position (Kornblith et al. 2019, §3)."""
-    x, y = _rows(stitched.float()), _rows(own.float()[None])
+    """‖XᵀY‖² / (‖XᵀX‖‖YᵀY‖) (K,) on centred rows, one for each image and position (Kornblith et al. 2019, §3).
+
+    0, with a gradient of 0, where one side does not vary by more than rounding: a constant layer, or a single row.
+    """
+    x, x_constant = _rows(stitched.float())
+    y, y_constant = _rows(own.float()[None])
+    constant = x_constant | y_constant
     cross = (x.mT @ y).square().sum((-1, -2))
-    return cross / ((x.mT @ x).square().sum((-1, -2)) * (y.mT @ y).square().sum((-1, -2))).sqrt()
+    return (cross / (_norm(x, constant) * _norm(y, constant))).masked_fill(constant, 0.0)
 
 
-def _rows(values: Tensor) -> Tensor:
-    """(K, n, …) → (K, rows, channels), centred."""
+def _norm(rows: Tensor, constant: Tensor) -> Tensor:
+    """‖XᵀX‖_F (K,), and 1 where it is not needed: before the root, whose slope at 0 is infinite."""
+    return (rows.mT @ rows).square().sum((-1, -2)).masked_fill(constant, 1.0).sqrt()
+
+
+def _rows(values: Tensor) -> tuple[Tensor, Tensor]:
+    """(K, n, …) → (K, rows, channels), centred, at most about 1; and which of the K are constant."""
     last = values if values.dim() == 4 else values.movedim(2, -1)  # (K, n, t, d): tokens have their channels last
     rows = last.flatten(1, -2)
-    return rows - rows.mean(1, keepdim=True)
+    # CKA does not care about a factor, but fourth powers of small or large values leave the range of fp32
+    rows = rows / _divisor(rows.detach().abs().amax((1, 2), keepdim=True))
+    centred = rows - rows.mean(1, keepdim=True)
+    with torch.no_grad():
+        return centred, _is_rounding(centred.square().sum((1, 2)), rows.square().sum((1, 2)))
+
+
+def _is_rounding(spread: Tensor, size: Tensor) -> Tensor:
+    """Whether a sum of squares around the mean is no more than the rounding of values whose squares sum to `size`; never of NaN."""
+    return spread <= (SAFETY * torch.finfo(spread.dtype).eps) ** 2 * size
+
+
+def _divisor(size: Tensor) -> Tensor:
+    """`size`, and 1 where it is as good as 0."""
+    return size.masked_fill(size < torch.finfo(size.dtype).tiny, 1.0)
 
 
 def _logits(outputs: Outputs) -> Tensor:

@@ -4,11 +4,16 @@ import copy
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from repsim.models.cut import cuts
 from repsim.models.fused import Scale, fused
+from repsim.models.graph import GraphCuts
+from repsim.models.hooks import HookCuts
 from repsim.models.network import Facts, Network
+from repsim.models.tracing import trace
 from repsim.models.zoo import build
 
 ARCHS = {"tiny10": Facts("tiny10", None, 10, 3, 32), "resnet20": Facts("resnet20", None, 10, 3, 16)}
@@ -139,3 +144,35 @@ def test_a_norm_in_train_mode_stays_a_norm():
     assert [type(module) for module in twin.part.modules()].count(nn.BatchNorm2d) == 1
     value, _ = _read(network, "bn5")
     assert _error([twin(value)], [copy.deepcopy(suffix)(value)]) < 1e-5
+
+
+def test_a_suffix_that_is_no_graph_is_given_back_itself_and_one_that_is_a_graph_never():
+    network = _network("tiny10")
+    hooked, graph = HookCuts(network).suffix("bn5"), GraphCuts(network, trace(network)).suffix("bn5")
+    assert fused(hooked) is hooked
+    assert fused(graph) is not graph
+
+
+class _Widest(TorchDispatchMode):
+    """Notes where fp64 is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.devices = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.dtype == torch.float64:
+            self.devices.add(out.device.type)
+        return out
+
+
+@pytest.mark.parametrize("lacking, place", [({"cuda"}, "cpu"), ({"mps"}, "cuda")])
+def test_a_device_without_fp64_is_spared_it_and_gets_its_weights_back(lacking, place, monkeypatch):
+    """Under a mode that only keeps account of devices and refuses to mix them: there need be no such device."""
+    monkeypatch.setattr("repsim.models.fused.WITHOUT_FP64", lacking)
+    suffix = cuts(_network("tiny10")).suffix("conv4")  # bn4 becomes a multiply-add, the others are folded
+    with FakeTensorMode(allow_non_fake_inputs=True), _Widest() as made:
+        twin = fused(suffix.to("cuda"))
+    assert {(tensor.device.type, tensor.dtype) for tensor in twin.state_dict().values()} == {("cuda", torch.float32)}
+    assert made.devices == {place}

@@ -119,3 +119,16 @@ def test_rounding_finds_the_best_of_all_permutations():
     matrix = random(6, 6, seed=3)
     best = max(itertools.permutations(range(6)), key=lambda p: sum(matrix[i, j].item() for i, j in enumerate(p)))
     assert birkhoff.best_permutation(matrix).tolist() == list(best)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_score_that_is_not_finite_counts_as_the_lowest(bad):
+    matrix = random(5, 5, seed=4)
+    lowest = matrix.clone()
+    lowest[0, 1] = lowest[3, 3] = matrix.min()
+    matrix[0, 1] = matrix[3, 3] = bad
+    assert birkhoff.best_permutation(matrix).tolist() == birkhoff.best_permutation(lowest).tolist()
+
+
+def test_scores_none_of_which_is_finite_still_give_a_permutation():
+    assert sorted(birkhoff.best_permutation(torch.full((4, 4), torch.nan)).tolist()) == [0, 1, 2, 3]

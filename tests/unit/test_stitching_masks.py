@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from matching_data import moments, related
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from repsim.errors import InputError
 from repsim.stitching import masks
+from repsim.stitching.moments import NotFinite
 
 
 def made(kind: str, p: int, q: int, seed: int = 0, data=None) -> np.ndarray:
@@ -100,7 +102,7 @@ def test_a_shuffled_layer_is_found_again(kind):
 def test_activations_that_are_not_finite_have_no_best_input():
     x, y = related(p=3, q=3)
     x[0, 0] = torch.nan
-    with pytest.raises(InputError, match="not all finite"):
+    with pytest.raises(NotFinite, match="not all finite"):
         made("semi-match", 3, 3, data=(x, y))
 
 
@@ -116,3 +118,13 @@ def test_only_the_masks_that_need_moments_ask_for_them():
                 made(kind, 3, 3)
         else:
             made(kind, 3, 3)
+
+
+@pytest.mark.parametrize("kind", ["identity", "random-permutation"])
+def test_a_mask_that_needs_no_moments_lies_where_they_lie(kind):
+    """Placed by a mode that only keeps account of devices: there need be no such device."""
+    mask = masks.make(kind, 3, 3, torch.Generator().manual_seed(0))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        there = moments(torch.ones(4, 3, device="cuda"), torch.ones(4, 3, device="cuda"))
+        assert masks.make(kind, 3, 3, torch.Generator(), there).device.type == "cuda"
+    assert mask.device.type == "cpu"

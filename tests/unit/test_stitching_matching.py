@@ -1,6 +1,7 @@
 """Direct matching against independent solvers: NumPy, SciPy, scikit-learn, alternating least squares, brute force, optimality."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from scipy.optimize import minimize
 from sklearn.linear_model import Lasso, Ridge
 
 from repsim.errors import InputError
-from repsim.stitching import assignment, birkhoff, doubly, matching, regression
+from repsim.stitching import alignment, assignment, birkhoff, doubly, matching, regression
 from repsim.stitching import lasso as lasso_module
 from repsim.stitching.lasso import lasso
-from repsim.stitching.moments import principal
+from repsim.stitching.moments import Moments, NotFinite, Stream, principal
+from repsim.stitching.shapes import join
 from repsim.stitching.stitchers import STITCHERS, Affine
 
 EVERY_FAMILY = [
@@ -292,6 +294,39 @@ def test_a_shuffled_copy_is_recovered_by_permutation_and_a_scaled_one_by_g_relu(
     assert matching.residual(scaled, found) < 1e-12
 
 
+@pytest.mark.parametrize("small, large", [(1e-4, 1e4), (1e-2, 1e6)])
+@pytest.mark.parametrize("side", ["front", "end", "both"])
+def test_g_relu_recovers_a_shuffled_copy_whose_channels_differ_by_many_orders_of_magnitude(small, large, side):
+    y, order = related(n=600, p=9)[0].relu(), shuffled(9)
+    scales = torch.logspace(math.log10(small), math.log10(large), 9, dtype=torch.float64)
+    x = torch.empty_like(y)
+    x[:, order] = y  # so y = x[:, order]
+    front, end = scales[shuffled(9, seed=3)], scales[shuffled(9, seed=4)]
+    x = x if side == "end" else x * front
+    y = y if side == "front" else y * end
+    expected = (1.0 if side == "front" else end) / (1.0 if side == "end" else front[order])
+    for found in (assignment.g_relu(moments(x, y)), assignment.g_relu(streamed(x.float(), y.float(), batch=100))):
+        assert torch.equal(found.weight, torch.eye(9, dtype=torch.float64)[order])
+        torch.testing.assert_close(found.scales, expected, rtol=1e-5, atol=0)
+
+
+def test_g_relu_gives_nothing_to_channels_that_are_dead():
+    x, y = (part.relu() for part in related(p=5, q=5))
+    x[:, 1], x[:, 3] = 0, 1e-20
+    found = assignment.g_relu(moments(x, y))
+    assert found.scales is not None and found.scales.isfinite().all()
+    assert set(found.weight.argmax(1)[found.scales == 0].tolist()) == {1, 3}
+
+
+def streamed(x: torch.Tensor, y: torch.Tensor, batch: int) -> Moments:
+    """Of rows, gathered in batches in the precision they have."""
+    joint = join((x.shape[1],), (y.shape[1],))
+    stream = Stream([("a", "b", joint)], {joint: alignment.make(joint)})
+    for one, other in zip(x.split(batch), y.split(batch), strict=True):
+        stream.add({"a": one}, {"b": other})
+    return stream.moments(("a", "b", joint))
+
+
 def test_channels_of_unequal_number_cannot_be_matched_one_to_one():
     for match in (assignment.permutation, assignment.g_relu, doubly.doubly_stochastic):
         with pytest.raises(InputError, match="6 in front, 4 behind"):
@@ -397,8 +432,35 @@ def test_a_ridge_is_refused_where_it_has_no_meaning(kind):
 def test_activations_that_are_not_finite_are_refused_by_side(kind, options, side):
     x, y = related(p=5, q=5)
     (x if side == "front" else y)[3, 2] = torch.inf
-    with pytest.raises(InputError, match=f"{side} layer are not all finite"):
+    with pytest.raises(NotFinite, match=f"{side} layer are not all finite"):
         matching.match(STITCHERS[kind](5, 5, **options), moments(x, y))
+    with pytest.raises(NotFinite, match=f"{side} layer are not all finite"):
+        regression.linear(moments(x, y))
+
+
+@pytest.mark.parametrize(
+    "kind, options, solver", [("lowrank", {"rank": 2}, "eigh"), ("linear", {}, "eigh"), ("orthogonal", {}, "svd")]
+)
+def test_a_matrix_that_cannot_be_factored_is_an_arithmetic_error(kind, options, solver, monkeypatch):
+    _let_fail(monkeypatch, solver)
+    with pytest.raises(ArithmeticError, match="gave up"):
+        matching.match(STITCHERS[kind](5, 5, **options), moments(*related(p=5, q=5)))
+
+
+def test_least_squares_and_principal_components_that_cannot_be_had_are_arithmetic_errors(monkeypatch):
+    _let_fail(monkeypatch, "eigh")
+    for solve in (regression.linear, lambda found: principal(found, 2)):
+        with pytest.raises(ArithmeticError, match="gave up"):
+            solve(moments(*related()))
+
+
+def _let_fail(monkeypatch, solver: str) -> None:
+    """Let torch's solver fail as LAPACK's does."""
+
+    def fail(*_, **__):
+        raise torch.linalg.LinAlgError("the solver gave up")
+
+    monkeypatch.setattr(torch.linalg, solver, fail)
 
 
 def test_a_match_within_a_subspace_is_that_of_the_projected_rows():

@@ -5,11 +5,12 @@ import pytest
 import torch
 from matching_data import moments as defined
 from matching_data import normal, related
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from repsim.errors import InputError
 from repsim.stitching import alignment
 from repsim.stitching import moments as module
-from repsim.stitching.moments import Moments, Stream, principal
+from repsim.stitching.moments import Moments, NotFinite, Stream, principal
 from repsim.stitching.shapes import Joint, join
 
 SUMS = ("mean_x", "mean_y", "xx", "yy", "xy")
@@ -158,6 +159,22 @@ def test_principal_components_are_those_of_the_singular_value_decomposition():
 def test_a_subspace_larger_than_the_layer_is_refused(rank):
     with pytest.raises(InputError, match="6 channels"):
         principal(defined(*related(p=6)), rank)
+
+
+def test_a_stream_never_mixes_devices_and_sums_in_fp64_where_its_rows_lie():
+    """Under a mode that only keeps account of devices and refuses to mix them: there need be no such device."""
+    with FakeTensorMode():
+        x, y = torch.ones(6, 3, 4, 4, device="cuda"), torch.ones(6, 2, 4, 4, device="cuda")
+        for found in gathered(x, y, 4):
+            sums = [getattr(found, name) for name in SUMS]
+            assert {(part.device.type, part.dtype) for part in sums} == {("cuda", torch.float64)}
+
+
+def test_activations_that_are_not_finite_have_no_principal_components():
+    x, y = related(p=6)
+    x[0, 0] = torch.nan
+    with pytest.raises(NotFinite, match="front layer are not all finite"):
+        principal(defined(x, y), 2)
 
 
 def test_swapped_moments_are_those_of_the_other_direction():

@@ -95,6 +95,17 @@ def test_alternating_steps_move_weights_and_scales_in_turn_after_the_warm_up():
     assert moved == [weights, weights, weights, scales, weights, scales]
 
 
+@pytest.mark.parametrize("kind, options", [("birkhoff", {}), ("birkhoff", {"scales": True}), ("wreath", {})])
+def test_what_has_diverged_is_rounded_to_some_permutation_with_the_scales_it_has(kind, options):
+    stitcher = started(kind, 5, 5, **options)
+    with torch.no_grad():
+        for parameter in stitcher.parameters():
+            parameter.fill_(torch.nan)
+    found = stitcher.rounded().affine()
+    assert (found.weight.sum(0) == 1).all() and (found.weight.sum(1) == 1).all()
+    assert found.scales.isnan().all() == bool(options or kind == "wreath")
+
+
 def test_scales_never_go_below_zero():
     for stitcher in (started("birkhoff", 4, 4, scales=True), started("wreath", 4, 4)):
         stitcher.scales.data.copy_(torch.tensor([-0.3, 0.2, -1e-9, 0.0]))
