@@ -86,7 +86,7 @@ class Config(JobConfig):
     optimizer: Literal["adam", "sgd"] = Field("adam", description="update rule")
     lr: float = Field(1e-3, gt=0, le=100, description="learning rate of the first epoch")
     schedule: Schedule = Field("constant", description="learning rate over the epochs; thirds: ÷10 after 1/3 and 2/3 of them")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="never of doubly stochastic or orthogonal weights, scores or scales")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="never of doubly stochastic or orthogonal weights or scores")
     momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
     batchnorm: BatchNorm = Field(
         "frozen", description="of g behind the cut: as it is; of each batch; as it is, re-estimated to evaluate"

@@ -30,9 +30,9 @@ class Optimizers:
     def __init__(self, runs: Iterable[Run]):
         groups: dict[tuple[Training, float], _Group] = {}
         for run in runs:
-            decay = run.training.weight_decay if run.stitcher.decays else 0.0
-            group = groups.setdefault((run.training, decay), _Group(run.training, decay))
-            group.values.extend(run.stitcher.parameters())
+            for name, value in run.stitcher.named_parameters():
+                decay = 0.0 if name in run.stitcher.undecayed else run.training.weight_decay
+                groups.setdefault((run.training, decay), _Group(run.training, decay)).values.append(value)
         self._groups = list(groups.values())
 
     def clear(self) -> None:

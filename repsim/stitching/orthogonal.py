@@ -18,7 +18,7 @@ class Orthogonal(Stitcher):
     """y = s W x + b with orthonormal columns WᵀW = I (p ≤ q), and a trained scale s if `scales`, else s = 1."""
 
     family: ClassVar[str] = "orthogonal"
-    decays: ClassVar[bool] = False  # decay would work against the projection, and pull s to 0
+    undecayed: ClassVar[tuple[str, ...]] = ("weight",)  # decay would work against the projection
 
     def __init__(self, inputs: int, outputs: int, scales: bool = False):
         super().__init__(inputs, outputs)

@@ -21,7 +21,6 @@ class Permutation(Stitcher):
     """y_j = s_j x_π(j): fixed, no bias; the scales are 1 unless the start brings its own (G_ReLU)."""
 
     family: ClassVar[str] = "permutation"
-    decays: ClassVar[bool] = False
     index: Tensor
     scales: Tensor
 
@@ -48,7 +47,7 @@ class Wreath(Stitcher):
     """
 
     family: ClassVar[str] = "wreath"
-    decays: ClassVar[bool] = False  # decay would pull the scores together, and s to 0
+    undecayed: ClassVar[tuple[str, ...]] = ("scores",)  # decay would pull them together
 
     def __init__(self, inputs: int, outputs: int, tau: float = 1.0):
         super().__init__(inputs, outputs)
@@ -95,7 +94,9 @@ class Birkhoff(Stitcher):
     """
 
     family: ClassVar[str] = "birkhoff"
-    decays: ClassVar[bool] = False  # decay would pull W out of the polytope's vertices, and s to 0
+    undecayed: ClassVar[tuple[str, ...]] = (
+        "weight",
+    )  # decay would pull W off the vertices; the scales have it (Godfrey et al. 2022)
 
     def __init__(
         self,

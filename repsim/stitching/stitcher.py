@@ -38,7 +38,7 @@ class Stitcher(nn.Module):
     """
 
     family: ClassVar[str]  # its key in `stitchers.STITCHERS`
-    decays: ClassVar[bool] = True  # False: the optimizer's weight decay is left out
+    undecayed: ClassVar[tuple[str, ...]] = ()  # parameters that the optimizer's weight decay spares
     late: ClassVar[tuple[str, ...]] = ("basis", "mean")  # buffers that some have and some have not
     basis: Tensor | None
     mean: Tensor | None

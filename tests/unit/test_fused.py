@@ -167,6 +167,7 @@ class _Widest(TorchDispatchMode):
         return out
 
 
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # deepcopy asks for it
 @pytest.mark.parametrize("lacking, place", [({"cuda"}, "cpu"), ({"mps"}, "cuda")])
 def test_a_device_without_fp64_is_spared_it_and_gets_its_weights_back(lacking, place, monkeypatch):
     """Under a mode that only keeps account of devices and refuses to mix them: there need be no such device."""

@@ -60,11 +60,16 @@ def pair_at(*cut: tuple[str, str], arch: str = "tiny10", **more) -> Pair:
     return Pair(network(arch, 0), network(arch, 1), [front for front, _ in cut], [end for _, end in cut], **more)
 
 
-def optimizer_of(run: Run, parameters) -> torch.optim.Optimizer:
-    settings = {"lr": run.training.lr, "weight_decay": run.training.weight_decay if run.stitcher.decays else 0.0}
+SPARED = {"birkhoff": ("weight",), "orthogonal": ("weight",), "wreath": ("scores",)}
+
+
+def optimizer_of(run: Run, stitcher) -> torch.optim.Optimizer:
+    spared = [value for name, value in stitcher.named_parameters() if name in SPARED.get(run.stitcher.family, ())]
+    rest = [value for value in stitcher.parameters() if not any(value is one for one in spared)]
+    groups = [{"params": rest, "weight_decay": run.training.weight_decay}, {"params": spared, "weight_decay": 0.0}]
     if run.training.optimizer == "adam":
-        return torch.optim.Adam(parameters, **settings)
-    return torch.optim.SGD(parameters, momentum=run.training.momentum, **settings)
+        return torch.optim.Adam([group for group in groups if group["params"]], lr=run.training.lr)
+    return torch.optim.SGD([group for group in groups if group["params"]], lr=run.training.lr, momentum=run.training.momentum)
 
 
 def trained_alone(run: Run, arch: str = "tiny10", norms: str = "frozen") -> tuple[torch.nn.Module, dict]:
@@ -75,10 +80,11 @@ def trained_alone(run: Run, arch: str = "tiny10", norms: str = "frozen") -> tupl
     before = cuts(front).reader(values=[run.front_layer], logits=True)
     buffers = {name: value.clone() for name, value in suffix.named_buffers()}
     suffix.train(norms == "train")
-    optimizer, source = optimizer_of(run, list(stitcher.parameters())), feed()
+    optimizer, source = optimizer_of(run, stitcher), feed()
     step = 0
     for epoch in range(run.training.epochs):
-        optimizer.param_groups[0]["lr"] = run.training.lr_at(epoch)
+        for group in optimizer.param_groups:
+            group["lr"] = run.training.lr_at(epoch)
         for x, y, _ in source.shuffled():
             stitcher.begin_step(epoch, run.training.epochs, step)
             step += 1

@@ -19,7 +19,7 @@ def gradient(loss, stitched: Tensor) -> tuple[Tensor, Tensor]:
 def cka_by_numpy(x: np.ndarray, y: np.ndarray) -> float:
     """Of rows, as the norm of cross-covariances."""
     x, y = x - x.mean(0), y - y.mean(0)
-    return np.linalg.norm(x.T @ y) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
+    return float(np.linalg.norm(x.T @ y) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)))
 
 
 @pytest.mark.parametrize("factor", [1e-15, 1.0, 1e15])
