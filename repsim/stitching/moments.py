@@ -28,7 +28,7 @@ def solvable() -> Iterator[None]:
     """Turn a RuntimeError of LAPACK into ArithmeticError, as for every optimum that is not reached; also a decorator."""
     try:
         yield
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage] (its documented name)
         raise ArithmeticError(f"a matrix of moments cannot be factored: {error}") from error
 
 
