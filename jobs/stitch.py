@@ -5,17 +5,13 @@ One group is one pair of networks on the same batches: all its stitchers share t
 
 from collections.abc import Hashable, Iterator, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from repsim.data import sources
-from repsim.errors import SpecError, nearest
 from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunId
 from repsim.stitching import rules
-
-if TYPE_CHECKING:
-    from repsim.data.splits import Splits
 
 VERSION = 2
 PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
@@ -201,8 +197,8 @@ def check(config: Config, catalog: Any) -> None:
     rules.check_images(config, source)
     for network in inputs(config):
         rules.check_fit(source, catalog.network(network))
-    front, _ = _layer(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
-    end, behind = _layer(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
+    front, _ = rules.layer(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
+    end, behind = rules.layer(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
     rules.check(config, front, end, behind)
 
 
@@ -216,7 +212,7 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     if context.device == "cpu":
         allocator.keep_freed_memory()
     front, end = (context.artefacts / run_id / NETWORK for run_id in inputs(shared))
-    pair, splits = configured.pair(configs, front, end, context.device), _divide(shared, context)
+    pair, splits = configured.pair(configs, front, end, context.device), configured.splits(shared, context)
     feeding.check_fit(pair, splits)
     batches = feeding.expected_batches(splits, shared.batch_size, max(config.epochs for config in configs))
     progress = feeding.Progress(context.tick, batches, context.steps)
@@ -237,30 +233,6 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
             seconds=seconds / len(configs),
             images_per_second=results.epochs_run * len(splits.train) / seconds,
         )
-
-
-def _divide(config: Config, context: Context) -> "Splits":
-    from repsim.data.splits import divide
-
-    return divide(
-        config.dataset,
-        context.data_folders,
-        context.cache,
-        context.device,
-        train=config.train_images,
-        match=config.match_images,
-        validation=config.validation_images,
-        test=config.test_images,
-    )
-
-
-def _layer(sheet: Any, layer: str, field: str) -> tuple[tuple[int, ...], list[str]]:
-    """Its shape, and the later layers that are computed from it."""
-    names = [row["name"] for row in sheet]
-    if layer not in names:
-        raise SpecError(f"there is no layer '{layer}'", where=field, do=nearest(layer, names))
-    place = names.index(layer)
-    return tuple(sheet[place]["shape"]), [name for name in names[place + 1 :] if name not in sheet[place]["beside"]]
 
 
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")

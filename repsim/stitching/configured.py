@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from repsim.data.splits import Splits, divide
 from repsim.models import checkpoint
 from repsim.models.network import Network
 from repsim.stitching import rules, saved
@@ -21,6 +22,13 @@ def pair(configs: Sequence[Any], front: Path, end: Path, device: str) -> Pair:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     layers = [c.front_layer for c in configs], [c.end_layer for c in configs]
     return Pair(_network(front, device), _network(end, device), *layers, precision=configs[0].precision)
+
+
+def splits(c: Any, context: Any) -> Splits:
+    """The images of a group on the device; `context` is that of the job. Raises InputError if there are not enough."""
+    places = context.data_folders, context.cache, context.device
+    wanted = {"train": c.train_images, "match": c.match_images, "validation": c.validation_images, "test": c.test_images}
+    return divide(c.dataset, *places, **wanted)
 
 
 def asked(c: Any, key: str) -> Asked:

@@ -3,7 +3,7 @@
 Light on purpose: sweeps are planned with it. Defaults pass everywhere, so that a sweep may fix values for all its cases.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from repsim.data.sources import Source
@@ -74,6 +74,15 @@ def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     yield from _of_objective(c)
     yield from _of_training(c)
     yield from _of_no_training(c)
+
+
+def layer(sheet: Sequence[Mapping[str, Any]], name: str, field: str) -> tuple[Shape, list[str]]:
+    """The shape of a layer in a network's sheet, and the later layers that are computed from it; InputError if there is none."""
+    names = [row["name"] for row in sheet]
+    if name not in names:
+        raise InputError(f"there is no layer '{name}'", where=field, do=nearest(name, names))
+    place = names.index(name)
+    return tuple(sheet[place]["shape"]), [later for later in names[place + 1 :] if later not in sheet[place]["beside"]]
 
 
 def check(c: Any, front: Shape, end: Shape, behind: Sequence[str]) -> None:
