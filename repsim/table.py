@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,7 @@ class TableDefinition(Strict):
     rows: list[str] = Field(default=["front_layer"], min_length=1)
     cols: list[str] = Field(default=["case"], min_length=1)
     value: str = "penalty"
+    spread: Literal["interval", "std"] = Field("interval", description="what stands behind ±")
     points: bool | None = Field(default=None, description="show ×100, as accuracy points; by default for accuracies and penalties")
 
     @model_validator(mode="after")

@@ -46,6 +46,7 @@ def table(
     rows: Rows = None,
     cols: Cols = None,
     value: Value = None,
+    spread: Annotated[str | None, typer.Option("--spread", help="What stands behind ±: interval (95 %, default) or std.")] = None,
     format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
@@ -56,7 +57,7 @@ def table(
     if format not in FORMATS:
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     project, sweep = _open(spec)
-    text = tables.render(_built(project, sweep, rows, cols, value), "json" if json else format)
+    text = tables.render(_built(project, sweep, rows, cols, value, spread), "json" if json else format)
     if out is None:
         print(text, end="")
         return
@@ -116,14 +117,14 @@ def _open(spec: str) -> tuple[Project, Sweep]:
     return project, open_sweep(spec_path(spec, project), project)
 
 
-def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, value: str | None) -> Any:
+def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, value: str | None, spread: str | None = None) -> Any:
     """The table of a sweep: its own definition, changed by what was asked."""
     import pandas as pd
 
     from repsim import table as tables
     from repsim import yamlfile
 
-    asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value}
+    asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value, "spread": spread}
     said = {"job": sweep.spec.job, "rows": _default_rows(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
     if not sweep.networks:

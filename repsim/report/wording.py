@@ -48,13 +48,13 @@ IN_TEXT = Marks(count="; (finished/expected runs)", bare="± –", short="*")
 def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     """Value, convention, unit, spread, what ± is and over how many independent units, and what n means."""
     cells = list(table.cells.values())
-    parts = [
-        f"{title(table)}. Mean over pairs of networks (runs of a pair averaged first) ± 95 % interval{_units(cells)}{marks.count}."
-    ]
+    interval = table.definition.spread == "interval"
+    spread = f"95 % interval{_units(cells)}" if interval else "std over pairs"
+    parts = [f"{title(table)}. Mean over pairs of networks (runs of a pair averaged first) ± {spread}{marks.count}."]
     stds = [cell.std for cell in cells if isfinite(cell.std)]
-    if stds:
+    if stds and interval:
         parts.append(f"Std over pairs {_span([_number(min(stds), table), _number(max(stds), table)])}.")
-    if any(cell.n and not isfinite(cell.half) for cell in cells):
+    if interval and any(cell.n and not isfinite(cell.half) for cell in cells):
         parts.append(f"{marks.bare}: too few independent networks for an interval.")
     short = sum(cell.short for cell in cells)
     if short:
@@ -70,7 +70,8 @@ def cell_text(cell: "Cell | None", table: "Table") -> str:
     count = f"({cell.n}/{cell.expected}{diverged}){'*' if cell.short else ''}"
     if not cell.n:
         return f"– {count}"
-    return f"{_number(cell.mean, table)} ± {_number(cell.half, table)} {count}"
+    spread = cell.std if table.definition.spread == "std" else cell.half
+    return f"{_number(cell.mean, table)} ± {_number(spread, table)} {count}"
 
 
 def _number(value: float, table: "Table") -> str:

@@ -167,3 +167,9 @@ def test_cell_that_the_sweep_leaves_out_is_left_empty_in_every_format(format):
     text = render(table_of(expected, (0.01, 0.02, 0.06)), format)
     assert text.endswith("\n")
     assert len(re.findall(r"\(3/3\)", text)) == 3
+
+
+def test_the_spread_may_be_the_standard_deviation_over_pairs():
+    shown = table_of(expected_runs(), (0.01, 0.02, 0.06), definition=TableDefinition(spread="std"))
+    assert first_cell(shown) == "3.00 ± 2.65 (3/3)"  # √7
+    assert "± std over pairs;" in caption(shown) and "interval" not in caption(shown)
