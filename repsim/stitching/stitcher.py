@@ -84,10 +84,6 @@ class Stitcher(nn.Module):
     def begin_step(self, epoch: int, epochs: int, step: int) -> None:
         """Called before step `step` in epoch `epoch` (both from 0) of `epochs`: frees and rests parameters."""
 
-    def project_(self) -> None:
-        """Back onto the family after a step of the optimizer; `project_all` does many at once."""
-        project_all([self])
-
     @classmethod
     def project_family_(cls, members: Sequence[Any]) -> None:
         """Project these stitchers, all of this class."""

@@ -16,7 +16,7 @@ from repsim.stitching.evaluation import Entry, evaluate, needs
 from repsim.stitching.pair import Pair
 from repsim.stitching.runs import Run, Training
 from repsim.stitching.shapes import join
-from repsim.stitching.stitchers import Permutation, build
+from repsim.stitching.stitchers import Permutation, build, project_all
 from repsim.stitching.targets import Objective
 
 SGD = Training(2, "sgd", 0.05, 1e-2, 0.9)
@@ -102,7 +102,7 @@ def trained_alone(run: Run, arch: str = "tiny10", norms: str = "frozen") -> tupl
             if getattr(stitcher, "pgd", None) == "gradient":
                 packing_free_gradient(stitcher, optimizer.param_groups[0]["lr"])
             optimizer.step()
-            stitcher.project_()
+            project_all([stitcher])
     return stitcher, buffers
 
 

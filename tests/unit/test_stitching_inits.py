@@ -10,7 +10,7 @@ from repsim.stitching import matching
 from repsim.stitching.inits import FROM_MOMENTS, STARTS, start_
 from repsim.stitching.moments import Moments
 from repsim.stitching.shapes import join
-from repsim.stitching.stitchers import STITCHERS, Birkhoff, Linear, LowRank, Orthogonal, Stitcher, build
+from repsim.stitching.stitchers import STITCHERS, Birkhoff, Linear, LowRank, Orthogonal, Stitcher, build, project_all
 
 OPTIONS = {"lowrank": {"rank": 2}, "lasso": {"lasso_weight": 0.02}}
 EVERY = [(kind, init) for kind, family in STITCHERS.items() for init in STARTS[family]]
@@ -42,7 +42,7 @@ def test_every_start_is_finite_keeps_to_its_family_and_rounds_to_a_stitcher(kind
     stitcher = started(kind, init)
     before = [parameter.detach().clone() for parameter in stitcher.parameters()]
     assert all(parameter.isfinite().all() for parameter in before)
-    stitcher.project_()
+    project_all([stitcher])
     for old, new in zip(before, stitcher.parameters(), strict=True):
         torch.testing.assert_close(new.detach(), old, atol=1e-5, rtol=0)
     assert stitcher.rounded().affine().matrix.isfinite().all()
@@ -181,7 +181,7 @@ def _gain_of_a_step(stitcher: Stitcher, x: torch.Tensor, y: torch.Tensor) -> flo
         optimizer.zero_grad()
         cost().backward()
         optimizer.step()
-        stitcher.project_()
+        project_all([stitcher])
         best = min(best, cost().item())
     return first - best
 

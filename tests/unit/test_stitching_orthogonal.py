@@ -6,7 +6,7 @@ from torch import optim
 
 from repsim.stitching.inits import start_
 from repsim.stitching.orthogonal import polar
-from repsim.stitching.stitchers import Affine, Orthogonal
+from repsim.stitching.stitchers import Affine, Orthogonal, project_all
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -20,7 +20,7 @@ def test_an_orthogonal_stitcher_is_the_nearest_orthogonal_one_after_a_step(shape
     start_(stitcher, "random", generator())
     moved = stitcher.weight.data + size * torch.randn(stitcher.weight.shape, generator=generator(3))
     stitcher.weight.data = moved.clone()
-    stitcher.project_()
+    project_all([stitcher])
     left, _, right = torch.linalg.svd(moved.double(), full_matrices=False)
     torch.testing.assert_close(stitcher.weight.data, (left @ right).float(), atol=1e-6, rtol=0)
     torch.testing.assert_close(stitcher.weight.T @ stitcher.weight, torch.eye(shape[0]), atol=1e-6, rtol=0)
@@ -55,6 +55,6 @@ def test_training_an_orthogonal_stitcher_finds_a_rotation_and_its_scale():
         optimizer.zero_grad()
         (stitcher(x) - y).square().mean().backward()
         optimizer.step()
-        stitcher.project_()
+        project_all([stitcher])
     torch.testing.assert_close(stitcher.weight.data, rotation, atol=1e-3, rtol=0)
     torch.testing.assert_close(stitcher.affine().matrix, 1.7 * rotation, atol=1e-3, rtol=0)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, optim
 
 from repsim.stitching.inits import start_
-from repsim.stitching.stitchers import STITCHERS, Affine, Birkhoff, Linear, Permutation, Wreath, project_gradients
+from repsim.stitching.stitchers import STITCHERS, Affine, Birkhoff, Linear, Permutation, Wreath, project_all, project_gradients
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -34,7 +34,7 @@ def test_a_permutation_moves_channels_and_has_nothing_to_train():
 def test_birkhoff_is_doubly_stochastic_again_after_a_step(projection):
     stitcher = started("birkhoff", 8, 8, projection=projection)
     stitcher.weight.data += 0.05 * torch.randn(8, 8, generator=generator())
-    stitcher.project_()
+    project_all([stitcher])
     assert stitcher.weight.min() >= 0
     torch.testing.assert_close(stitcher.weight.sum(1), torch.ones(8), atol=2e-2 if projection == "sinkhorn" else 1e-6, rtol=0)
 
@@ -88,7 +88,7 @@ def test_alternating_steps_move_weights_and_scales_in_turn_after_the_warm_up():
         optimizer.zero_grad(set_to_none=True)
         ((stitcher(x) - y).square().mean() + stitcher.penalty()).backward()
         optimizer.step()
-        stitcher.project_()
+        project_all([stitcher])
         after = [stitcher.weight.data, stitcher.scales.data]
         moved.append(tuple((b - a).abs().max().item() > 1e-4 for a, b in zip(before, after, strict=True)))
     weights, scales = (True, False), (False, True)
@@ -109,7 +109,7 @@ def test_what_has_diverged_is_rounded_to_some_permutation_with_the_scales_it_has
 def test_scales_never_go_below_zero():
     for stitcher in (started("birkhoff", 4, 4, scales=True), started("wreath", 4, 4)):
         stitcher.scales.data.copy_(torch.tensor([-0.3, 0.2, -1e-9, 0.0]))
-        stitcher.project_()
+        project_all([stitcher])
         assert torch.equal(stitcher.scales.data, torch.tensor([0.0, 0.2, 0.0, 0.0]))
 
 
@@ -130,7 +130,7 @@ def test_a_projected_gradient_takes_plain_sgd_where_the_projection_takes_it(proj
                 project_gradients([Linear(2, 2), stitcher], [1.0, rate])
             optimizer.step()
             if stitcher in projected:
-                stitcher.project_()
+                project_all([stitcher])
         for one, other in zip(hooked, projected, strict=True):
             torch.testing.assert_close(one.weight, other.weight, atol=2e-6, rtol=0)
     assert (hooked[0].weight - hooked[1].weight).abs().max() > 0.1
@@ -177,6 +177,6 @@ def test_training_a_wreath_recovers_a_scaled_channel_shuffle():
         optimizer.zero_grad()
         (stitcher(x) - y).square().mean().backward()
         optimizer.step()
-        stitcher.project_()
+        project_all([stitcher])
     assert torch.equal(stitcher.rounded().index, order)
     torch.testing.assert_close(stitcher.scales.data, scales, atol=0.05, rtol=0)
