@@ -24,6 +24,7 @@ class Config(JobConfig):
 
     arch: str = Field(pattern=NAME, description="architecture that the weights fit, a name of `repsim models list`")
     width: int | None = Field(None, ge=1, le=4096, description="width of the architecture; null: its default")
+    depth: int | None = Field(None, ge=1, le=1024, description="depth of the architecture; null: its default")
     dataset: str = Field(pattern=NAME, description="data set that it was trained on; its mean and std normalise the input")
     name: str = Field(pattern=NAME, description="name of the collection, say frankenstein")
     seed: int = Field(ge=0, lt=2**31, description="seed of the first weights, as published")
@@ -53,7 +54,7 @@ def group_key(config: Config) -> Hashable:
 def network(config: Config) -> NetworkFacts:
     """What network this run leaves behind."""
     source = sources.get(config.dataset)
-    return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size)
+    return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size, config.depth)
 
 
 def check(config: Config, catalog) -> None:

@@ -29,6 +29,7 @@ class Config(JobConfig):
 
     arch: str = Field(pattern=NAME, description="architecture, a name of `repsim models list`")
     width: int | None = Field(None, ge=1, le=4096, description="width of the architecture; null: its default")
+    depth: int | None = Field(None, ge=1, le=1024, description="depth of the architecture; null: its default")
     dataset: str = Field(pattern=NAME, description="data set to train and to test on")
     recipe: str = Field(
         "modelsym", pattern=NAME, description="optimiser, schedule and augmentation, a name of repsim/models/recipes.py"
@@ -67,7 +68,7 @@ def group_key(config: Config) -> Hashable:
 def network(config: Config) -> NetworkFacts:
     """What network this run leaves behind."""
     source = sources.get(config.dataset)
-    return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size)
+    return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size, config.depth)
 
 
 def work(config: Config) -> float:

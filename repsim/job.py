@@ -60,15 +60,17 @@ class NetworkFacts:
     classes: int
     channels: int
     size: int
+    depth: int | None = None
 
     @property
     def label(self) -> str:
-        """The architecture, with the width where one is given, as in mcnn-w16."""
-        return self.arch if self.width is None else f"{self.arch}-w{self.width}"
+        """The architecture, with width and depth where they are given, as in mcnn-w16 or allcnn-d3."""
+        parts = [self.arch] + [f"{letter}{n}" for letter, n in (("w", self.width), ("d", self.depth)) if n is not None]
+        return "-".join(parts)
 
     def __str__(self) -> str:
-        width = "" if self.width is None else f" of width {self.width}"
-        return f"{self.arch}{width} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
+        said = [f"{name} {n}" for name, n in (("width", self.width), ("depth", self.depth)) if n is not None]
+        return f"{self.arch}{' of ' + ' and '.join(said) if said else ''} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def _architecture(name: str) -> dict[str, Any]:
 
 
 def _parse(arguments: list[str]) -> Facts:
-    """The one argument as facts; `width` may be left out."""
+    """The one argument as facts; `width` and `depth` may be left out."""
     names = [field.name for field in fields(Facts)]
     usage = "give one JSON object with " + ", ".join(names)
     if len(arguments) != 1:
@@ -52,7 +52,7 @@ def _parse(arguments: list[str]) -> Facts:
         raise InputError("the argument is not a JSON object", do=usage)
     for key in data.keys() - set(names):
         raise InputError(f"unknown key '{key}'", do=nearest(key, names))
-    missing = set(names) - data.keys() - {"width"}
+    missing = set(names) - data.keys() - {"width", "depth"}
     if missing:
         raise InputError(f"lacks {', '.join(sorted(missing))}", do=usage)
     return Facts(**{"width": None, **data})

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class NetworkFacts(Protocol):
-    """Whatever has these five attributes can be built; the orchestration has its own class for it."""
+    """Whatever has these six attributes can be built; the orchestration has its own class for it."""
 
     @property
     def arch(self) -> str: ...
@@ -21,6 +21,8 @@ class NetworkFacts(Protocol):
     def channels(self) -> int: ...
     @property
     def size(self) -> int: ...
+    @property
+    def depth(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Facts:
         classes: number of logits.
         channels: colour channels of the input.
         size: height and width of the input, in pixels.
+        depth: how many layers or blocks, for architectures of any depth; None is the architecture's default.
     """
 
     arch: str
@@ -40,14 +43,15 @@ class Facts:
     classes: int
     channels: int
     size: int
+    depth: int | None = None
 
     @classmethod
     def of(cls, facts: NetworkFacts) -> "Facts":
-        return cls(facts.arch, facts.width, facts.classes, facts.channels, facts.size)
+        return cls(facts.arch, facts.width, facts.classes, facts.channels, facts.size, facts.depth)
 
     def __str__(self) -> str:
-        width = "" if self.width is None else f" of width {self.width}"
-        return f"{self.arch}{width} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
+        said = [f"{name} {n}" for name, n in (("width", self.width), ("depth", self.depth)) if n is not None]
+        return f"{self.arch}{' of ' + ' and '.join(said) if said else ''} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
 
 
 class Network(nn.Module):

@@ -76,7 +76,7 @@ def _checked(facts: Facts) -> Architecture:
         raise InputError(f"there is no architecture '{facts.arch}'", do=nearest(facts.arch, ARCHITECTURES))
     architecture = ARCHITECTURES[facts.arch]
     for field, value in asdict(facts).items():
-        if field not in ("arch", "width") and (type(value) is not int or value < 1):
+        if field not in ("arch", "width", "depth") and (type(value) is not int or value < 1):
             raise InputError(f"{field} must be a positive whole number, not {value!r}", where=facts.arch)
     if facts.size < architecture.min_size:
         others = [name for name, other in ARCHITECTURES.items() if other.min_size <= facts.size]
