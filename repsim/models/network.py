@@ -51,7 +51,8 @@ class Facts:
 
     def __str__(self) -> str:
         said = [f"{name} {n}" for name, n in (("width", self.width), ("depth", self.depth)) if n is not None]
-        return f"{self.arch}{' of ' + ' and '.join(said) if said else ''} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
+        named = f"{self.arch} of {' and '.join(said)}" if said else self.arch
+        return f"{named} ({self.classes} classes, {self.channels}×{self.size}×{self.size} input)"
 
 
 class Network(nn.Module):
