@@ -6,8 +6,6 @@ arrays that pass through Pillow and torchvision transforms in a DataLoader, as t
 
 import argparse
 import json
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -15,43 +13,13 @@ STARTED = perf_counter()  # before the imports, whose time is part of every proc
 
 import subjects  # noqa: E402
 import torch  # noqa: E402
-from PIL import Image  # noqa: E402
+from pictures import WORKERS, Order, Pictures  # noqa: E402
+from processes import memory_mb  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
-from torch.utils.data import DataLoader, Dataset, Sampler  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
 from torchvision import transforms  # noqa: E402
 
 from repsim.data import sources, splits  # noqa: E402
-from repsim.data.images import Images  # noqa: E402
-
-WORKERS = 2
-
-
-class Pictures(Dataset):
-    """Arrays (h, w, c) uint8 in memory, given as transformed pictures."""
-
-    def __init__(self, images: Images, transform: transforms.Compose):
-        self._arrays = images.images.permute(0, 2, 3, 1).contiguous().numpy()
-        self._labels = images.labels.tolist()
-        self._transform = transform
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self._transform(Image.fromarray(self._arrays[index])), self._labels[index]
-
-
-class Order(Sampler):
-    """A new order each epoch, all from one generator: the order in which repsim takes the images."""
-
-    def __init__(self, length: int, seed: int):
-        self._length, self._generator = length, torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(torch.randperm(self._length, generator=self._generator).tolist())
 
 
 class Stitched(nn.Module):
@@ -119,7 +87,7 @@ def main() -> None:
     marks["train"] = perf_counter() - STARTED - sum(marks.values())
     found = accuracy(stitched, test, device)
     marks["test"] = perf_counter() - STARTED - sum(marks.values())
-    print(json.dumps({"accuracy": {f"{args.layer} {args.seed}": found}, "seconds": marks, "memory_mb": _memory_mb(device)}))
+    print(json.dumps({"accuracy": {f"{args.layer} {args.seed}": found}, "seconds": marks, "memory_mb": memory_mb(device)}))
 
 
 def _loaders(args: argparse.Namespace) -> tuple[DataLoader, DataLoader]:
@@ -142,12 +110,6 @@ def _channels(body: nn.Module, layer: str, device: str) -> int:
         body(torch.zeros(1, sources.get(subjects.DATASET).channels, size, size, device=device))
     handle.remove()
     return seen[0]
-
-
-def _memory_mb(device: str) -> int:
-    """Peak of this process and its largest worker; on a GPU also what was allocated there."""
-    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return kib // 1024 + (torch.cuda.max_memory_allocated() // 1024**2 if device == "cuda" else 0)
 
 
 def _arguments() -> argparse.Namespace:

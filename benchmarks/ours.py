@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import resource
 from pathlib import Path
 from time import perf_counter
 
 STARTED = perf_counter()  # before the imports, whose time is part of every process
 
 import subjects  # noqa: E402
+from processes import memory_mb  # noqa: E402
 
 from repsim import job  # noqa: E402
 
@@ -28,7 +28,7 @@ def main() -> None:
     rows = list(stitch.run(configs, context))
     marks["run"] = perf_counter() - STARTED - marks["import"]
     accuracy = {row.run_id: row.accuracy_last for row in rows}  # type: ignore[attr-defined]
-    print(json.dumps({"accuracy": accuracy, "seconds": marks, "memory_mb": _memory_mb(args.device)}))
+    print(json.dumps({"accuracy": accuracy, "seconds": marks, "memory_mb": memory_mb(args.device)}))
 
 
 def _fields(each: subjects.Stitch, precision: str) -> dict:
@@ -55,14 +55,6 @@ def _fields(each: subjects.Stitch, precision: str) -> dict:
 
 def _name(config: job.JobConfig) -> str:
     return f"{config.front_layer} {config.seed}"  # type: ignore[attr-defined]
-
-
-def _memory_mb(device: str) -> int:
-    """Peak of this process; on a GPU also what was allocated there."""
-    import torch
-
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return held + (torch.cuda.max_memory_allocated() // 1024**2 if device == "cuda" else 0)
 
 
 def _arguments() -> argparse.Namespace:

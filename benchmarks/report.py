@@ -1,17 +1,13 @@
 """Owns the Markdown of a comparison: the machine, the rates and their ratio, the accuracies, and the memory bound."""
 
 import argparse
-import platform
-import shlex
-import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
 import bound
+import machine
 import subjects
 import torch
 
@@ -34,19 +30,15 @@ def write(args: argparse.Namespace, compared: Sequence["Compared"]) -> Path:
 
 
 def _head(args: argparse.Namespace) -> list[str]:
-    names = [f"{name} {version(name)}" for name in ("torch", "torchvision", "pillow")]
-    card = [torch.cuda.get_device_name()] if args.device == "cuda" else []
-    machine = ", ".join([*card, _processor(), f"{torch.get_num_threads()} threads", f"Python {platform.python_version()}", *names])
-    folders = [str(folder) for folder in (args.zoo, *args.data)]
-    words = [Path(sys.argv[0]).name, *(word for word in sys.argv[1:] if word not in folders)]
     return [
         f"# Stitching, classical way against repsim: {args.arch} on {args.device}, {args.precision}",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}; {machine}.",
+        machine.described(args.device),
         "",
-        f"`{shlex.join(words)}` (folders left out). Linear stitchers from random starts, {subjects.EPOCHS} epochs on "
-        f"{subjects.TRAIN_IMAGES} training images of CIFAR-10, batch {subjects.BATCH}, Adam {subjects.LR}, accuracy of the last "
-        f"epoch on all {subjects.TEST_IMAGES} test images. Whole processes are timed, imports included.",
+        f"`{machine.command([args.zoo, *args.data])}` (folders left out). Linear stitchers from random starts, "
+        f"{subjects.EPOCHS} epochs on {subjects.TRAIN_IMAGES} training images of CIFAR-10, batch {subjects.BATCH}, Adam "
+        f"{subjects.LR}, accuracy of the last epoch on all {subjects.TEST_IMAGES} test images. Whole processes are timed, "
+        "imports included.",
         "",
     ]
 
@@ -126,12 +118,3 @@ def _bound(args: argparse.Namespace, compared: Sequence["Compared"]) -> list[str
 
 def _frozen(network: Network, device: str) -> Network:
     return network.requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-
-
-def _processor() -> str:
-    """The model's name as Linux has it, else what Python knows."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -7,17 +7,12 @@ imports included. They run one at a time, each with the whole machine and as man
 """
 
 import argparse
-import json
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+import processes
 import subjects
 from subjects import Case, Stitch
 
@@ -26,10 +21,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Timed:
-    """What one process printed, the seconds from its start to its end, and those that processors worked for it.
-
-    On a machine that others use too the second says more than the first.
-    """
+    """What one process printed, and its seconds (`processes.Done`)."""
 
     wall: float
     cpu: float
@@ -84,22 +76,9 @@ def _classical(args: argparse.Namespace, each: Stitch) -> Timed:
 
 
 def _timed(script: str, args: argparse.Namespace, *more: Any) -> Timed:
-    """Run a script of this folder to its end; what it printed last is one JSON line."""
     common = ["--arch", args.arch, "--device", args.device, "--cache", args.cache]
-    command = [sys.executable, HERE / script, *common, *(part for folder in args.data for part in ("--data", folder)), *more]
-    free = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    started, before = perf_counter(), _cpu()
-    done = subprocess.run([str(part) for part in command], env=free, stdout=subprocess.PIPE, text=True, check=True)
-    wall = perf_counter() - started
-    found = Timed(wall, _cpu() - before, **json.loads(done.stdout.splitlines()[-1]))
-    print(f"{script} {' '.join(map(str, more[-4:]))}: {wall:.1f} s", file=sys.stderr)
-    return found
-
-
-def _cpu() -> float:
-    """Processor seconds of all processes started and ended so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    done = processes.run(script, [*common, *(part for folder in args.data for part in ("--data", folder)), *more])
+    return Timed(done.wall, done.cpu, **done.said)
 
 
 def _lay_out(args: argparse.Namespace, artefacts: Path) -> None:
