@@ -10,7 +10,6 @@ print a JSON list, of {name, width, widths, width_means, min_size} or of `LayerF
 import json
 import sys
 from dataclasses import asdict, fields
-from inspect import signature
 from typing import Any
 
 from repsim.errors import InputError, UserError, nearest
@@ -33,9 +32,10 @@ def main(arguments: list[str]) -> int:
 def _architecture(name: str) -> dict[str, Any]:
     """What can be asked of an architecture; `width` is the one it has when none is asked for."""
     one = ARCHITECTURES[name]
-    width = signature(one.make).parameters["width"].default if one.widths else None
-    widths = [one.widths.start, one.widths.stop - 1] if one.widths else None
-    return {"name": name, "width": width, "widths": widths, "width_means": one.width_means, "min_size": one.min_size}
+    width = one.width.default if one.width else None
+    widths = [one.width.numbers.start, one.width.numbers.stop - 1] if one.width else None
+    means = one.width.means if one.width else ""
+    return {"name": name, "width": width, "widths": widths, "width_means": means, "min_size": one.min_size}
 
 
 def _parse(arguments: list[str]) -> Facts:

@@ -1,36 +1,22 @@
 """Owns the list of architectures, and how one of them becomes a network."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from inspect import signature
 
 import torch
 from torch import Tensor, nn
 
 from repsim.errors import InputError, nearest
-from repsim.models.initial import Draw, default, he, he_outgoing, initialise, transformer
-from repsim.models.mcnn import mcnn
+from repsim.models.architecture import Architecture, Choice
+from repsim.models.initial import initialise
+from repsim.models.lenet import LENETS
+from repsim.models.mcnn import MCNNS
 from repsim.models.network import Facts, Network, NetworkFacts
-from repsim.models.resnet20 import resnet20, resnet20_b
-from repsim.models.tiny10 import tiny10
-from repsim.models.vit import PATCH, vit_tiny
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to make a body, how its weights begin, and what it can be asked for.
-
-    `widths` is None where there is no width to choose; `width_means` says what the number counts. Image sizes are
-    multiples of `multiple`, from `min_size` on.
-    """
-
-    make: Callable[..., nn.Module]
-    draw: Draw
-    min_size: int
-    widths: range | None = None
-    width_means: str = ""
-    multiple: int = 1
+from repsim.models.resnet import RESNETS
+from repsim.models.tiny10 import TINY10S
+from repsim.models.vit import VITS
 
 
 def build(
@@ -42,12 +28,12 @@ def build(
     """A new network on the CPU, in train mode, with weights drawn from `generator` (CPU; None: seed 0).
 
     Args:
-        facts: architecture, width, classes, channels and size.
+        facts: architecture, width, classes, channels, size and depth.
         mean, std: per channel, of inputs in [0, 1]; None: no normalisation.
         generator: the only source of randomness; the global one is neither read nor moved.
 
     Raises:
-        InputError: unknown architecture, a width, size or number that it cannot have, or unfit mean or std.
+        InputError: unknown architecture, a width, depth, size or number that it cannot have, or unfit mean or std.
     """
     facts = Facts.of(facts)
     body = skeleton(facts).to_empty(device="cpu")
@@ -62,10 +48,22 @@ def skeleton(facts: NetworkFacts) -> nn.Module:
     """The body without weights (on the meta device): names and shapes at no cost, and no random number drawn."""
     facts = Facts.of(facts)
     architecture = _checked(facts)
-    asked_for = signature(architecture.make).parameters
-    given = {name: value for name, value in asdict(facts).items() if name in asked_for and value is not None}
+    asked_for = asdict(facts) | {field: _chosen(facts, field) for field in ("width", "depth")}
     with torch.device("meta"):
-        return architecture.make(**given)
+        return architecture.make(**{name: asked_for[name] for name in signature(architecture.make).parameters if name in asked_for})
+
+
+def native(arch: str) -> Facts:
+    """The network of this architecture that its published parameter count is of, for three channels."""
+    architecture = ARCHITECTURES[arch]
+    return Facts(arch, None, architecture.classes, 3, architecture.size)
+
+
+def _chosen(facts: Facts, field: str) -> int | None:
+    """The width or depth that is asked for, else the default."""
+    choice: Choice | None = getattr(ARCHITECTURES[facts.arch], field)
+    asked = getattr(facts, field)
+    return choice.default if choice and asked is None else asked
 
 
 def _checked(facts: Facts) -> Architecture:
@@ -75,29 +73,37 @@ def _checked(facts: Facts) -> Architecture:
     if facts.arch not in ARCHITECTURES:
         raise InputError(f"there is no architecture '{facts.arch}'", do=nearest(facts.arch, ARCHITECTURES))
     architecture = ARCHITECTURES[facts.arch]
-    for field, value in asdict(facts).items():
-        if field not in ("arch", "width", "depth") and (type(value) is not int or value < 1):
+    for field in ("classes", "channels", "size"):
+        value = getattr(facts, field)
+        if type(value) is not int or value < 1:
             raise InputError(f"{field} must be a positive whole number, not {value!r}", where=facts.arch)
+    _check_size(facts, architecture)
+    for field in ("width", "depth"):
+        _check_choice(facts, field, getattr(architecture, field))
+    return architecture
+
+
+def _check_size(facts: Facts, architecture: Architecture) -> None:
     if facts.size < architecture.min_size:
-        others = [name for name, other in ARCHITECTURES.items() if other.min_size <= facts.size]
-        do = f"it takes {architecture.min_size} pixels or more" + (
-            f"; these take {facts.size}: {', '.join(others)}" if others else ""
-        )
+        others = [name for name, other in ARCHITECTURES.items() if facts.size >= other.min_size and not facts.size % other.multiple]
+        some = f"; these take {facts.size}: {', '.join(others[:8])}{' …' if len(others) > 8 else ''}" if others else ""
+        do = f"it takes {architecture.min_size} pixels or more{some}"
         raise InputError(f"images of {facts.size} pixels are too small for it", where=facts.arch, do=do)
     if facts.size % architecture.multiple:
         do = f"it takes multiples of {architecture.multiple} pixels"
         raise InputError(f"images of {facts.size} pixels do not fit it", where=facts.arch, do=do)
-    if facts.width is not None:
-        _check_width(facts, architecture)
-    return architecture
 
 
-def _check_width(facts: Facts, architecture: Architecture) -> None:
-    if architecture.widths is None:
-        raise InputError("has one width only", where=facts.arch, do="leave width out")
-    if type(facts.width) is not int or facts.width not in architecture.widths:
-        do = f"width is {architecture.width_means}: {architecture.widths.start} to {architecture.widths.stop - 1}"
-        raise InputError(f"cannot have width {facts.width!r}", where=facts.arch, do=do)
+def _check_choice(facts: Facts, field: str, choice: Choice | None) -> None:
+    """The width or depth asked for, if any, must be one that can be chosen."""
+    asked = getattr(facts, field)
+    if asked is None:
+        return
+    if choice is None:
+        raise InputError(f"has one {field} only", where=facts.arch, do=f"leave {field} out")
+    if type(asked) is not int or asked not in choice.numbers:
+        do = f"{field} is {choice.means}: {choice.numbers.start} to {choice.numbers.stop - 1}"
+        raise InputError(f"cannot have {field} {asked!r}", where=facts.arch, do=do)
 
 
 def _per_channel(name: str, given: Sequence[float] | Tensor | None, absent: float, facts: Facts) -> list[float]:
@@ -108,10 +114,5 @@ def _per_channel(name: str, given: Sequence[float] | Tensor | None, absent: floa
     return values
 
 
-ARCHITECTURES: dict[str, Architecture] = {
-    "tiny10": Architecture(tiny10, default, min_size=27),
-    "resnet20": Architecture(resnet20, he, 8, range(1, 17), "a multiplier of 16, 32 and 64 channels"),
-    "resnet20_b": Architecture(resnet20_b, he_outgoing, 8, range(1, 17), "a multiplier of 16, 32 and 64 channels"),
-    "mcnn": Architecture(mcnn, default, 8, range(1, 513), "the channels of the first block"),
-    "vit_tiny": Architecture(vit_tiny, transformer, 8, range(1, 17), "heads of 64 channels", multiple=PATCH),
-}
+FAMILIES: tuple[dict[str, Architecture], ...] = (LENETS, TINY10S, MCNNS, RESNETS, VITS)
+ARCHITECTURES: dict[str, Architecture] = {name: one for family in FAMILIES for name, one in family.items()}

@@ -16,7 +16,7 @@ from repsim.models.__main__ import main
 from repsim.models.layers import describe
 from repsim.models.network import Facts
 from repsim.models.recipes import Recipe
-from repsim.models.resnet20 import PadShortcut
+from repsim.models.resnet import PadShortcut
 from repsim.models.training import evaluate, train
 from repsim.models.zoo import ARCHITECTURES, build, skeleton
 
@@ -144,7 +144,7 @@ def test_the_last_pool_of_mcnn_is_the_4x4_maximum_of_the_paper():
 
 def test_the_padded_shortcut_takes_every_second_pixel_and_adds_silent_channels():
     x = torch.arange(2 * 2 * 4 * 4.0).reshape(2, 2, 4, 4) + 1
-    y = PadShortcut(2, 4)(x)
+    y = PadShortcut(2, 4, 2)(x)
     assert torch.equal(y[:, 1:3], x[:, :, ::2, ::2]) and not y[:, 0].any() and not y[:, 3].any()
 
 
