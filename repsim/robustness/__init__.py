@@ -1,0 +1,1 @@
+"""Networks under attack: adversarial images, adversarial training, robust evaluation."""

@@ -1,0 +1,26 @@
+"""Owns the numbers of an attack in an L∞ ball. Light (no torch)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Start = Literal["uniform", "gaussian", "image"]
+
+
+@dataclass(frozen=True)
+class Linf:
+    """Projected gradient ascent within ‖x' − x‖∞ ≤ epsilon; lengths are in units of pixels in [0, 1].
+
+    Attributes:
+        epsilon: radius of the ball.
+        step: length of one step, along the sign of the gradient.
+        steps: steps taken.
+        restarts: how often it is tried from a new start.
+        start: `uniform` in the ball (Madry et al. 2018); `gaussian`, x + 0.001 · N(0, 1), as TRADES starts; `image`, x
+            itself: with steps = 1 and step = epsilon this is FGSM (Goodfellow et al. 2015).
+    """
+
+    epsilon: float = 8 / 255
+    step: float = 2 / 255
+    steps: int = 10
+    restarts: int = 1
+    start: Start = "uniform"
