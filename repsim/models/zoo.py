@@ -9,13 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from repsim.errors import InputError, nearest
+from repsim.models.allcnn import ALLCNNS
 from repsim.models.architecture import Architecture, Choice
+from repsim.models.cct import CCTS
+from repsim.models.inception import INCEPTIONS
 from repsim.models.initial import initialise
 from repsim.models.lenet import LENETS
 from repsim.models.mcnn import MCNNS
 from repsim.models.network import Facts, Network, NetworkFacts
+from repsim.models.preact import PREACTS
 from repsim.models.resnet import RESNETS
+from repsim.models.robust_vit import ROBUST_VITS
 from repsim.models.tiny10 import TINY10S
+from repsim.models.vgg import VGGS
 from repsim.models.vit import VITS
 
 
@@ -114,5 +120,17 @@ def _per_channel(name: str, given: Sequence[float] | Tensor | None, absent: floa
     return values
 
 
-FAMILIES: tuple[dict[str, Architecture], ...] = (LENETS, TINY10S, MCNNS, RESNETS, VITS)
+FAMILIES: tuple[dict[str, Architecture], ...] = (
+    LENETS,
+    TINY10S,
+    MCNNS,
+    ALLCNNS,
+    RESNETS,
+    PREACTS,
+    VGGS,
+    INCEPTIONS,
+    VITS,
+    ROBUST_VITS,
+    CCTS,
+)
 ARCHITECTURES: dict[str, Architecture] = {name: one for family in FAMILIES for name, one in family.items()}
