@@ -56,6 +56,7 @@ class Cell:
 
     `n` of `expected` runs are finished with a finite value; `diverged` runs are finished without one. Runs of one pair of
     networks are averaged first (`values`, one per pair), so that each pair weighs the same; mean and std are over pairs.
+    In a table of single networks each is a pair of its own.
     """
 
     mean: float
@@ -91,6 +92,7 @@ class Table:
     row_keys: tuple[Key, ...]
     col_keys: tuple[Key, ...]
     cells: dict[tuple[Key, Key], Cell] = field(repr=False)
+    unit_of_mean: Literal["pair", "network"] = "pair"
 
     @property
     def unit(self) -> str:
@@ -115,7 +117,8 @@ def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataF
 
     Args:
         rows: rows of the store, one per finished run (`run_id`, `outcome`, the value); runs not expected are ignored.
-        expected: one row per expected run: `run_id`, `front_network`, `end_network`, and the columns named as keys.
+        expected: one row per expected run: `run_id`, the columns named as keys, and the networks that a run is about:
+            `front_network` and `end_network`, or `network`; where there is neither, every run is a network of its own.
 
     Rows and columns stand in order of first appearance in `expected`; the order of `rows` changes nothing.
     A run that is expected under two labels counts in both cells.
@@ -123,7 +126,7 @@ def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataF
     Raises: UserError for an unknown column; InputError for a run stored twice or a value that is no number.
     """
     keys = definition.rows + definition.cols
-    for name in ["run_id", "front_network", "end_network", *keys]:
+    for name in ["run_id", *keys]:
         _known(name, expected, f"the runs of job '{definition.job}'")
     row_keys, col_keys = _keys(expected, definition.rows, keys), _keys(expected, definition.cols, keys)
     cells: dict[tuple[Key, Key], list[_Run]] = defaultdict(list)
@@ -137,6 +140,7 @@ def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataF
         row_keys=_ordered(row_keys),
         col_keys=_ordered(col_keys),
         cells={key: _cell(runs, scale) for key, runs in cells.items()},
+        unit_of_mean="pair" if "front_network" in expected.columns else "network",
     )
 
 
@@ -148,8 +152,16 @@ def _known(name: str, frame: "pd.DataFrame", of: str) -> None:
 def _runs(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Iterable[_Run]:
     """Each expected run with what the store holds of it."""
     values, diverged = _stored(definition, rows, expected)
-    for run, front, end in zip(expected["run_id"], expected["front_network"], expected["end_network"], strict=True):
+    for run, front, end in zip(expected["run_id"], *_ends(expected), strict=True):
         yield _Run(run, str(front), str(end), nan if run in diverged else values.get(run, nan), run in diverged)
+
+
+def _ends(expected: "pd.DataFrame") -> tuple[list[str], list[str]]:
+    """Front and end network of each run; a network that stands alone is paired with itself."""
+    if "front_network" in expected.columns:
+        return list(expected["front_network"]), list(expected["end_network"])
+    alone = list(expected["network" if "network" in expected.columns else "run_id"])
+    return alone, alone
 
 
 def _stored(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> tuple[dict[str, float], set[str]]:

@@ -21,14 +21,17 @@ from repsim.pace import Pace
 from repsim.plan import Plan
 from repsim.project import Project
 from repsim.report.plans import number
-from repsim.sweep.expand import Sweep
+from repsim.sweep.expand import Run, Sweep
+
+Kind = tuple[str | None, str | None]
+"""Case and architecture."""
 
 
 def run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> None:
-    """The first run of every case, `steps` steps of each loop, in a throwaway store; seconds and memory of each."""
-    firsts: dict[Any, str] = {}
+    """The first run of every case and kind of network, `steps` steps of each loop, in a throwaway store; seconds and memory."""
+    firsts: dict[Kind, str] = {}
     for one in sweep.runs:
-        firsts.setdefault(one.labels.get("case"), one.id)
+        firsts.setdefault(_kind(one), one.id)
     part = planning.restricted(sweep, lambda run: run.id in set(firsts.values()))
     with throwaway_of(project, part) as throwaway:
         states = reconcile.standings(throwaway, part)
@@ -62,16 +65,21 @@ def throwaway_of(project: Project, part: Sweep) -> Iterator[Project]:
 def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace) -> float | None:
     """Hours of all runs of the sweep in one process, without its trainings; None if a case was not measured.
 
-    A case costs what its first run cost per unit of work. Runs that are tried share fewer forward passes than those
+    A kind of run costs what its first run cost per unit of work. Runs that are tried share fewer forward passes than those
     of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most.
     """
     job, rates = sweep.jobs[sweep.spec.job], {}
     for group in (group for stage in tried.stages for group in stage.groups if group.job == sweep.spec.job):
         work, seconds = sum(cost.work(job, run.config) for run in group.runs), pace.ceiling(group.id)
-        rates |= {run.labels.get("case"): seconds / work for run in group.runs if seconds is not None and work}
-    if {run.labels.get("case") for run in sweep.runs} - rates.keys():
+        rates |= {_kind(run): seconds / work for run in group.runs if seconds is not None and work}
+    if set(map(_kind, sweep.runs)) - rates.keys():
         return None
-    return round(sum(rates[run.labels.get("case")] * cost.work(job, run.config) for run in sweep.runs) / 3600, 4)
+    return round(sum(rates[_kind(run)] * cost.work(job, run.config) for run in sweep.runs) / 3600, 4)
+
+
+def _kind(run: Run) -> Kind:
+    """Runs of one case cost alike; those on single networks where also the architecture is the same."""
+    return run.labels.get("case"), run.labels.get("arch")
 
 
 def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:

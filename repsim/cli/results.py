@@ -10,6 +10,7 @@ from repsim.cli.output import Json, SpecArgument, project_of, say, show, spec_pa
 from repsim.errors import InputError, SpecError, UserError, nearest
 from repsim.job import STITCHER
 from repsim.project import Project
+from repsim.sweep import shown
 from repsim.sweep.expand import Sweep, open_sweep
 
 app = typer.Typer(no_args_is_help=True, help="Merge, tabulate and plot what a sweep measured.")
@@ -51,7 +52,7 @@ def table(
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
 ) -> None:
-    """The stitching-penalty table of a sweep: mean ± 95 % interval (n of expected n) per layer and case."""
+    """The table of a sweep, mean ± 95 % interval (n of expected n): penalties per layer and case, or accuracies of networks."""
     from repsim.report import tables
 
     if format not in FORMATS:
@@ -125,21 +126,11 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
     from repsim import yamlfile
 
     asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value, "spread": spread}
-    said = {"job": sweep.spec.job, "rows": _default_rows(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
+    said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
-    if not sweep.networks:
-        raise UserError(
-            "only sweeps over pairs of networks have such a table", where=str(sweep.path), do="see: repsim results aggregate"
-        )
     found = store.read(project.store, sweep.jobs[sweep.spec.job], ids=[run.id for run in sweep.runs]).to_pandas()
     expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
     return tables.build(definition, found, expected)
-
-
-def _default_rows(sweep: Sweep) -> list[str]:
-    """Layers; with several architectures these first."""
-    archs = {run.labels["front_arch"] for run in sweep.runs if "front_arch" in run.labels}
-    return ["front_arch", "front_layer"] if len(archs) > 1 else ["front_layer"]
 
 
 def _write(path: Path, text: str) -> None:

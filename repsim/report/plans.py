@@ -36,7 +36,8 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
 
 def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> str:
     """What would run, in groups and tasks, and what it would cost."""
-    networks = f" between {number(len(sweep.networks), 'network')}" if sweep.networks else ""
+    how = "between" if "front_network" in sweep.jobs[sweep.spec.job].config.model_fields else "on"
+    networks = f" {how} {number(len(sweep.networks), 'network')}" if sweep.networks else ""
     merged = f" ({number(plan.merged, 'duplicate')} merged)" if plan.merged else ""
     lines = [f"{plan.sweep}: {number(len(sweep.runs), 'run')}{networks}{merged}"]
     lines.append("  states    " + counts_text(plan.counts))
@@ -72,7 +73,7 @@ def counts_text(counts: Mapping[State, int]) -> str:
 def status_json(
     sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], used_h: float, left_h: float
 ) -> dict[str, Any]:
-    """State counts, the grid of cases and layers, failures, live tasks and hours, as an object."""
+    """State counts, the grid of cases and layers (of single networks: architectures), failures, live tasks, hours, as an object."""
     return {
         "sweep": sweep.name,
         "networks": _counts(sweep.networks, states),
@@ -157,7 +158,7 @@ def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, 
 def _grid(sweep: Sweep, states: Mapping[RunId, Standing]) -> dict[tuple[str, str], dict[str, int]]:
     cells: dict[tuple[str, str], Counter[str]] = {}
     for run in sweep.runs:
-        key = (str(run.labels.get("case") or sweep.spec.job), str(getattr(run.config, "front_layer", "")))
+        key = (str(run.labels.get("case") or sweep.spec.job), str(getattr(run.config, "front_layer", run.labels.get("arch", ""))))
         cells.setdefault(key, Counter())[_third(states[run.id].state)] += 1
     return {key: {"done": c["done"], "failed": c["failed"], "left": c["left"]} for key, c in cells.items()}
 

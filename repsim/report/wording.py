@@ -34,6 +34,9 @@ def title(table: "Table") -> str:
     return VALUES.get(name, name.replace("_", " ").capitalize()) + (f", in {table.unit}" if table.unit else "")
 
 
+NOUNS = {"pair": ("pair", "pairs of networks"), "network": ("network", "networks")}
+
+
 class Marks(NamedTuple):
     """How a table or a picture shows n, a mean without an interval, and a cell that is short of its runs."""
 
@@ -49,11 +52,12 @@ def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     """Value, convention, unit, spread, what ± is and over how many independent units, and what n means."""
     cells = list(table.cells.values())
     interval = table.definition.spread == "interval"
-    spread = f"95 % interval{_units(cells)}" if interval else "std over pairs"
-    parts = [f"{title(table)}. Mean over pairs of networks (runs of a pair averaged first) ± {spread}{marks.count}."]
+    one, many = NOUNS[table.unit_of_mean]
+    spread = f"95 % interval{_units(cells)}" if interval else f"std over {one}s"
+    parts = [f"{title(table)}. Mean over {many} (runs of a {one} averaged first) ± {spread}{marks.count}."]
     stds = [cell.std for cell in cells if isfinite(cell.std)]
     if stds and interval:
-        parts.append(f"Std over pairs {_span([_number(min(stds), table), _number(max(stds), table)])}.")
+        parts.append(f"Std over {one}s {_span([_number(min(stds), table), _number(max(stds), table)])}.")
     if interval and any(cell.n and not isfinite(cell.half) for cell in cells):
         parts.append(f"{marks.bare}: too few independent networks for an interval.")
     short = sum(cell.short for cell in cells)

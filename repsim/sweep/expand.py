@@ -1,8 +1,8 @@
 """Owns the expansion: sweep file → ordered list of runs, each checked and named before anything is sent.
 
 Order, outermost first: grid (in file order, so that with `grid: {seed: …}` every cell has one seed before any
-has two), zip, pair, layers, case. Values: `fixed` < pair and layers < grid and zip < case. Then `exclude`; last,
-equal runs are merged.
+has two), zip, place, case. A place is a pair of networks at a pair of layers, one network, or (`job: train`) a network
+to be trained. Values: `fixed` < place < grid and zip < case. Then `exclude`; last, equal runs are merged.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,10 +24,8 @@ from repsim.sweep import networks as zoo
 from repsim.sweep import refusals
 from repsim.sweep.exclude import Draft, kept
 from repsim.sweep.layers import layer_pairs
-from repsim.sweep.networks import Network
+from repsim.sweep.networks import IMPORT, TRAIN, Network
 from repsim.sweep.spec import Spec, load
-
-TRAIN, IMPORT = "train", "import_network"
 
 
 @dataclass(frozen=True)
@@ -72,32 +70,32 @@ class Sweep:
 def open_sweep(path: Path, project: Project) -> Sweep:
     """Read and expand the sweep file at `path`; every run in it is checked."""
     with within(str(path)):
-        return _expand(path, project, load(path))
+        return expand(load(path), project, path.stem, path, str(path))
 
 
-def _expand(path: Path, project: Project, spec: Spec) -> Sweep:
-    where = str(path)
-    names = dict.fromkeys([spec.job, TRAIN, IMPORT] if spec.zoo else [spec.job])
-    loaded = {name: jobs.load(project.jobs, name) for name in names}
-    catalog = Catalog(project.data_folders, project.cache)
-    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], lambda: _imports(project, loaded[IMPORT]), where) if spec.zoo else []
-    for net in nets:
-        catalog.register(net.run, net.facts)
-    makers = tuple(_network_run(net, loaded[net.job]) for net in nets)
-    drafts = list(_drafts(spec, nets, catalog, loaded[spec.job], where))
-    runs = [_run(spec, loaded[spec.job], draft, where) for draft in kept(spec, drafts, loaded[spec.job], where)]
-    distinct: dict[RunId, Run] = {}
-    for run in runs:
-        distinct.setdefault(run.id, run)
-    _check(loaded, [*makers, *distinct.values()], catalog, where)
-    return Sweep(path.stem, path, spec, loaded, makers, tuple(distinct.values()), len(runs) - len(distinct))
-
-
-def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+def expand(spec: Spec, project: Project, name: str, path: Path, where: str) -> Sweep:
+    """The sweep that `spec` means; every run is checked. `where` is what errors call the file."""
+    job = jobs.load(project.jobs, spec.job)
     refusals.refuse_unknown(spec, job, where)
     refusals.refuse_misplaced(spec, job, where)
     refusals.refuse_too_many(spec, where)
-    places = [{}] if not nets else list(_places(spec, nets, catalog, where))
+    makers = [TRAIN, IMPORT] if spec.zoo and refusals.subject_of(job) != "training" else []
+    loaded = {job.name: job} | {maker: jobs.load(project.jobs, maker) for maker in makers}
+    catalog = Catalog(project.data_folders, project.cache)
+    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], lambda: _imports(project, loaded[IMPORT]), where) if makers else []
+    for net in nets:
+        catalog.register(net.run, net.facts)
+    networks = tuple(_network_run(net, loaded[net.job]) for net in nets)
+    runs = [_run(spec, job, draft, where) for draft in kept(spec, list(_drafts(spec, nets, catalog, job, where)), job, where)]
+    distinct: dict[RunId, Run] = {}
+    for run in runs:
+        distinct.setdefault(run.id, run)
+    _check(loaded, [*networks, *distinct.values()], catalog, where)
+    return Sweep(name, path, spec, loaded, networks, tuple(distinct.values()), len(runs) - len(distinct))
+
+
+def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+    places = list(_places(spec, nets, catalog, job, where)) if spec.zoo else [{}]
     cases = [variant for name, fields in spec.cases.items() for variant in _variants(name, fields)] or [{}]
     refusals.refuse_too_many(spec, where, len(places))
     for axes in _axes(spec):
@@ -106,7 +104,18 @@ def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, whe
                 yield {**spec.fixed, **place, **axes, **case}
 
 
-def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, where: str) -> Iterator[Draft]:
+def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+    """What a run is about: a network to be trained, one network, or a pair of networks at a pair of layers."""
+    subject = refusals.subject_of(job)
+    if subject == "training":
+        yield from zoo.trainings(spec, job, where)
+    elif subject == "network":
+        yield from (zoo.alone(net, job) for net in nets)
+    else:
+        yield from _cuts(spec, nets, catalog, where)
+
+
+def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, where: str) -> Iterator[Draft]:
     """Where to cut: every pair of networks at every pair of layers."""
     known: dict[tuple[Any, Any], list[tuple[str, str]]] = {}
     for front, end in zoo.pairs(spec, list(nets), where):
@@ -138,17 +147,20 @@ def _run(spec: Spec, job: Job, draft: Draft, where: str) -> Run:
     try:
         config = job.config.model_validate(fields)
     except ValidationError as error:
-        raise yamlfile.explain(error, job.config, fields, where, _block_of(spec, error, case)) from None
-    return as_run(job, config, {"case": case, **{k: fields.get(k) for k in sorted(job.config.labels)}})
+        raise yamlfile.explain(error, job.config, fields, where, _block_of(spec, job, error, case)) from None
+    named = ["arch", "seed"] if spec.zoo and refusals.subject_of(job) == "training" else []
+    return as_run(job, config, {"case": case, **{k: fields.get(k) for k in [*named, *sorted(job.config.labels)]}})
 
 
-def _block_of(spec: Spec, error: ValidationError, case: str | None) -> str:
+def _block_of(spec: Spec, job: Job, error: ValidationError, case: str | None) -> str:
     """The block of the file that set the first field in error."""
     loc = error.errors(include_url=False)[0]["loc"]
     name = str(case).split(" ")[0]
     if name in spec.cases and (not loc or loc[0] in spec.cases[name]):
         return f"cases.{name}"
-    return next((block for block in ("grid", "zip", "fixed") if loc and loc[0] in getattr(spec, block)), "")
+    blocks = {"grid": spec.grid, "zip": spec.zip, "fixed": spec.fixed}
+    blocks |= {key: block.training for key, block in zoo.keyed(spec)} if job.name == TRAIN else {}
+    return next((block for block, said in blocks.items() if loc and loc[0] in said), "")
 
 
 def _network_run(net: Network, job: Job) -> Run:

@@ -1,4 +1,4 @@
-"""Owns the zoo block: which networks a sweep compares, which run makes each, and which pairs are formed."""
+"""Owns the zoo block: which networks a sweep is about, which run makes each, and which pairs are formed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,13 +8,17 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from repsim import yamlfile
-from repsim.errors import SpecError
+from repsim.errors import SpecError, nearest
 from repsim.identity import id_of
 from repsim.job import Job, JobConfig, NetworkFacts, RunId
 from repsim.sweep.spec import Spec, Zoo
 
+TRAIN, IMPORT = "train", "import_network"
+"""The jobs that make networks."""
 Imports = Callable[[], list[dict[str, Any]]]
 """Rows (run_id and the Config fields) of the networks that were imported into the store."""
+TOLD_APART = {"width", "depth", "normalise"}
+"""What tells imported networks of one collection, architecture and seed apart."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,8 @@ def place(front: Named, end: Named, front_layer: str, end_layer: str) -> dict[st
 def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str) -> list[Network]:
     """All networks of the zoo, block by block, architecture by architecture, in the order of the seeds."""
     found = []
-    for index, block in enumerate(spec.zoo):
-        key = "zoo" if len(spec.zoo) == 1 else f"zoo.{index}"
-        if "seed" in block.training:
-            raise SpecError("unknown key 'seed'", where=f"{where}: {key}.seed", do="did you mean 'seeds'?")
+    for key, block in keyed(spec):
+        refuse_seed(block, f"{where}: {key}")
         make = (
             _imported(block, importer, imports, f"{where}: {key}")
             if block.imported is not None
@@ -75,6 +77,48 @@ def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str
     if len(set(ids)) < len(ids):
         raise SpecError("two blocks name the same network", where=f"{where}: zoo", do="remove one of them")
     return found
+
+
+def alone(one: Network, job: Job) -> dict[str, Any]:
+    """The fields that one network decides, of a job that works on single networks: as far as its Config has them.
+
+    `arch` and `seed` are set where they are labels; as other fields they would be the job's own.
+    """
+    said = {"network": one.run, "dataset": one.dataset}
+    said |= {name: value for name, value in (("arch", one.arch), ("seed", one.seed)) if name in job.config.labels}
+    return {name: value for name, value in said.items() if name in job.config.model_fields}
+
+
+def trainings(spec: Spec, train: Job, where: str) -> Iterator[dict[str, Any]]:
+    """The fields that the zoo decides of each network, where the runs of a sweep are the trainings themselves."""
+    for key, block in keyed(spec):
+        refuse_seed(block, f"{where}: {key}")
+        if block.imported is not None:
+            raise SpecError(
+                "imported networks are not trained", where=f"{where}: {key}.imported", do="remove it, or see: repsim zoo list"
+            )
+        for name in block.training:
+            if name not in train.config.model_fields:
+                raise SpecError(
+                    f"unknown key '{name}'", where=f"{where}: {key}.{name}", do=nearest(name, train.config.model_fields)
+                )
+        yield from (fields_of(block, arch, seed) for arch in block.arch for seed in block.seeds)
+
+
+def keyed(spec: Spec) -> list[tuple[str, Zoo]]:
+    """The blocks of the zoo with their key paths."""
+    return [("zoo" if len(spec.zoo) == 1 else f"zoo.{index}", block) for index, block in enumerate(spec.zoo)]
+
+
+def fields_of(block: Zoo, arch: str, seed: int) -> dict[str, Any]:
+    """What a block says of the training of one of its networks."""
+    return {"arch": arch, "dataset": block.dataset, "seed": seed, **block.training}
+
+
+def refuse_seed(block: Zoo, where: str) -> None:
+    """A block names its seeds under `seeds`."""
+    if "seed" in block.training:
+        raise SpecError("unknown key 'seed'", where=f"{where}.seed", do="did you mean 'seeds'?")
 
 
 def pairs(spec: Spec, found: list[Network], where: str) -> list[tuple[Network, Network]]:
@@ -120,7 +164,7 @@ def _by_arch(found: list[Network]) -> list[list[Network]]:
 
 def _trained(block: Zoo, train: Job, where: str, key: str) -> Callable[[str, int], Network]:
     def make(arch: str, seed: int) -> Network:
-        fields = {"arch": arch, "dataset": block.dataset, "seed": seed, **block.training}
+        fields = fields_of(block, arch, seed)
         try:
             config = train.config.model_validate(fields)
         except ValidationError as error:
@@ -131,14 +175,14 @@ def _trained(block: Zoo, train: Job, where: str, key: str) -> Callable[[str, int
 
 
 def _imported(block: Zoo, importer: Job, imports: Imports, where: str) -> Callable[[str, int], Network]:
-    width = block.training.get("width")
-    unknown = block.training.keys() - {"width"}
+    unknown = block.training.keys() - TOLD_APART
     if unknown:
         raise SpecError(f"'{min(unknown)}' has no meaning for imported networks", where=where, do="remove it")
-    rows = [r for r in imports() if r["name"] == block.imported and r["dataset"] == block.dataset]
+    wanted = {"name": block.imported, "dataset": block.dataset, **block.training}
+    rows = [row for row in imports() if all(row.get(key) == value for key, value in wanted.items())]
 
     def make(arch: str, seed: int) -> Network:
-        mine = [r for r in rows if r["arch"] == arch and r["seed"] == seed and width in (None, r["width"])]
+        mine = [row for row in rows if row["arch"] == arch and row["seed"] == seed]
         if len(mine) != 1:
             how_many = "no" if not mine else "more than one"
             raise SpecError(

@@ -1,13 +1,18 @@
 """Owns what an expansion refuses before it builds a run: unknown keys, blocks out of place, sweeps too large to hold."""
 
 from math import prod
+from typing import Literal
 
 from repsim.errors import SpecError, nearest
 from repsim.job import Job
+from repsim.sweep.networks import TRAIN
 from repsim.sweep.spec import Spec
 
+Subject = Literal["pair", "network", "training", "nothing"]
 PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed", "end_seed", "front_layer", "end_layer", "dataset"}
 """Fields that the zoo, pairs and layers blocks set."""
+PAIRING = ("pairs", "layers", "cross")
+"""Blocks that say how two networks are joined."""
 MAX_RUNS = 1_000_000
 
 
@@ -21,15 +26,52 @@ def refuse_unknown(spec: Spec, job: Job, where: str) -> None:
 
 
 def refuse_misplaced(spec: Spec, job: Job, where: str) -> None:
-    """A zoo is for jobs that compare networks, and these need one; `fixed` may not set what the pairs set."""
-    compares = "front_network" in job.config.model_fields
-    if spec.zoo and not compares:
-        raise SpecError(f"the job '{job.name}' compares no networks", where=f"{where}: zoo", do="use grid and fixed instead")
-    if compares and not spec.zoo:
+    """A zoo is for jobs that work on networks, pairs and layers are for those that join two; no field is set twice."""
+    subject = subject_of(job)
+    if spec.zoo and subject == "nothing":
+        raise SpecError(f"the job '{job.name}' works on no networks", where=f"{where}: zoo", do="use grid and fixed instead")
+    if not spec.zoo and _lacks_networks(spec, job):
         raise SpecError(f"the job '{job.name}' needs networks", where=where, do="add a zoo block: arch, dataset, seeds")
-    clash = sorted(spec.fixed.keys() & PLACE) if spec.zoo else []
-    if clash:
-        raise SpecError(f"'{clash[0]}' is set by the zoo", where=f"{where}: fixed.{clash[0]}", do="remove it")
+    _refuse_pairing(spec, job, subject, where)
+    if spec.zoo:
+        _refuse_clash(spec, job, subject, where)
+
+
+def subject_of(job: Job) -> Subject:
+    """What a run of `job` works on: a pair of networks, one network, the network that it trains, or nothing of a zoo."""
+    fields = job.config.model_fields
+    if job.name == TRAIN:
+        return "training"
+    return "pair" if "front_network" in fields else "network" if "network" in fields else "nothing"
+
+
+def _lacks_networks(spec: Spec, job: Job) -> bool:
+    """Whether a network is needed that no block names."""
+    if subject_of(job) == "pair":
+        return True
+    field = job.config.model_fields.get("network")
+    said = [spec.fixed, spec.grid, spec.zip, *spec.cases.values()]
+    return field is not None and field.is_required() and not any("network" in block for block in said)
+
+
+def _refuse_pairing(spec: Spec, job: Job, subject: Subject, where: str) -> None:
+    said = [block for block in PAIRING if block in spec.model_fields_set]
+    if said and subject != "pair":
+        what = f"the job '{job.name}' joins no two networks, so '{said[0]}' says nothing to it"
+        raise SpecError(what, where=f"{where}: {said[0]}", do="remove it")
+
+
+def _refuse_clash(spec: Spec, job: Job, subject: Subject, where: str) -> None:
+    """`fixed` may not set what the zoo sets; nor may any block where the runs are the networks themselves."""
+    blocks, taken = {"fixed": spec.fixed}, PLACE
+    if subject == "network":
+        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels)}
+    if subject == "training":
+        taken = {"arch", "dataset", "seed"}.union(*(block.training for block in spec.zoo))
+        blocks |= {"grid": spec.grid, "zip": spec.zip, **{f"cases.{name}": case for name, case in spec.cases.items()}}
+    for block, fields in blocks.items():
+        for key in sorted(fields.keys() & taken):
+            raise SpecError(f"'{key}' is set by the zoo", where=f"{where}: {block}.{key}", do="remove it")
 
 
 def refuse_too_many(spec: Spec, where: str, places: int = 1) -> None:

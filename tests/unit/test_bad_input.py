@@ -176,7 +176,7 @@ WORDS = {
     "unknown column": ("results table pair --rows layr", "have no column 'layr'\n  → did you mean"),
     "unknown value": ("results table pair --value penlty", "have no column 'penlty'\n  → did you mean 'penalty'"),
     "value that is no number": ("results table pair --value outcome", "column 'outcome' is no number\n  → choose another --value"),
-    "table of a plain job": ("results table squares", "only sweeps over pairs of networks have such a table"),
+    "table of a plain job": ("results table squares", "only sweeps over networks have such a table"),
     "unknown picture": ("results plot pair --out x.bmp", "x.bmp"),
     "output below a file": (
         "results table pair --out jobs/train.py/t.txt",

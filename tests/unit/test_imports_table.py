@@ -24,7 +24,7 @@ ORCHESTRATION = [
     "report.wording",
     "plan table imports",
     "sweep.single",
-    "sweep.filters sweep.known",
+    "sweep.filters sweep.known sweep.shown",
     "sweep.expand",
     "sweep.exclude sweep.refusals sweep.layers",
     "sweep.networks",
@@ -34,7 +34,7 @@ ORCHESTRATION = [
     "project yamlfile job",
     "errors",
 ]
-SCIENCE = {"stitching": {"models", "data"}, "models": set(), "data": set()}
+SCIENCE = {"robustness": {"models", "data"}, "stitching": {"models", "data"}, "models": set(), "data": set()}
 """Package → the packages of its half that it may import."""
 OWNERS = {
     "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files

@@ -27,7 +27,7 @@ def test_disjoint_pairs_give_the_t_interval_of_the_mean():
 
 def test_networks_stitched_to_themselves_are_independent():
     found = over_pairs([1, 2, 6], "abc", "abc")
-    assert found.over == "pairs"
+    assert found.over == "networks"
     assert found.half == pytest.approx(T2 * stats.sem([1, 2, 6]), rel=1e-12)
 
 

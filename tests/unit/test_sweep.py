@@ -6,6 +6,7 @@ import pytest
 import toy
 
 from repsim.errors import SpecError, UserError
+from repsim.state import State
 from repsim.sweep import refusals
 from repsim.sweep.filters import matcher
 
@@ -164,6 +165,51 @@ def test_a_job_without_networks_has_its_own_field_called_arch(project):
     assert len([run for run in found.runs if matcher(["arch=net"], found)(run)]) == 2
 
 
+def test_the_runs_of_a_sweep_of_trainings_are_its_networks(project):
+    """Grid and cases say further fields; the ids are those that a sweep of stitches gives to the same networks."""
+    zoo = "zoo: {arch: [net, other], width: 8, dataset: d, seeds: 0..2}\n"
+    found = toy.sweep(project, "job: train\n" + zoo)
+    assert not found.networks
+    assert [(run.config.arch, run.config.seed) for run in found.runs] == [(a, s) for a in ("net", "other") for s in range(3)]
+    stitches = toy.sweep(project, zoo + "layers: relu1")
+    assert [run.id for run in found.runs] == [run.id for run in stitches.networks]
+    assert found.runs[4].slug == f"other/1/{found.runs[4].id}"
+
+
+def test_a_sweep_of_trainings_has_axes_cases_rules_and_fixed_values(project):
+    text = "job: train\nzoo: {arch: net, dataset: d, seeds: 0..1}\ngrid: {epochs: [1, 5]}\nfixed: {data_seed: 7}\n"
+    cases = "cases: {well: {}, badly: {recipe: [diverges]}}\nexclude: [{case: badly, epochs: 1}, {seed: 1, epochs: 5}]"
+    found = [(c["epochs"], c["seed"], c["recipe"]) for c in configs(project, text + cases)]
+    assert found == [(1, 0, "good"), (1, 1, "good"), (5, 0, "good"), (5, 0, "diverges")]
+    assert {c["data_seed"] for c in configs(project, text)} == {7}
+
+
+def test_blocks_of_a_zoo_to_train_may_differ_in_what_they_say(project):
+    text = "job: train\nzoo: [{arch: net, width: 4, dataset: d, seeds: 0..1}, {arch: net, depth: 2, dataset: e, seeds: 1}]"
+    found = [(c["width"], c["depth"], c["dataset"], c["seed"]) for c in configs(project, text)]
+    assert found == [(4, None, "d", 0), (4, None, "d", 1), (None, 2, "e", 1)]
+
+
+def test_a_job_on_single_networks_has_one_run_per_network_and_trains_them_first(project):
+    found = toy.sweep(project, "job: measure\nzoo: {arch: [net, other], width: 4, dataset: d, seeds: 0..1}\ngrid: {steps: [0, 9]}")
+    assert [(c.config.steps, c.config.network) for c in found.runs] == [(s, n.id) for s in (0, 9) for n in found.networks]
+    assert [(run.config.arch, run.config.seed, run.config.dataset) for run in found.runs[:4]] == [
+        (arch, seed, "d") for arch in ("net-w4", "other-w4") for seed in (0, 1)
+    ]
+    assert [run.inputs for run in found.runs] == [(run.config.network,) for run in found.runs]
+    assert toy.run(project, found) == ["done"] * 8
+    assert {standing.state for standing in toy.states(project, found).values()} == {State.DONE}
+
+
+def test_a_network_may_be_measured_on_other_data_or_named_by_its_id(project):
+    found = configs(project, "job: measure\n" + ZOO + "grid: {dataset: [d, e]}")
+    assert [c["dataset"] for c in found] == ["d"] * 4 + ["e"] * 4
+    assert len({c["network"] for c in found}) == 4
+    network = toy.sweep(project, "job: train\n" + ZOO).runs[0]
+    toy.run(project, toy.sweep(project, "job: train\n" + ZOO))
+    assert configs(project, f"job: square\nfixed: {{network: '{network.id}', value: 2.0}}")[0]["network"] == network.id
+
+
 @pytest.mark.parametrize(
     ("filters", "count"),
     [
@@ -255,7 +301,29 @@ MISTAKES = [
     (RELU + "exclude: {seed: 5}", "exclude: must be a list", ""),
     ("job: stich", "there is no job 'stich'", "'stitch'"),
     ("job: ../jobs/stitch", "job: must match the pattern", ""),
-    ("job: train\n" + RELU, "zoo: the job 'train' compares no networks", ""),
+    (
+        "job: square\nlayers: relu\ngrid: {value: [1.0]}",
+        "layers: the job 'square' joins no two networks, so 'layers' says nothing",
+        "",
+    ),
+    ("job: import_network\n" + ZOO, "zoo: the job 'import_network' works on no networks", ""),
+    ("job: train\n" + RELU, "layers: the job 'train' joins no two networks", "remove it"),
+    ("job: train\npairs: self\n" + ZOO, "pairs: the job 'train' joins no two networks", "remove it"),
+    ("job: measure\ncross: true\n" + ZOO, "cross: the job 'measure' joins no two networks", "remove it"),
+    ("job: measure\ngrid: {steps: [1]}", "the job 'measure' needs networks", "add a zoo block"),
+    ("job: measure\n" + ZOO + "fixed: {arch: net}", "fixed.arch: 'arch' is set by the zoo", ""),
+    ("job: train\n" + ZOO + "grid: {seed: [1, 2]}", "grid.seed: 'seed' is set by the zoo", ""),
+    (
+        "job: train\nzoo: {arch: net, dataset: d, seeds: 0, recipe: good}\ncases: {bad: {recipe: fails}}",
+        "cases.bad.recipe: 'recipe' is set by the zoo",
+        "",
+    ),
+    ("job: train\nzoo: {arch: net, dataset: d, seeds: 0, recip: good}", "zoo.recip: unknown key 'recip'", "'recipe'"),
+    ("job: train\nzoo: {arch: net, dataset: d, seeds: 0, recipe: god}", "zoo.recipe: must be", "'good'"),
+    ("job: train\nzoo: {arch: net, dataset: d, seeds: 0, seed: 1}", "zoo.seed: unknown key 'seed'", "'seeds'"),
+    ("job: train\nzoo: {arch: net, dataset: d, seeds: 0, imported: x}", "zoo.imported: imported networks are not trained", ""),
+    ("job: train\nzoo: {arch: nett, dataset: d, seeds: 0}", "there is no architecture 'nett'", "'net'"),
+    ("job: train\nzoo: {arch: net, dataset: d}", "zoo.seeds: is missing", ""),
     (RELU + "profile: ../../etc/passwd", "profile: must match the pattern", ""),
     (
         "zoo: [{arch: net, dataset: d, seeds: 0}, {arch: net, width: 9, dataset: d, seeds: 1}]\ncross: true\nlayers: relu\n"

@@ -1,6 +1,7 @@
 """Adopt a network that is no more than a file."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -13,12 +14,17 @@ VERSION = 1
 class Config(JobConfig):
     """One published network."""
 
+    labels: ClassVar[frozenset[str]] = frozenset({"source"})
+
     arch: str = Field(pattern=NAME, description="architecture")
     width: int | None = Field(None, ge=1, description="width; null: its default")
+    depth: int | None = Field(None, ge=1, description="depth; null: its default")
     dataset: str = Field(pattern=NAME, description="data set")
     name: str = Field(pattern=NAME, description="collection")
     seed: int = Field(ge=0, description="seed of the first weights")
     data_seed: int | None = Field(None, ge=0, description="seed of the batch order")
+    normalise: str | None = Field(None, description="mean and std; null: those of the data set")
+    source: str | None = Field(None, description="label: name of the file")
     digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file")
 
 
@@ -41,7 +47,7 @@ def group_key(config: Config) -> Hashable:
 
 def network(config: Config) -> NetworkFacts:
     """What the run leaves behind."""
-    return NetworkFacts(config.arch, config.width, 10, 3, 32)
+    return NetworkFacts(config.arch, config.width, 10, 3, 32, config.depth)
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:

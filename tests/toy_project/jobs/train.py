@@ -16,9 +16,12 @@ class Config(JobConfig):
 
     arch: str = Field(pattern=NAME, description="architecture")
     width: int | None = Field(None, ge=1, description="width; null: its default")
+    depth: int | None = Field(None, ge=1, description="depth; null: its default")
     dataset: str = Field(pattern=NAME, description="data set")
     recipe: Literal["good", "diverges", "fails"] = Field("good", description="how the training ends")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the first weights")
+    data_seed: int | None = Field(None, ge=0, description="seed of the batch order; null: the same as seed")
+    epochs: int = Field(1, ge=1, description="passes; each makes it better")
 
 
 class Row(JobRow):
@@ -40,7 +43,7 @@ def group_key(config: Config) -> Hashable:
 
 def network(config: Config) -> NetworkFacts:
     """What the run leaves behind."""
-    return NetworkFacts(config.arch, config.width, 10, 3, 32)
+    return NetworkFacts(config.arch, config.width, 10, 3, 32, config.depth)
 
 
 def check(config: Config, catalog) -> None:
@@ -59,4 +62,9 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
         run_id = context.run_id(config)
         if config.recipe == "good":
             context.artefact(run_id, NETWORK).write_bytes(b"weights")
-        yield Row(run_id=run_id, outcome="ok" if config.recipe == "good" else "diverged", accuracy=0.9)
+        yield Row(run_id=run_id, outcome="ok" if config.recipe == "good" else "diverged", accuracy=_accuracy(config))
+
+
+def _accuracy(config: Config) -> float:
+    """Grows with the passes and, a little, with the seed."""
+    return 1 - 0.1 / config.epochs + config.seed / 1000

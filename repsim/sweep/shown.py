@@ -1,0 +1,50 @@
+"""Owns what the table of a sweep shows where nothing is said: its rows, its columns and the number."""
+
+from typing import Any
+
+from repsim.errors import UserError
+from repsim.sweep.expand import Sweep
+from repsim.sweep.refusals import subject_of
+
+ROWS = ("arch", "width", "depth", "dataset")
+REPEATS = {"network", "seed", "data_seed"}
+"""Fields in which the networks of one cell differ."""
+
+
+def table_of(sweep: Sweep) -> dict[str, Any]:
+    """`rows`, `cols` and `value`; of single networks by architecture and whatever else the runs differ in.
+
+    Raises: UserError for runs that are not about networks.
+    """
+    job = sweep.jobs[sweep.spec.job]
+    subject = subject_of(job)
+    if subject != "training" and not any(run.inputs for run in sweep.runs):
+        raise UserError("only sweeps over networks have such a table", where=str(sweep.path), do="see: repsim results aggregate")
+    value = {"value": "accuracy"} if "penalty" not in job.row.model_fields else {}
+    return {"rows": _layers(sweep)} if subject == "pair" else {"rows": _networks(sweep), "cols": _differences(sweep), **value}
+
+
+def _layers(sweep: Sweep) -> list[str]:
+    """Layers; with several architectures these first."""
+    archs = {run.labels["front_arch"] for run in sweep.runs}
+    return ["front_arch", "front_layer"] if len(archs) > 1 else ["front_layer"]
+
+
+def _networks(sweep: Sweep) -> list[str]:
+    """The architecture, and what else tells kinds of networks apart."""
+    fields = sweep.jobs[sweep.spec.job].config.model_fields
+    return [name for name in ROWS if name in fields and (name == "arch" or _varies(sweep, name))] or ["case"]
+
+
+def _differences(sweep: Sweep) -> list[str]:
+    """The case, and each further field in which runs differ."""
+    config, rows = sweep.jobs[sweep.spec.job].config, _networks(sweep)
+    passed = {*rows, *REPEATS, *config.labels, *(key for case in sweep.spec.cases.values() for key in case)}
+    cols = [name for name in config.model_fields if name not in passed and _varies(sweep, name)]
+    cols = ["case", *cols] if sweep.spec.cases else cols
+    left = {"case", *config.model_fields}.difference(rows)
+    return cols or [next(name for name in ("recipe", "dataset", "case") if name in left)]
+
+
+def _varies(sweep: Sweep, name: str) -> bool:
+    return len({getattr(run.config, name) for run in sweep.runs}) > 1
