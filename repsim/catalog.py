@@ -49,7 +49,7 @@ class Catalog:
         return self.layers(self.network(run))
 
     def architectures(self) -> Sheet:
-        """Every architecture: {name, width, widths, width_means, min_size}; width is the default, null where there is no choice."""
+        """Every architecture: the fields of repsim/models/listing.py."""
         return self._cached(None)
 
     def _cached(self, facts: NetworkFacts | None) -> Sheet:

@@ -3,39 +3,29 @@
     python -m repsim.models
     python -m repsim.models '{"arch": "mcnn", "width": 16, "classes": 10, "channels": 3, "size": 32}'
 
-print a JSON list, of {name, width, widths, width_means, min_size} or of `LayerFacts`, and exit with 0; or print
+print a JSON list, of `ArchitectureFacts` or of `LayerFacts`, and exit with 0; or print
 {"error": {"what", "where", "do"}} and exit with 2.
 """
 
 import json
 import sys
 from dataclasses import asdict, fields
-from typing import Any
 
 from repsim.errors import InputError, UserError, nearest
 from repsim.models.layers import describe
+from repsim.models.listing import every
 from repsim.models.network import Facts
-from repsim.models.zoo import ARCHITECTURES
 
 
 def main(arguments: list[str]) -> int:
     """Print the architectures, or the layers of the network that the one argument describes; the exit code."""
     try:
-        found = [asdict(layer) for layer in describe(_parse(arguments))] if arguments else list(map(_architecture, ARCHITECTURES))
+        found = [asdict(layer) for layer in describe(_parse(arguments))] if arguments else [asdict(one) for one in every()]
         print(json.dumps(found))
     except UserError as error:
         print(json.dumps({"error": {"what": error.what, "where": error.where, "do": error.do}}))
         return 2
     return 0
-
-
-def _architecture(name: str) -> dict[str, Any]:
-    """What can be asked of an architecture; `width` is the one it has when none is asked for."""
-    one = ARCHITECTURES[name]
-    width = one.width.default if one.width else None
-    widths = [one.width.numbers.start, one.width.numbers.stop - 1] if one.width else None
-    means = one.width.means if one.width else ""
-    return {"name": name, "width": width, "widths": widths, "width_means": means, "min_size": one.min_size}
 
 
 def _parse(arguments: list[str]) -> Facts:

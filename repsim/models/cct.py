@@ -35,11 +35,10 @@ class Tokenizer(nn.Module):
         super().__init__()
         sizes = [channels, *[STEM] * (convolutions - 1), after]
         self.conv_layers = nn.Sequential(*map(_convolution, sizes[:-1], sizes[1:]))
-        self.flattener = nn.Flatten(2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) → (n, tokens, after)."""
-        return self.flattener(self.conv_layers(x)).transpose(1, 2)
+        return self.conv_layers(x).flatten(2).transpose(1, 2)
 
 
 class Attention(nn.Module):

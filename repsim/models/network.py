@@ -31,7 +31,7 @@ class Facts:
 
     Attributes:
         arch: a name of `zoo.ARCHITECTURES`.
-        width: channels of the first block (mcnn), a multiplier (resnet20) or heads (vit_tiny); None is the architecture's default.
+        width: what the architecture says that a width counts: channels, a multiplier, heads; None is its default.
         classes: number of logits.
         channels: colour channels of the input.
         size: height and width of the input, in pixels.

@@ -31,7 +31,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """fc1, bn1, act, dwconv, bn2, act, fc2, bn3 on the grid of tokens; the 3×3 dwconv has a kernel for each channel."""
+    """fc1, bn1, act1, dwconv, bn2, act2, fc2, bn3 on the grid of tokens; the 3×3 dwconv has a kernel for each channel."""
 
     def __init__(self, size: int, side: int):
         super().__init__()
@@ -39,13 +39,13 @@ class Mlp(nn.Module):
         self.grid = (side, side)
         self.fc1, self.bn1 = nn.Conv2d(size, hidden, 1), nn.BatchNorm2d(hidden)
         self.dwconv, self.bn2 = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden), nn.BatchNorm2d(hidden)
-        self.act = nn.GELU()
+        self.act1, self.act2 = nn.GELU(), nn.GELU()
         self.fc2, self.bn3 = nn.Conv2d(hidden, size, 1), nn.BatchNorm2d(size)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, side², d) → the same shape."""
-        y = self.act(self.bn1(self.fc1(x.transpose(1, 2).unflatten(2, self.grid))))
-        y = self.act(self.bn2(self.dwconv(y)))
+        y = self.act1(self.bn1(self.fc1(x.transpose(1, 2).unflatten(2, self.grid))))
+        y = self.act2(self.bn2(self.dwconv(y)))
         return self.bn3(self.fc2(y)).flatten(2).transpose(1, 2)
 
 
@@ -131,6 +131,6 @@ ROBUST_VITS = {
         default,
         16,
         "Mao et al. (2022), in the form of Balogh and Jelasity (2023), robust-stitching's rvit",
-        width=Choice(6, range(1, 17), f"heads of {HEAD} channels in the first stage, half of those in the second"),
+        width=Choice(6, range(1, 17), f"heads of {HEAD} channels in the first stage; the second has twice as many"),
     )
 }

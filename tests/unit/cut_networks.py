@@ -1,4 +1,4 @@
-"""Owns the networks that cutting is tested on: every architecture in small, and bodies with one oddity each."""
+"""Owns the networks that architectures and cutting are tested on: all in small, and bodies with one oddity each."""
 
 from collections import Counter
 
@@ -11,16 +11,36 @@ from repsim.models.graph import GraphCuts
 from repsim.models.hooks import HookCuts
 from repsim.models.network import Facts, Network
 from repsim.models.tracing import trace
-from repsim.models.zoo import build
+from repsim.models.zoo import ARCHITECTURES, build
 
 SMALL = {
+    "lenet": Facts("lenet", 1, 10, 1, 20),
+    "dense": Facts("dense", 16, 5, 1, 4, 2),
     "tiny10": Facts("tiny10", None, 10, 3, 32),
     "mcnn": Facts("mcnn", 4, 10, 1, 8),
+    "mcnn_sigmoid": Facts("mcnn_sigmoid", 4, 10, 1, 8),
+    "allcnn_v1": Facts("allcnn_v1", 4, 5, 1, 12, 1),
     "resnet20": Facts("resnet20", 1, 10, 3, 16),
     "resnet20_b": Facts("resnet20_b", 1, 10, 3, 16),
-    "vit_tiny": Facts("vit_tiny", 1, 10, 3, 8),
+    "resnet50": Facts("resnet50", 2, 5, 3, 8),
+    "tv_resnet18": Facts("tv_resnet18", 4, 5, 3, 32),
+    "preactresnet18": Facts("preactresnet18", 4, 5, 3, 8),
+    "wide_resnet_28_10": Facts("wide_resnet_28_10", 2, 5, 3, 8),
+    "vgg11_bn": Facts("vgg11_bn", 4, 5, 3, 32),
+    "tv_vgg11": Facts("tv_vgg11", 2, 5, 3, 32),
+    "inception_v1": Facts("inception_v1", None, 40, 3, 32),
+    "vit_tiny": Facts("vit_tiny", 1, 10, 3, 8, 4),
+    "robust_vit": Facts("robust_vit", 1, 5, 3, 32),
+    "cct_7_3x2": Facts("cct_7_3x2", 1, 5, 3, 8, 2),
 }
 FORMS = {"graph": lambda network: GraphCuts(network, trace(network)), "hooks": HookCuts}
+
+
+def smallest(arch: str, classes: int = 3, channels: int = 1) -> Facts:
+    """The least of everything that this architecture can have."""
+    one = ARCHITECTURES[arch]
+    width, depth = (choice.numbers.start if choice else None for choice in (one.width, one.depth))
+    return Facts(arch, width, classes, channels, one.min_size, depth)
 
 
 def network_of(arch: str, seed: int = 3) -> Network:
