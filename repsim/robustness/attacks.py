@@ -73,7 +73,8 @@ def ascend(network: nn.Module, at: Tensor, target: Tensor, box: Box, step: float
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Put every module into eval mode, and back into its own at the end.
 
-    Weights that autocast has cast meanwhile are forgotten: those cast without grad mode would let no gradient through.
+    Weights that autocast has cast meanwhile are forgotten: torch before 2.10 lets no gradient through those that were cast
+    without grad mode.
     """
     training = [module for module in network.modules() if module.training]
     network.eval()
