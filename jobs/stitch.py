@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from repsim.data import sources
+from repsim.data.augmentations import Augmentation
 from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunId
 from repsim.stitching import rules
 
@@ -95,7 +96,7 @@ class Config(JobConfig):
     test_images: int | None = Field(None, ge=1, description="test images scored; null: all")
     match_images: int | None = Field(None, ge=2, description="training images used for matching; null: all of them")
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of batch order and augmentation")
-    augment: Literal["none", "flip", "crop_flip"] = Field("none", description="random changes of the training images")
+    augment: Augmentation = Field("none", description="random changes of the training images")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="of f and g while S is trained; S, matching and scores stay fp32 or better"
     )
@@ -193,6 +194,7 @@ def work(config: Config) -> float:
 def check(config: Config, catalog: Any) -> None:
     """Raise UserError for a data set that is missing, too small or of other networks, and layers that cannot be joined so."""
     sources.must_be_there(config.dataset, catalog.data_folders)
+    sources.must_have_classes(config.dataset)
     source = sources.get(config.dataset)
     rules.check_images(config, source)
     for network in inputs(config):

@@ -64,24 +64,35 @@ class Project:
 def find(start: Path | None = None, explicit: Path | None = None) -> Project:
     """The project around `start` (a sweep file or folder; else the working directory), or exactly `explicit`.
 
-    The root is the nearest folder upwards that holds both `sweeps/` and `slurm/`.
+    The root is the nearest folder upwards that holds both `sweeps/` and `slurm/`. Its data folder goes first in REPSIM_DATA, so
+    that child processes find the data sets that are registered there.
     """
-    extra = tuple(Path(p) for p in os.environ.get("REPSIM_DATA", "").split(os.pathsep) if p)
+    project = _found(start, explicit)
+    os.environ["REPSIM_DATA"] = os.pathsep.join(map(str, project.data_folders))
+    return project
+
+
+def _found(start: Path | None, explicit: Path | None) -> Project:
     if explicit is not None:
         if not _is_root(explicit):
             raise UserError(
                 "this is no repsim project: it lacks sweeps/ or slurm/", where=str(explicit), do="name the folder that holds both"
             )
-        return Project(explicit.resolve(), extra)
+        return _project(explicit.resolve())
     for origin in filter(None, (start, Path.cwd())):
         for folder in (origin.resolve(), *origin.resolve().parents):
             if _is_root(folder):
-                return Project(folder, extra)
+                return _project(folder)
     raise UserError(
         "no repsim project here or above: no folder holds both sweeps/ and slurm/",
         where=str(Path.cwd()),
         do="go into the project, or name it with --project",
     )
+
+
+def _project(root: Path) -> Project:
+    named = [Path(folder) for folder in os.environ.get("REPSIM_DATA", "").split(os.pathsep) if folder]
+    return Project(root, tuple(folder for folder in named if folder != root / "data"))
 
 
 def _is_root(folder: Path) -> bool:

@@ -1,64 +1,40 @@
-"""Owns the order in which images come, and their random crops and flips; all of it on the device of the images."""
+"""Owns the order in which images come, as batches on a device."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 
+from repsim.data import mapped
+from repsim.data.augment import AUGMENTS, Moment
+from repsim.data.augmentations import Augmentation
 from repsim.data.images import Images
-
-Augment = Literal["none", "flip", "crop_flip"]
+from repsim.data.transforms import unit
 
 
 def batches(
-    images: Images, batch_size: int, generator: torch.Generator, augment: Augment = "none"
+    images: Images, batch_size: int, generator: torch.Generator, augment: Augmentation = "none", epoch: int = 0
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """One epoch in random order: x (b, c, h, w) float32 in [0, 1], y (b,) int64, and the positions (b,) in `images`.
+    """One epoch in random order: x (b, c, h, w) float32 in [0, 1], the labels, and the positions (b,) in `images`.
 
-    Every image comes exactly once; the last batch may be smaller. `augment`: `flip` mirrors half of the images;
-    `crop_flip` also moves each by up to an eighth of its height (4 pixels at 32×32) and fills with black, as
-    torchvision's RandomCrop(32, padding=4) does. All is drawn from `generator`: the same state gives the same batches.
+    Every image comes exactly once; the last batch may be smaller. `augment` names what is done to the images (see `augment`);
+    `epoch`, from 0, matters to those that alternate. All is drawn from `generator`: the same state gives the same batches.
     """
     order = torch.randperm(len(images), generator=generator, device=generator.device).to(images.labels.device)
-    for index in order.split(batch_size):
-        pixels = images.images[index]
-        yield unit(_augmented(pixels, generator, augment)), images.labels[index], index
+    indices, change = order.split(batch_size), AUGMENTS[augment]
+    for index, pixels in zip(indices, _read(images, indices), strict=True):
+        yield unit(change(pixels, Moment(generator, index, epoch))), images.labels[index], index
 
 
 def ordered(images: Images, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """All images in their order, as x (b, c, h, w) float32 in [0, 1] and y (b,) int64; no augmentation."""
-    for pixels, labels in zip(images.images.split(batch_size), images.labels.split(batch_size), strict=True):
-        yield unit(pixels), labels
+    """All images in their order, as x (b, c, h, w) float32 in [0, 1] and their labels; no augmentation."""
+    parts = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
+    for part, pixels in zip(parts, _read(images, parts), strict=True):
+        yield unit(pixels), images.labels[part]
 
 
-def unit(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 → float32 in [0, 1]: pixel / 255, correctly rounded."""
-    return pixels.float() / 255
-
-
-def shifted(pixels: torch.Tensor, top: torch.Tensor, left: torch.Tensor, mirror: torch.Tensor, pad: int) -> torch.Tensor:
-    """Pad (n, c, h, w) by `pad` black pixels on each side, cut (h, w) at (top, left), then mirror where asked.
-
-    `top`, `left` (n,) int64 in 0…2·pad, `mirror` (n,) bool. One gather for the whole batch, no loop over images.
-    """
-    n, c, h, w = pixels.shape
-    padded = F.pad(pixels, (pad, pad, pad, pad)) if pad else pixels
-    columns = torch.arange(w, device=pixels.device).expand(n, w)
-    columns = left[:, None] + torch.where(mirror[:, None], columns.flip(1), columns)
-    rows = top[:, None] + torch.arange(h, device=pixels.device)
-    image, channel = torch.arange(n, device=pixels.device), torch.arange(c, device=pixels.device)
-    return padded[image[:, None, None, None], channel[:, None, None], rows[:, None, :, None], columns[:, None, None, :]]
-
-
-def _augmented(pixels: torch.Tensor, generator: torch.Generator, augment: Augment) -> torch.Tensor:
-    if augment == "none":
-        return pixels
-    pad = pixels.shape[2] // 8 if augment == "crop_flip" else 0
-    offset = _draw(2 * pad + 1, (2, len(pixels)), generator).to(pixels.device)
-    mirror = _draw(2, (len(pixels),), generator).to(pixels.device) == 1
-    return shifted(pixels, offset[0], offset[1], mirror, pad)
-
-
-def _draw(below: int, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    return torch.randint(below, shape, generator=generator, device=generator.device)
+def _read(images: Images, indices: Sequence[torch.Tensor] | Sequence[slice]) -> Iterable[torch.Tensor]:
+    """The pixels at each index, on the device; those of a mapped set are read while the batch before is at work."""
+    if not images.streamed:
+        return map(images.pixels, indices)
+    wanted = [index.cpu() if isinstance(index, torch.Tensor) else index for index in indices]
+    return (pixels.to(images.device, non_blocking=True) for pixels in mapped.ahead(images.pixels, wanted))

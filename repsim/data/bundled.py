@@ -4,20 +4,21 @@
 is no official split, so ours is fixed: a permutation with seed 0, the first 1,297 for training, the other 500 for testing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from repsim.data.sources import Source, Split
+from repsim.data.facts import Source, Split
+from repsim.data.pictures import Block
 
 TRAIN_IMAGES = 1297
 SIZE = 8
 LEVELS = 16  # grey levels run from 0 to 16
 
 
-def decode(source: Source, split: Split, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, 1, size, size) uint8 and labels (n,) int64 of `split`; `files` is empty. Sizes other than 8 are bilinear."""
+def decode(source: Source, split: Split, files: Sequence[Path]) -> Iterator[Block]:
+    """The digits of `split` in one block; `files` is empty. Sizes other than 8 are bilinear."""
     from sklearn.datasets import load_digits  # takes a second to import, needed once per cache
 
     flat, labels = load_digits(return_X_y=True)
@@ -25,7 +26,7 @@ def decode(source: Source, split: Split, files: Sequence[Path]) -> tuple[np.ndar
     # RandomState's stream is frozen for good, so the split is the same under every numpy.
     order = np.random.RandomState(0).permutation(len(pixels))
     chosen = order[:TRAIN_IMAGES] if split == "train" else order[TRAIN_IMAGES:]
-    return _resized(pixels[chosen], source.size), np.asarray(labels)[chosen].astype(np.int64)
+    yield _resized(pixels[chosen], source.size), np.asarray(labels)[chosen].astype(np.int64)
 
 
 def _resized(pixels: np.ndarray, size: int) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from repsim.data.augmentations import Augmentation
 from repsim.data.batches import batches, ordered
 from repsim.data.splits import Splits
 from repsim.errors import InputError
@@ -39,15 +40,13 @@ class Progress:
         return reported
 
 
-def feed(
-    splits: Splits, batch_size: int, augment: Literal["none", "flip", "crop_flip"], data_seed: int, progress: Progress
-) -> Feed:
+def feed(splits: Splits, batch_size: int, augment: Augmentation, data_seed: int, progress: Progress) -> Feed:
     """All passes over the images; only the order and the changes of the training images are random, by `data_seed`."""
-    generator = torch.Generator().manual_seed(data_seed)
+    generator, epochs = torch.Generator().manual_seed(data_seed), count()
     validation, whole = splits.validation, augment == "none" and progress.steps is None
     mixed = splits.match.subset(torch.randperm(len(splits.match), generator=torch.Generator().manual_seed(ORDER)))
     return Feed(
-        shuffled=progress.over("training", lambda: batches(splits.train, batch_size, generator, augment)),
+        shuffled=progress.over("training", lambda: batches(splits.train, batch_size, generator, augment, next(epochs))),
         training=progress.over("reading", lambda: ordered(splits.train, batch_size)),
         matching=progress.over("matching", lambda: ordered(mixed, SCORED_AT_ONCE)),
         test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
