@@ -1,12 +1,11 @@
 """Owns network files: our own, and the plain state dicts of others.
 
-Every file is read as data (`weights_only=True`): no code in it is ever run. The published Tiny10 and ResNet-20
-networks (Csiszárik et al. 2021) use the same parameter names as our bodies, so no name is mapped.
+Every file is read as data (`weights_only=True`): no code in it is ever run.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,28 @@ import torch
 from torch import Tensor, nn
 
 from repsim.errors import InputError
-from repsim.models import tensorfile
+from repsim.models import foreign, tensorfile, wrappers
 from repsim.models.network import Facts, Network, NetworkFacts
 from repsim.models.zoo import build, skeleton
 
-PREFIXES = ("module.", "model.", "body.")  # DataParallel, Lightning, and our own Network
 PARTS = ("facts", "state", "mean", "std", "notes")
 AGAIN = "remove it and try again: a trained network is then made again, an imported one wants 'repsim zoo import'"
 State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """The weights of somebody else's file, fit for one of our bodies.
+
+    `names`: whose parameter names they had (a key of `foreign.FOREIGN`), None for ours; `prefix`: what stood before all of
+    them; `mean` and `std`: the normaliser that the file holds beside them, where it holds one.
+    """
+
+    state: State
+    names: str | None
+    prefix: str
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
 
 
 def save(network: Network, path: Path, notes: dict[str, Any]) -> None:
@@ -49,36 +62,32 @@ def load(path: Path) -> Network:
     return network.eval()
 
 
-def read_foreign(path: Path, facts: NetworkFacts) -> State:
-    """State dict for the body of `facts` from a file of PyTorch's old or new format.
+def read_foreign(path: Path, facts: NetworkFacts) -> Foreign:
+    """The weights for the body of `facts` from a file of PyTorch's old or new format, or of safetensors.
 
-    The file holds a state dict, or a dict with one under "state_dict" or "state"; a prefix common to all keys
-    ("module.", "model.", "body.") is dropped. Raises InputError for damaged files, code, another architecture, missing
-    or extra keys, and weights that are not finite.
+    What is wrapped around them comes off (`wrappers`); where the names are not ours, those of others are tried (`foreign`).
+    Raises InputError for damaged files, code, another architecture, missing or extra keys, and weights that are not finite.
     """
-    path = Path(path)
-    data = tensorfile.read(path)
-    if isinstance(data, Mapping):
-        data = next((data[key] for key in ("state_dict", "state") if isinstance(data.get(key), Mapping)), data)
-    return _fitted(data, skeleton(facts), str(Facts.of(facts)), path)
+    path, body = Path(path), skeleton(facts)
+    found = wrappers.unwrap(_a_state_dict(wrappers.innermost(tensorfile.read(path)), path))
+    names, state = foreign.renamed(found.weights, body.state_dict().keys())
+    return Foreign(_fitted(state, body, str(Facts.of(facts)), path), names, found.prefix, found.mean, found.std)
 
 
 def _fitted(data: Any, body: nn.Module, network: str, path: Path) -> State:
     """`data` as a state dict that fits `body`, whose architecture is described by `network`."""
-    if not isinstance(data, Mapping) or not data or not all(isinstance(key, str) for key in data):
-        raise InputError("holds no state dict", where=str(path), do="save plain weights: torch.save(model.state_dict(), path)")
-    state, wanted = _without_prefix(data), body.state_dict()
+    state, wanted = dict(_a_state_dict(data, path)), body.state_dict()
     for key in wanted.keys() - state.keys():
-        if key.replace("num_batches_tracked", "running_mean") in state:  # PyTorch before 0.4.1 did not count batches
+        if key.replace(foreign.COUNTER, "running_mean") in state:
             state[key] = torch.tensor(0)
     _check_keys(state, wanted, network, path)
     return {key: _checked(key, state[key], target, network, path) for key, target in wanted.items()}
 
 
-def _without_prefix(state: Mapping[str, Any]) -> dict[str, Any]:
-    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in state)), None):
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return dict(state)
+def _a_state_dict(data: Any, path: Path) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping) or not data or not all(isinstance(key, str) for key in data):
+        raise InputError("holds no state dict", where=str(path), do="save plain weights: torch.save(model.state_dict(), path)")
+    return data
 
 
 def _check_keys(state: State, wanted: State, network: str, path: Path) -> None:
@@ -95,8 +104,8 @@ def _some(keys: list[str]) -> str:
 
 def _checked(key: str, value: Any, target: Tensor, network: str, path: Path) -> Tensor:
     """`value` in the type of `target`; it must have its shape and be finite."""
-    if not _is_plain(value) or value.shape != target.shape:
-        shape = tuple(value.shape) if _is_plain(value) else f"no plain tensor ({type(value).__name__})"
+    if not wrappers.is_plain(value) or value.shape != target.shape:
+        shape = tuple(value.shape) if wrappers.is_plain(value) else f"no plain tensor ({type(value).__name__})"
         what = f"{key} is {shape}, but {tuple(target.shape)} in {network}"
         raise InputError(what, where=str(path), do="name the architecture, width, classes and channels that it was saved from")
     value = value.detach().to(target.dtype)
@@ -104,10 +113,3 @@ def _checked(key: str, value: Any, target: Tensor, network: str, path: Path) -> 
         do = "the training diverged or the file is damaged: use another checkpoint"
         raise InputError(f"{key} is not finite everywhere", where=str(path), do=do)
     return value
-
-
-def _is_plain(value: Any) -> bool:
-    """A dense tensor of real numbers that are really there."""
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
-        return False
-    return not (value.is_quantized or value.is_complex())

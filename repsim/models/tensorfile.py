@@ -3,22 +3,39 @@
 import os
 import pickle
 import re
+import tarfile
 import uuid
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import safetensors.torch
 import torch
+from torch import Tensor
 
 from repsim.errors import InputError
 
+PLAIN = "save plain weights: torch.save(model.state_dict(), path)"
+COPY_AGAIN = "copy or write it again, and compare its size with the original"
 
-def publish(parts: dict[str, Any], path: Path) -> None:
+
+def publish(parts: Mapping[str, Any], path: Path) -> None:
     """Write beside `path` under a dot-name, flush to the disk, then rename. Raises InputError where that cannot be done."""
+    _whole(path, lambda file: torch.save(parts, file))
+
+
+def publish_safetensors(state: Mapping[str, Tensor], path: Path) -> None:
+    """The same for named tensors in the safetensors format."""
+    content = safetensors.torch.save({name: value.contiguous() for name, value in state.items()})
+    _whole(path, lambda file: file.write(content))
+
+
+def _whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
-            torch.save(parts, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -30,22 +47,43 @@ def publish(parts: dict[str, Any], path: Path) -> None:
 
 
 def read(path: Path, do: str | None = None) -> Any:
-    """What the file holds, on the CPU. Raises InputError that advises `do`, else what suits the damage.
+    """What the file holds, on the CPU: safetensors, or PyTorch's old or new format. Its content tells, not its name.
 
-    A file of ours wants `do`, what makes it again; one that somebody hands over wants the reason.
+    Raises InputError that advises `do`, else what suits the damage: a file of ours wants `do`, what makes it again; one
+    that somebody hands over wants the reason.
     """
     try:
+        if _is_safetensors(path):
+            return safetensors.torch.load_file(path, device="cpu")
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         what, advice = "there is no such file", "check the path, or train or import the network first"
     except (IsADirectoryError, PermissionError) as error:
         what, advice = f"cannot be read: {error.strerror}", "check that it is a file, and its rights"
+    except safetensors.SafetensorError as error:
+        what, advice = f"is a damaged safetensors file ({error})", COPY_AGAIN
     except pickle.UnpicklingError as error:
-        what, advice = _objects_in(str(error)), "save plain weights: torch.save(model.state_dict(), path)"
+        what, advice = _objects_in(str(error)), PLAIN
     except Exception as error:  # damaged bytes raise whatever the parser met first: KeyError, OSError, MemoryError …
-        what = f"is damaged, cut short, or no PyTorch file ({type(error).__name__})"
-        advice = "copy or write it again, and compare its size with the original"
+        what, advice = _unreadable(path, error)
     raise InputError(what, where=str(path), do=do or advice)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Eight bytes, the length of the header; then the header, a JSON object that fits into the file."""
+    with Path(path).open("rb") as file:
+        start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    return start[8:] == b"{" and length <= Path(path).stat().st_size
+
+
+def _unreadable(path: Path, error: Exception) -> tuple[str, str]:
+    """What is wrong with a file that no reader takes, and what to do about it."""
+    if tarfile.is_tarfile(path):
+        return "is a file of PyTorch before 0.2 (a tar archive), which cannot be read as data", f"load it there, then {PLAIN}"
+    if zipfile.is_zipfile(path) and "TorchScript" in str(error):
+        return "is a program (TorchScript), not only weights; nothing in it was run", PLAIN
+    return f"is damaged, cut short, or neither a PyTorch nor a safetensors file ({type(error).__name__})", COPY_AGAIN
 
 
 def check_sums(path: Path, do: str) -> None:

@@ -407,7 +407,7 @@ def test_a_checkpoint_cut_short_fails_its_own_stitches_only(real):
     network.write_bytes(good[:3000])
     answer = call("sweep", "run", "eye", "--workers", "1", "--device", "cpu")
     assert answer.code == 2
-    assert f"{network}: is damaged, cut short, or no PyTorch file" in answer.err
+    assert f"{network}: is damaged, cut short, or neither a PyTorch nor a safetensors file" in answer.err
     assert "remove it and try again: a trained network is then made again" in answer.err
     assert "Traceback" not in answer.err
     status = call("sweep", "status", "eye")
@@ -441,7 +441,7 @@ def test_files_that_are_no_network_are_refused_and_nothing_is_stored(real, tmp_p
     torch.save({"conv1.weight": torch.zeros(3)}, files / "other.pt")
     torch.save({f"w{k}": v for k, v in network.body.state_dict().items()}, files / "names.pt")
     said = {
-        "cut": "is damaged, cut short, or no PyTorch file",
+        "cut": "is damaged, cut short, or neither a PyTorch nor a safetensors file",
         "code": "nothing in it was run",
         "text": "is damaged",
         "nan": "is not finite everywhere",

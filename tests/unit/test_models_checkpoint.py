@@ -76,22 +76,22 @@ def test_a_folder_that_is_missing_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("prefix", ["", "module.", "model.module.", "body."])
+@pytest.mark.parametrize("prefix", ["", "module.", "model.module.", "body.", "_orig_mod.", "module._orig_mod.model."])
 def test_plain_state_dicts_of_both_formats_and_with_prefixes_are_read(tmp_path, zipped, prefix):
     state, path = a_state(), tmp_path / "foreign.pt"
     torch.save(OrderedDict((prefix + key, value) for key, value in state.items()), path, _use_new_zipfile_serialization=zipped)
-    found = read_foreign(path, FACTS)
+    found = read_foreign(path, FACTS).state
     assert list(found) == list(state) and all(torch.equal(found[key], state[key]) for key in state)
 
 
 def test_a_state_dict_inside_a_training_checkpoint_is_found(tmp_path):
     torch.save({"epoch": 3, "state_dict": a_state()}, tmp_path / "foreign.pt")
-    assert torch.equal(read_foreign(tmp_path / "foreign.pt", FACTS)["fc.bias"], a_state()["fc.bias"])
+    assert torch.equal(read_foreign(tmp_path / "foreign.pt", FACTS).state["fc.bias"], a_state()["fc.bias"])
 
 
 def test_batch_counters_that_old_files_lack_are_filled_in(tmp_path):
     torch.save({k: v for k, v in a_state().items() if "num_batches" not in k}, tmp_path / "foreign.pt")
-    found = read_foreign(tmp_path / "foreign.pt", FACTS)
+    found = read_foreign(tmp_path / "foreign.pt", FACTS).state
     assert found["bn1.num_batches_tracked"] == 0 and found["bn1.num_batches_tracked"].dtype == torch.int64
 
 
@@ -151,7 +151,7 @@ def test_data_that_is_no_state_dict_is_refused(tmp_path, data):
 
 def test_a_text_file_a_folder_and_a_missing_file_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("hello\n" * 50)
-    assert "no PyTorch file" in refused(load, tmp_path / "text.pt")
+    assert "neither a PyTorch nor a safetensors file" in refused(load, tmp_path / "text.pt")
     assert "cannot be read: Is a directory" in refused(load, tmp_path)
     assert "there is no such file" in refused(load, tmp_path / "missing.pt")
 

@@ -26,7 +26,7 @@ def published(pattern: str) -> list[Path]:
 
 def loaded(path: Path, arch: str) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
     facts = Facts(arch, None, 10, 3, 32)
-    network, state = build(facts, MEAN, STD), read_foreign(path, facts)
+    network, state = build(facts, MEAN, STD), read_foreign(path, facts).state
     network.body.load_state_dict(state)
     return network.eval(), state
 
