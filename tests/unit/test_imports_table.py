@@ -45,7 +45,9 @@ OWNERS = {
     "matplotlib": ("report",),
     "pandas": ("table", "report", "cli.results"),
     "torch": tuple(SCIENCE),
-    "torchvision": ("data",),
+    "safetensors": ("models.tensorfile",),
+    "torchvision": ("data", "models.inception"),
+    "timm": ("models.vit",),
 }
 
 Import = tuple[str, str, int]
