@@ -43,9 +43,9 @@ def smallest(arch: str, classes: int = 3, channels: int = 1) -> Facts:
     return Facts(arch, width, classes, channels, one.min_size, depth)
 
 
-def network_of(arch: str, seed: int = 3) -> Network:
+def network_of(arch: str | Facts, seed: int = 3) -> Network:
     """An eval-mode network whose BatchNorms do something, with a normalisation."""
-    facts, generator = SMALL[arch], torch.Generator().manual_seed(seed)
+    facts, generator = SMALL[arch] if isinstance(arch, str) else arch, torch.Generator().manual_seed(seed)
     network = build(facts, [0.4] * facts.channels, [0.3] * facts.channels, generator)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

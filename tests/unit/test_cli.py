@@ -78,16 +78,6 @@ def test_a_command_speaks_text_or_one_json_object(computed, monkeypatch, command
     assert as_json.json
 
 
-def test_architectures_are_listed_with_what_a_width_means(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
-    text, found = call("models", "list"), call("models", "list", "--json").json["architectures"]
-    assert [line.split()[0] for line in text.out.splitlines()[1:]] == [one["name"] for one in found]
-    mcnn = next(one for one in found if one["name"] == "mcnn")
-    assert mcnn["width"] in range(*mcnn["widths"])
-    assert "channels" in mcnn["width_means"]
-    assert next(one for one in found if one["name"] == "tiny10")["widths"] is None
-
-
 def test_help_and_version_end_well():
     assert call("--version").out == f"repsim {repsim.__version__}\n"
     for words in (["--help"], ["sweep", "--help"], ["results", "table", "--help"]):

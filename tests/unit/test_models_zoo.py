@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from cut_networks import smallest
 
 from repsim.errors import InputError
 from repsim.job import NetworkFacts
@@ -20,15 +20,11 @@ from repsim.models.resnet import PadShortcut
 from repsim.models.training import evaluate, train
 from repsim.models.zoo import ARCHITECTURES, build, skeleton
 
-CIFAR = {arch: Facts(arch, None, 10, 3, 32) for arch in ARCHITECTURES}
+CIFAR = {arch: Facts(arch, None, 10, 3, 32) for arch in ("tiny10", "mcnn", "resnet20", "resnet20_b", "vit_tiny")}
 
 
 def parameters(facts: Facts) -> int:
     return sum(p.numel() for p in skeleton(facts).parameters())
-
-
-def test_resnet20_has_the_published_number_of_parameters():
-    assert parameters(CIFAR["resnet20"]) == 269_722
 
 
 def test_projections_add_two_convolutions_and_two_batchnorms_to_resnet20():
@@ -56,13 +52,6 @@ def test_the_transformer_has_the_parameters_counted_by_hand(width):
     block = 2 * 2 * d + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * 4 * d + (4 * d + 1) * d
     assert parameters(Facts("vit_tiny", width, 10, 3, 32)) == embedding + blocks * block + 2 * d + (d + 1) * 10
     assert width != 3 or parameters(CIFAR["vit_tiny"]) == 5_362_762
-
-
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_parameters_of_all_layers_and_of_the_body_itself_sum_up_to_those_of_the_network(arch):
-    own = sum(parameter.numel() for parameter in skeleton(CIFAR[arch]).parameters(recurse=False))
-    assert sum(layer.parameters for layer in describe(CIFAR[arch])) + own == parameters(CIFAR[arch])
-    assert bool(own) == (arch == "vit_tiny")
 
 
 def test_the_layers_of_the_transformer_are_tokens_by_channels():
@@ -113,7 +102,7 @@ def test_the_transformer_learns_to_tell_stripes_from_lines():
     x = (0.7 * textures[y] + 0.3 * torch.rand(32, 8, 8, generator=torch.Generator().manual_seed(1))).unsqueeze(1)
     recipe = Recipe(8, 32, "adam", 3e-4, 0.0, "one_cycle", "none")
     before = evaluate(network, [(x, y)]).loss
-    curve = train(network, lambda generator: iter([(x, y, y)]), recipe, torch.Generator().manual_seed(2), steps_per_epoch=1)
+    curve = train(network, lambda *_: iter([(x, y, y)]), recipe, torch.Generator().manual_seed(2), steps_per_epoch=1)
     score = evaluate(network, [(x, y)])
     assert not curve.diverged and score.accuracy == 1.0 and score.loss < 0.5 * before
 
@@ -148,15 +137,10 @@ def test_the_padded_shortcut_takes_every_second_pixel_and_adds_silent_channels()
     assert torch.equal(y[:, 1:3], x[:, :, ::2, ::2]) and not y[:, 0].any() and not y[:, 3].any()
 
 
-def test_no_relu_works_in_place():
-    for facts in CIFAR.values():
-        assert not [m for m in skeleton(facts).modules() if isinstance(m, nn.ReLU) and m.inplace]
-
-
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_equal_seeds_give_equal_weights_and_the_global_generator_rests(arch):
     state = torch.get_rng_state()
-    first, again, other = (build(CIFAR[arch], generator=torch.Generator().manual_seed(seed)).state_dict() for seed in (7, 7, 8))
+    first, again, other = (build(smallest(arch), generator=torch.Generator().manual_seed(seed)).state_dict() for seed in (7, 7, 8))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, again[key]) and value.isfinite().all() for key, value in first.items())
     drawn = [key for key, value in first.items() if value.ndim > 1 and key.startswith("body")]
@@ -193,8 +177,11 @@ def test_facts_of_the_job_contract_are_enough_to_build():
     ("facts", "what", "do"),
     [
         (Facts("mcn", None, 10, 3, 32), "no architecture 'mcn'", "mcnn"),
-        (Facts("tiny10", 2, 10, 3, 32), "tiny10: has one width only", "leave width out"),
-        (Facts("tiny10", None, 10, 3, 8), "8 pixels are too small", "27 pixels or more; these take 8: resnet20, resnet20_b, mcnn"),
+        (Facts("inception_v1", 2, 10, 3, 32), "inception_v1: has one width only", "leave width out"),
+        (Facts("mcnn", None, 10, 3, 32, 2), "mcnn: has one depth only", "leave depth out"),
+        (Facts("allcnn_v1", None, 10, 3, 32, 17), "allcnn_v1: cannot have depth 17", "depth is n, of 7n + 2 convolutions: 1 to 16"),
+        (Facts("vit_tiny", None, 10, 3, 32, True), "vit_tiny: cannot have depth True", "depth is blocks: 1 to 24"),
+        (Facts("tiny10", None, 10, 3, 8), "8 pixels are too small", "27 pixels or more; these take 8: dense, mcnn, mcnn_nobn"),
         (Facts("vit_tiny", None, 10, 3, 30), "images of 30 pixels do not fit it", "multiples of 4 pixels"),
         (Facts("resnet20", 64, 10, 3, 32), "cannot have width 64", "multiplier"),
         (Facts("mcnn", 0, 10, 3, 32), "cannot have width 0", "1 to 512"),
