@@ -1,32 +1,41 @@
-"""Train one network of a zoo, from its seeds, and keep its weights for the jobs that stitch and compare.
+"""Train networks of a zoo, from their seeds, and keep their weights for the jobs that stitch and compare.
 
-The artefact `network.pt` holds the weights after the last step (`models.checkpoint`). A network that diverged leaves a
-row, with outcome `diverged`, and no artefact: nothing may be built on it.
+Artefacts of a run: `network.pt`, the network that counts (`models.checkpoint`): the average of its weights where the recipe has
+one (`ema`), else what the last step left; beside an average `last.pt`, what the last step left; `epoch_0010.pt` …, the network
+that counts after that epoch (`checkpoint_every`); `resume.pt` while it is trained, from which a run that was stopped or killed
+goes on to the same weights. A network that diverged leaves a row, with outcome `diverged`, and no network: nothing may be
+built on it.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from math import ceil, isfinite
-from typing import TYPE_CHECKING
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from repsim.data import sources
+from repsim.data import augmentations, sources
 from repsim.errors import SpecError
-from repsim.job import NAME, Context, JobConfig, JobRow, NetworkFacts, RunId
+from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, NetworkFacts, RunId
 from repsim.models import recipes
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from repsim.data.images import Images
+    from repsim.models.lesson import Lesson, Outcome
     from repsim.models.network import Network
-    from repsim.models.training import Curve
 
 VERSION = 1
 PRIOR_RATE = 5e-5  # seconds per image passed forward and back, a guess for one GPU until runs are measured
+LAST = "last.pt"
+RESUME = "resume.pt"
 
 
 class Config(JobConfig):
     """One network: what it is, what it sees, and the seeds that set it apart from others of its zoo."""
 
+    labels: ClassVar[frozenset[str]] = frozenset({"together"})
     arch: str = Field(pattern=NAME, description="architecture, a name of `repsim models list`")
     width: int | None = Field(None, ge=1, le=4096, description="width of the architecture; null: its default")
     depth: int | None = Field(None, ge=1, le=1024, description="depth of the architecture; null: its default")
@@ -35,24 +44,80 @@ class Config(JobConfig):
         "modelsym", pattern=NAME, description="optimiser, schedule and augmentation, a name of repsim/models/recipes.py"
     )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the first weights")
-    data_seed: int | None = Field(None, ge=0, lt=2**31, description="seed of batch order and augmentation; null: the same as seed")
+    data_seed: int | None = Field(
+        None, ge=0, lt=2**31, description="seed of batch order, augmentation, dropout and attacks; null: the same as seed"
+    )
+    train_images: int | None = Field(None, ge=1, description="train on so many images, the same for every network; null: all")
+    validation: int = Field(
+        0, ge=0, description="hold out so many training images, and score the curve on them; 0: on the test images"
+    )
+    split_seed: int = Field(0, ge=0, lt=2**31, description="seed that says which images are held out")
+    eval_every: int = Field(1, ge=0, description="score after every so many epochs, for the curve alone; 0: never")
+    checkpoint_every: int = Field(0, ge=0, description="keep the network after every so many epochs; 0: never")
+    deterministic: bool = Field(
+        False, description="use only kernels that give the same bits each time on one kind of device; slower on a GPU"
+    )
+    together: int = Field(1, ge=1, le=1024, description="train so many networks of successive seeds at once, on one device")
+    # in place of the recipe's; null: as the recipe has it
     epochs: int | None = Field(None, ge=1, le=100_000, description="passes over the training images; null: the recipe's")
     batch_size: int | None = Field(None, ge=1, le=65_536, description="images per step; null: the recipe's")
+    optimizer: recipes.Optimizer | None = Field(None, description="optimiser; null: the recipe's")
     lr: float | None = Field(None, gt=0, le=100, description="highest learning rate; null: the recipe's")
-    train_images: int | None = Field(None, ge=1, description="train on so many images, the same for every network; null: all")
+    momentum: float | None = Field(None, ge=0, lt=1, description="Nesterov momentum of sgd; null: the recipe's")
+    weight_decay: float | None = Field(None, ge=0, le=10, description="weight decay; null: the recipe's")
+    schedule: recipes.Schedule | None = Field(None, description="course of the learning rate; null: the recipe's")
+    warmup: float | None = Field(None, ge=0, description="epochs in which the rate rises from 0; null: the recipe's")
+    augment: augmentations.Augmentation | None = Field(None, description="random changes of the images; null: the recipe's")
+    label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of a label spread over all; null: the recipe's")
+    clip: float | None = Field(None, ge=0, description="longest gradient (l2 norm), 0: any; null: the recipe's")
+    ema: float | None = Field(None, ge=0, lt=1, description="decay per step of the average of the weights, 0: none; null: recipe's")
+    precision: recipes.Precision | None = Field(None, description="bf16: compute under autocast; null: the recipe's")
+    channels_last: bool | None = Field(None, description="memory order of images and convolutions; null: the recipe's")
+    compile: recipes.Compile | None = Field(None, description="mode of torch.compile; null: the recipe's")
+    adversary: recipes.Adversary | None = Field(None, description="train on attacked images; null: the recipe's")
+    attack_ratio: float | None = Field(None, gt=0, le=1, description="madry: share of a batch that is attacked; null: the recipe's")
+    epsilon: float | None = Field(None, gt=0, le=1, description="radius of attacks (pixels in [0, 1]); null: the recipe's")
+    attack_step: float | None = Field(None, gt=0, le=1, description="length of an attack's step; null: the recipe's")
+    attack_steps: int | None = Field(None, ge=1, le=1000, description="steps of an attack; null: the recipe's")
+    beta: float | None = Field(None, ge=0, description="trades: weight of the divergence; null: the recipe's")
 
 
 class Row(JobRow):
-    """How well the network came out. Accuracies are fractions in [0, 1]."""
+    """How well the network came out. Accuracies are fractions in [0, 1]; losses are null where they are not finite."""
 
     accuracy: float = Field(description="share of the test images classified rightly")
-    loss: float | None = Field(description="mean cross-entropy on the test images; null where it is not finite")
+    loss: float | None = Field(description="mean loss on the test images")
     test_images: int = Field(description="test images scored")
+    last_accuracy: float | None = Field(description="accuracy of the weights after the last step; null where they are what counts")
+    validation_accuracy: float | None = Field(description="share of the held-out images classified rightly; null: none held out")
+    validation_images: int = Field(description="training images held out")
     train_accuracy: float = Field(description="share of the training images classified rightly, without augmentation")
-    train_loss: float | None = Field(description="mean loss of the last epoch's steps, as trained on; null where it is not finite")
+    train_loss: float | None = Field(description="mean loss of the last epoch's steps, as trained on")
     train_images: int = Field(description="training images used")
     parameters: int = Field(description="trainable numbers of the network")
     epochs: int = Field(description="epochs trained: fewer than asked for after divergence")
+    train_seconds: float = Field(description="seconds of training per network: wall clock over the networks trained at once")
+    images_per_second: float = Field(description="images trained on per second, of all networks trained at once")
+    trained_at_once: int = Field(description="networks trained at once, this one among them")
+    used_batch_size: int = Field(description="images per step, as used")
+    used_optimizer: str = Field(description="optimiser, as used")
+    used_lr: float = Field(description="highest learning rate, as used")
+    used_weight_decay: float = Field(description="weight decay, as used")
+    used_schedule: str = Field(description="course of the learning rate, as used")
+    used_augment: str = Field(description="random changes of the images, as used")
+    used_label_smoothing: float = Field(description="label smoothing, as used")
+    used_clip: float = Field(description="longest gradient, as used; 0: any")
+    used_ema: float = Field(description="decay of the average of the weights, as used; 0: none")
+    used_precision: str = Field(description="arithmetic of the forward and backward pass, as used")
+    used_adversary: str = Field(description="how trained images were attacked, as used")
+    curve_on: Literal["validation", "test"] = Field(description="images that the curve was scored on; nothing was selected by it")
+    curve_epoch: list[float] = Field(description="one entry per epoch, from 1; so in all columns of the curve")
+    curve_rate: list[float] = Field(description="learning rate of the epoch's last step")
+    curve_train_loss: list[float] = Field(description="mean loss of the epoch's steps, as trained on")
+    curve_train_accuracy: list[float] = Field(description="mean accuracy of the epoch's steps, as trained on; nan under attack")
+    curve_accuracy: list[float] = Field(description="accuracy after the epoch on the images of curve_on; nan: not scored")
+    curve_loss: list[float] = Field(description="mean loss after the epoch on the images of curve_on; nan: not scored")
+    curve_seconds: list[float] = Field(description="seconds trained, of all networks trained at once, scoring left out")
 
 
 def inputs(config: Config) -> list[RunId]:
@@ -61,8 +126,11 @@ def inputs(config: Config) -> list[RunId]:
 
 
 def group_key(config: Config) -> Hashable:
-    """One network per group: a group publishes its rows at its end, and a trained network should count at once."""
-    return tuple(config)
+    """One network per group, so that each counts as soon as it is trained; or as many as are trained at once."""
+    if config.together == 1:
+        return tuple(config)
+    data_seed = None if config.data_seed is None else config.data_seed // config.together
+    return (*config.model_dump(exclude={"seed", "data_seed"}).values(), config.seed // config.together, data_seed)
 
 
 def network(config: Config) -> NetworkFacts:
@@ -72,77 +140,131 @@ def network(config: Config) -> NetworkFacts:
 
 
 def work(config: Config) -> float:
-    """Images passed through the network, forward and back."""
-    epochs = recipes.choose(config.recipe, config.epochs).epochs
-    return epochs * (config.train_images or sources.get(config.dataset).train_images)
+    """Images passed through the network, forward and back; an attack passes an image once per step."""
+    recipe, source = chosen(config), sources.get(config.dataset)
+    images = config.train_images or source.train_images - config.validation
+    return recipe.epochs * images * recipes.passes(recipe)
+
+
+def chosen(config: Config) -> recipes.Recipe:
+    """The recipe, with what the run asks for in place of its own."""
+    return recipes.choose(config.recipe, config.arch, **_asked(config))
+
+
+def _asked(config: Config) -> dict[str, Any]:
+    return config.model_dump(include=set(recipes.NAMES), exclude_none=True)
 
 
 def check(config: Config, catalog) -> None:
-    """Raise UserError for an unknown recipe, architecture or data set, and for a data set that is not there."""
-    recipes.choose(config.recipe)
-    facts, source = network(config), sources.get(config.dataset)
+    """Raise UserError for unknown names, for a data set that is not there, and for fields that cannot be meant together."""
+    recipe, facts, source = chosen(config), network(config), sources.get(config.dataset)
     sources.must_be_there(config.dataset, catalog.data_folders)
-    if config.train_images and config.train_images > source.train_images:
-        raise SpecError(f"train_images is {config.train_images}, but '{source.name}' has {source.train_images}", do="ask for fewer")
+    wanted = config.validation + (config.train_images or 1)
+    if wanted > source.train_images:
+        what = f"train_images is {config.train_images or 1}" + (
+            f" beside {config.validation} of validation" if config.validation else ""
+        )
+        raise SpecError(f"{what}, but '{source.name}' has {source.train_images}", do="ask for fewer")
+    if not source.labelled:
+        raise SpecError(f"the images of '{source.name}' have no labels to train on", do="name another data set")
+    if recipe.adversary != "none" and config.together > 1:
+        raise SpecError("networks trained against attacks cannot be trained together", do="leave together out")
+    if config.split_seed and not config.validation:
+        raise SpecError("split_seed has no meaning without validation", do="leave it out, or hold images out")
+    recipes.refuse_idle(recipe, _asked(config))
     catalog.layers(facts)
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
-    """Train, score and save each network; one row each."""
+    """Train, score and save each network; one row each. Resume files stay until the last is done: rows are published together."""
+    once = configs[0].together
+    for first in range(0, len(configs), once):
+        yield from _train(configs[first : first + once], context)
     for config in configs:
-        yield _train(config, context)
+        context.artefact(context.run_id(config), RESUME).unlink(missing_ok=True)
 
 
-def _train(config: Config, context: Context) -> Row:
-    from repsim.data import batches, images
-    from repsim.models import checkpoint, training
+def _train(configs: Sequence[Config], context: Context) -> Iterator[Row]:
+    """Networks that differ by their seeds alone: at once where that can be, else one after the other."""
+    from repsim.data import batches
+    from repsim.models import learner
 
-    where = (context.data_folders, context.cache, context.device)
-    train = images.take(images.load(config.dataset, "train", *where), config.train_images, seed=0)
-    test = images.load(config.dataset, "test", *where)
-    net, curve = _trained(config, train, context)
-    tested, trained = (
-        training.evaluate(net, batches.ordered(split, 1000), context.steps, tick=lambda: context.tick(1.0, "scoring"))
-        for split in (test, train)
-    )
-    run_id = context.run_id(config)
-    if not curve.diverged:
-        checkpoint.save(net, context.artefact(run_id, "network.pt"), {"accuracy": tested.accuracy, "run_id": run_id})
-    return Row(
-        run_id=run_id,
-        outcome="diverged" if curve.diverged else "ok",
-        accuracy=tested.accuracy,
-        loss=_finite(tested.loss),
-        test_images=tested.n,
-        train_accuracy=trained.accuracy,
-        train_loss=_finite(curve.losses[-1]),
-        train_images=len(train),
-        parameters=sum(p.numel() for p in net.parameters()),
-        epochs=len(curve.losses),
-    )
+    splits = _splits(configs[0], context)
+    networks = [_built(config, context.device) for config in configs]
+    few, _ = next(iter(batches.ordered(splits["train"], 4)))
+    if len(configs) > 1 and not learner.stackable(networks[0], few, chosen(configs[0])):
+        for config in configs:
+            yield from _train([config], context)
+        return
+    lesson = _lesson(configs, networks, splits, context)
+    lesson.run()
+    for k, config in enumerate(configs):
+        yield _finished(config, lesson.outcome(k), context)
 
 
-def _trained(config: Config, train: "Images", context: Context) -> "tuple[Network, Curve]":
-    """A network from `seed`, trained in the order of `data_seed`; no other randomness enters."""
+def _splits(config: Config, context: Context) -> "dict[str, Images]":
+    """train, validation where images are held out, and test."""
+    from repsim.data import images, splits
+
+    where = (config.dataset, context.data_folders, context.cache, context.device)
+    three = splits.three(*where, validation=config.validation, seed=config.split_seed)
+    held = {} if three.validation is None else {"validation": three.validation}
+    return {"train": images.take(three.train, config.train_images, seed=0), **held, "test": three.test}
+
+
+def _built(config: Config, device: str) -> "Network":
+    import torch
+
+    from repsim.models import zoo
+
+    source = sources.get(config.dataset)
+    return zoo.build(network(config), source.mean, source.std, torch.Generator().manual_seed(config.seed)).to(device)
+
+
+def _lesson(configs: Sequence[Config], networks: "list[Network]", splits: "dict[str, Images]", context: Context) -> "Lesson":
+    """The training of `networks`. No randomness enters but that of the seeds."""
     import torch
 
     from repsim.data import batches
-    from repsim.models import training, zoo
+    from repsim.models.course import Course
+    from repsim.models.lesson import Lesson
+    from repsim.models.resume import Resume
+    from repsim.robustness import adversaries
 
-    recipe = recipes.choose(config.recipe, config.epochs, config.batch_size, config.lr)
-    source, weights = sources.get(config.dataset), torch.Generator().manual_seed(config.seed)
-    net = zoo.build(network(config), source.mean, source.std, weights).to(context.device)
-    curve = training.train(
-        net,
-        lambda generator: batches.batches(train, recipe.batch_size, generator, recipe.augment),
-        recipe,
-        torch.Generator(context.device).manual_seed(config.seed if config.data_seed is None else config.data_seed),
-        steps_per_epoch=ceil(len(train) / recipe.batch_size),
-        steps=context.steps,
+    config, train, ids = configs[0], splits["train"], [context.run_id(config) for config in configs]
+    recipe, steps = chosen(config), ceil(len(train) / chosen(config).batch_size)
+    augment = cast("augmentations.Augmentation", recipe.augment)
+    seeds = [config.seed if config.data_seed is None else config.data_seed for config in configs]
+    generators = [torch.Generator(context.device).manual_seed(seed) for seed in seeds]
+    return Lesson(
+        Course(networks, recipe, generators, steps, seeds, context.steps, adversaries.objective(recipe)),
+        batches=lambda generator, epoch: batches.batches(train, recipe.batch_size, generator, augment, epoch),
+        splits={name: lambda split=split: batches.ordered(split, 1000) for name, split in splits.items()},
+        keep=lambda k, epoch, net: _save(net, context.artefact(ids[k], f"epoch_{epoch:04d}.pt"), run_id=ids[k], epoch=epoch),
+        resume=None if context.steps else Resume(context.artefact(ids[0], RESUME), ids),
         tick=context.tick,
+        eval_every=config.eval_every,
+        keep_every=config.checkpoint_every,
+        deterministic=config.deterministic,
     )
-    return net, curve
 
 
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
+def _finished(config: Config, outcome: "Outcome", context: Context) -> Row:
+    """The row of one network; its files are written first."""
+    run_id, columns = context.run_id(config), outcome.columns
+    if not outcome.diverged:
+        _save(outcome.counts, context.artefact(run_id, NETWORK), run_id=run_id, accuracy=columns["accuracy"])
+        if outcome.last is not outcome.counts:
+            _save(outcome.last, context.artefact(run_id, LAST), run_id=run_id, accuracy=columns["last_accuracy"])
+    named = {name: columns[name] for name in columns.keys() & Row.model_fields.keys()}
+    return Row.model_validate({"run_id": run_id, "outcome": "diverged" if outcome.diverged else "ok", **named})
+
+
+def _save(net: "nn.Module", path: Path, **notes: Any) -> None:
+    """The network in memory of its own, in plain order, whatever it is trained in."""
+    from repsim.models import checkpoint, learner
+    from repsim.models.network import Network
+
+    plain = learner.detached(net)
+    assert isinstance(plain, Network), "a zoo builds networks"
+    checkpoint.save(plain, path, notes)

@@ -1,4 +1,4 @@
-"""Recipes, the training loop, and scores."""
+"""The training loop, averages, curves, and scores."""
 
 import math
 
@@ -7,7 +7,6 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss
 from torch import nn
 
-from repsim.errors import InputError
 from repsim.models import recipes, training
 from repsim.models.recipes import RECIPES, Recipe
 
@@ -25,11 +24,11 @@ def data(n=24, seed=5):
 
 
 def epochs_of(x, y, batch_size=8):
-    def epoch(generator):
+    def batches(generator, epoch):
         for index in torch.randperm(len(x), generator=generator).split(batch_size):
             yield x[index], y[index], index
 
-    return epoch
+    return batches
 
 
 def linear():
@@ -42,44 +41,6 @@ def linear():
 
 def weights(network):
     return torch.cat([p.detach().flatten() for p in network.parameters()])
-
-
-def test_a_misspelt_recipe_is_answered_with_the_nearest_name():
-    with pytest.raises(InputError) as error:
-        recipes.choose("modelsim")
-    assert error.value.do == "did you mean 'modelsym'?"
-
-
-def test_a_recipe_keeps_its_own_values_where_none_is_given():
-    chosen = recipes.choose("frankenstein", epochs=3, lr=0.5)
-    assert (chosen.epochs, chosen.lr, chosen.batch_size) == (3, 0.5, RECIPES["frankenstein"].batch_size)
-    assert recipes.choose("frankenstein") == RECIPES["frankenstein"]
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 50, 51])
-def test_quarters_is_pytorchs_step_schedule_of_the_published_code(epochs):
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, int(epochs / 4)), gamma=0.5)
-    for epoch in range(epochs):
-        assert recipes.quarters(epoch + 0.99, epochs) == pytest.approx(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
-
-
-def test_thirds_divides_by_ten_at_one_third_and_two_thirds():
-    recipe = RECIPES["frankenstein"]
-    rates = [recipes.rate(recipe, epoch + 0.5) for epoch in range(300)]
-    assert rates == pytest.approx([0.1] * 100 + [0.01] * 100 + [0.001] * 100)
-
-
-def test_one_cycle_rises_for_a_quarter_and_falls_to_zero():
-    assert [recipes.one_cycle(t, 8) for t in (0, 1, 2, 5, 8)] == pytest.approx([0, 0.5, 1, 0.5, 0])
-
-
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_no_rate_is_negative_or_above_the_recipes(recipe):
-    rates = [recipes.rate(recipe, step * recipe.epochs / 500) for step in range(500)]
-    assert min(rates) >= 0 and max(rates) <= recipe.lr * (1 + 1e-12)
 
 
 def test_training_is_gradient_descent_as_written_by_hand():
@@ -141,7 +102,7 @@ def test_training_reports_every_step_and_ends_in_eval_mode():
     network, seen = linear(), []
     training.train(network, epochs_of(x, y), PLAIN, seeded(), 3, tick=lambda fraction, text: seen.append((fraction, text)))
     assert [fraction for fraction, _ in seen] == pytest.approx([k / 12 for k in range(1, 13)])
-    assert seen[0][1] == "epoch 1 of 4" and seen[-1][1] == "epoch 4 of 4"
+    assert seen[0][1].startswith("epoch 1 of 4, ") and seen[-1][1].startswith("epoch 4 of 4, loss ")
     assert not network.training
 
 
