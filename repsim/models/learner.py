@@ -69,7 +69,7 @@ class Single(Learner):
         self.networks = (network,)
         self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         self.kept = {name: value for name, value in _state(network).items() if name not in self.trained}
-        call = network if recipe.precision == "fp32" else InPrecision(network, recipe.precision)
+        call = network if recipe.precision == "fp32" else Autocast(network)
         self.call = cast(nn.Module, compiled(call, recipe))
 
     def losses(self, batches: Sequence[Batch], smoothing: float) -> tuple[Tensor, Tensor]:
@@ -115,16 +115,15 @@ class Stacked(Learner):
             gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
 
 
-class InPrecision(nn.Module):
-    """`network` under autocast to bfloat16 where `precision` says so; logits are float32 always."""
+class Autocast(nn.Module):
+    """`network` under autocast to bfloat16; logits are float32, so that the loss is too."""
 
-    def __init__(self, network: nn.Module, precision: str):
+    def __init__(self, network: nn.Module):
         super().__init__()
-        self.network, self.precision = network, precision
-        self.training = network.training
+        self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with torch.autocast(x.device.type, torch.bfloat16):
             return self.network(x).float()
 
 
@@ -188,7 +187,9 @@ def _functional(network: nn.Module, precision: str) -> Callable[[dict[str, Tenso
     template = copy.deepcopy(network).to("meta").train()
 
     def call(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        if precision == "fp32":
+            return functional_call(template, tensors, (x,))
+        with torch.autocast(x.device.type, torch.bfloat16):
             return functional_call(template, tensors, (x,)).float()
 
     return call

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from repsim.models.course import Course, EpochBatches, Tick, finite
 from repsim.models.curves import Curve
-from repsim.models.learner import InPrecision, Objective, right
+from repsim.models.learner import Autocast, Objective, right
 from repsim.models.recipes import Precision, Recipe
 from repsim.models.switches import switched
 
@@ -93,7 +93,7 @@ def evaluate(
     """
     mode, hits, losses = network.training, [], []
     network.eval()
-    call = network if precision == "fp32" else InPrecision(network, precision)
+    call = network if precision == "fp32" else Autocast(network)
     for x, y in islice(batches, steps):
         logits = call(x)
         hits.append(right(logits, y))
