@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision.transforms.functional as TF
 
-from repsim.data import batches
+from repsim.data import batches, transforms
 from repsim.data.images import Images
 
 
@@ -53,7 +53,7 @@ def test_a_crop_is_what_torchvision_cuts_at_the_same_offset(pictures):
     pixels = pictures.images[:81]
     top, left = torch.arange(81) // 9, torch.arange(81) % 9
     mirror = torch.arange(81) % 2 == 0
-    ours = batches.shifted(pixels, top, left, mirror, pad=4)
+    ours = transforms.shift(pixels, top, left, mirror, pad=4)
     for k in range(81):
         theirs = TF.crop(TF.pad(pixels[k], [4]), int(top[k]), int(left[k]), 32, 32)
         assert torch.equal(ours[k], TF.hflip(theirs) if mirror[k] else theirs), (top[k], left[k])
@@ -61,7 +61,7 @@ def test_a_crop_is_what_torchvision_cuts_at_the_same_offset(pictures):
 
 def test_without_padding_a_crop_is_only_a_mirror_image(pictures):
     zero, yes = torch.zeros(103, dtype=torch.int64), torch.ones(103, dtype=torch.bool)
-    assert torch.equal(batches.shifted(pictures.images, zero, zero, yes, pad=0), pictures.images.flip(3))
+    assert torch.equal(transforms.shift(pictures.images, zero, zero, yes, pad=0), pictures.images.flip(3))
 
 
 def test_flip_mirrors_about_half_of_the_images_and_changes_nothing_else(pictures):

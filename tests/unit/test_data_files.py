@@ -12,10 +12,16 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from repsim.data import hf_parquet, images, sources, torchvision_folder
+from repsim.data import hf_parquet, images, layouts, sources, torchvision_folder
 from repsim.errors import InputError
 
 CIFAR = sources.get("cifar10")
+FOLDER, NAMES = layouts.PICKLES["cifar10"]
+
+
+def decode(source, split, files):
+    """All blocks of a decoder as one."""
+    return tuple(np.concatenate(each) for each in zip(*hf_parquet.decode(source, split, files), strict=True))
 
 
 def png(pixels, kind="PNG"):
@@ -51,7 +57,7 @@ def test_pixels_and_labels_come_back_exactly_and_shards_in_order(tmp_path, colum
         write(tmp_path / "a.parquet", table(map(png, first), [1, 2, 3], column)),
         write(tmp_path / "b.parquet", table(map(png, second), [4, 5], column)),
     ]
-    pixels, labels = hf_parquet.decode(CIFAR, "train", files)
+    pixels, labels = decode(CIFAR, "train", files)
     assert labels.tolist() == [1, 2, 3, 4, 5]
     assert np.array_equal(pixels, np.concatenate([first, second]).transpose(0, 3, 1, 2))
 
@@ -84,7 +90,7 @@ def test_cifar10_is_loaded_from_parquet_and_grey_images_become_colour(tmp_path):
 def test_a_bad_row_is_named_by_file_and_row(tmp_path, image, label, message):
     path = write(tmp_path / "bad.parquet", table([png(random_pixels(1)[0]), image], [0, label]))
     with pytest.raises(InputError, match=message) as error:
-        hf_parquet.decode(CIFAR, "train", [path])
+        decode(CIFAR, "train", [path])
     assert str(error.value).startswith(str(path))
 
 
@@ -96,17 +102,20 @@ def test_a_bad_row_is_named_by_file_and_row(tmp_path, image, label, message):
         (pa.table({"img": [b"x"], "label": [0]}), "column 'img' is binary"),
         (pa.table({"img": [{"path": "x"}], "label": [0]}), "column 'img' is struct"),
         (pa.table({"img": [{"bytes": b"x"}], "label": ["cat"]}), "column 'label' is string"),
-        (
-            table([], pa.array([], pa.int64())).cast(
-                pa.schema([("img", pa.struct([("bytes", pa.binary())])), ("label", pa.int64())])
-            ),
-            "no images",
-        ),
     ],
 )
 def test_another_layout_is_refused_with_what_is_there(tmp_path, content, message):
     with pytest.raises(InputError, match=message):
-        hf_parquet.decode(CIFAR, "train", [write(tmp_path / "other.parquet", content)])
+        decode(CIFAR, "train", [write(tmp_path / "other.parquet", content)])
+
+
+def test_files_without_rows_are_refused_and_nothing_is_kept(tmp_path):
+    schema = pa.schema([("img", pa.struct([("bytes", pa.binary())])), ("label", pa.int64())])
+    for split in ("train", "test"):
+        write(tmp_path / "cifar10" / f"{split}-00000-of-00001.parquet", schema.empty_table())
+    with pytest.raises(InputError, match="there are no images"):
+        images.load("cifar10", "train", [tmp_path], tmp_path / "cache")
+    assert not [path for path in (tmp_path / "cache").iterdir() if not path.name.endswith(".lock")]
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
@@ -114,7 +123,7 @@ def test_a_file_cut_short_is_an_input_error(sound, keep):
     data = sound.read_bytes()
     sound.write_bytes(data[: int(keep * len(data))])
     with pytest.raises(InputError, match="cannot be read as Parquet"):
-        hf_parquet.decode(CIFAR, "train", [sound])
+        decode(CIFAR, "train", [sound])
 
 
 def test_flipped_bytes_give_an_input_error_or_an_image_but_nothing_else(sound):
@@ -125,7 +134,7 @@ def test_flipped_bytes_give_an_input_error_or_an_image_but_nothing_else(sound):
             harmed[place] ^= 255
         sound.write_bytes(harmed)
         try:
-            hf_parquet.decode(CIFAR, "train", [sound])
+            decode(CIFAR, "train", [sound])
         except InputError:
             refused += 1
     assert refused > 50
@@ -133,10 +142,10 @@ def test_flipped_bytes_give_an_input_error_or_an_image_but_nothing_else(sound):
 
 def torchvision_copy(root, monkeypatch, payload=None):
     """A folder of pickles in torchvision's layout whose MD5s are declared to be the published ones."""
-    folder = root / sources.TORCHVISION_FOLDER
+    folder = root / FOLDER
     folder.mkdir(parents=True)
     digests = {}
-    for split, names in sources.TORCHVISION_FILES.items():
+    for split, names in NAMES.items():
         for k, name in enumerate(names):
             pixels = random_pixels(2, seed=k + 10 * (split == "test")).transpose(0, 3, 1, 2).reshape(2, -1)
             data = pickle.dumps(payload or {"data": pixels, "labels": [k, k + 1]})
@@ -144,7 +153,7 @@ def torchvision_copy(root, monkeypatch, payload=None):
             digests[name] = hashlib.md5(data).hexdigest()
     meta = pickle.dumps({"label_names": [str(k) for k in range(10)]})
     (folder / "batches.meta").write_bytes(meta)
-    lists = {split: [[name, digests[name]] for name in names] for split, names in sources.TORCHVISION_FILES.items()}
+    lists = {split: [[name, digests[name]] for name in names] for split, names in NAMES.items()}
     monkeypatch.setattr(CIFAR10, "train_list", lists["train"])
     monkeypatch.setattr(CIFAR10, "test_list", lists["test"])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta).hexdigest()})
@@ -171,14 +180,14 @@ class Bomb:
 
 
 def test_a_pickle_that_is_not_the_published_one_is_never_opened(tmp_path):
-    folder = tmp_path / sources.TORCHVISION_FOLDER
+    folder = tmp_path / FOLDER
     folder.mkdir()
     bomb = pickle.dumps(Bomb(tmp_path / "exploded"))
-    for name in ("batches.meta", *(name for names in sources.TORCHVISION_FILES.values() for name in names)):
+    for name in ("batches.meta", *(name for names in NAMES.values() for name in names)):
         (folder / name).write_bytes(bomb)
     files = sources.find("cifar10", [tmp_path]).paths["test"]
     with pytest.raises(InputError, match="MD5 of a file differs"):
-        torchvision_folder.decode(CIFAR, "test", files)
+        list(torchvision_folder.decode(CIFAR, "test", files))
     assert not (tmp_path / "exploded").exists()
     pickle.loads(bomb).close()
     assert (tmp_path / "exploded").exists(), "the bomb must be live for this test to mean something"

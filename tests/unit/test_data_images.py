@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from repsim.data import decoded, images, sources, torchvision_folder
+from repsim.data import decoded, downloads, images, layouts, sources
 from repsim.data.images import Images
 from repsim.errors import InputError
 
@@ -20,6 +21,7 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
+FOLDER, NAMES = layouts.PICKLES["cifar10"]
 SPLIT_TRAIN = [2, 8, 2, 6, 6, 7, 1, 9, 8, 5]
 SPLIT_TEST = [0, 9, 6, 9, 8, 4, 5, 8, 1, 6]
 
@@ -70,40 +72,49 @@ def test_a_second_load_reads_the_decoded_copy(cache, monkeypatch):
     assert torch.equal(before.images, after.images) and torch.equal(before.labels, after.labels)
 
 
-def flip_a_bit(npz, facts):
-    data = bytearray(npz.read_bytes())
+def flip_a_bit(array, facts):
+    data = bytearray(array.read_bytes())
     data[len(data) // 2] ^= 1
-    npz.write_bytes(data)
+    array.write_bytes(data)
 
 
-def cut_short(npz, facts):
-    npz.write_bytes(npz.read_bytes()[:-1000])
+def cut_short(array, facts):
+    array.write_bytes(array.read_bytes()[:-1000])
 
 
-def empty(npz, facts):
-    npz.write_bytes(b"")
+def lengthen(array, facts):
+    array.write_bytes(array.read_bytes() + b"x")
 
 
-def lose(npz, facts):
-    npz.unlink()
+def empty(array, facts):
+    array.write_bytes(b"")
 
 
-def lose_facts(npz, facts):
+def lose(array, facts):
+    array.unlink()
+
+
+def lose_facts(array, facts):
     facts.unlink()
 
 
-def cut_facts(npz, facts):
+def cut_facts(array, facts):
     facts.write_bytes(facts.read_bytes()[:10])
 
 
-def strange_facts(npz, facts):
+def strange_facts(array, facts):
     facts.write_text(json.dumps([1, 2]))
 
 
-@pytest.mark.parametrize("harm", [flip_a_bit, cut_short, empty, lose, lose_facts, cut_facts, strange_facts])
-def test_a_damaged_decoded_copy_is_noticed_and_rebuilt(tmp_path, monkeypatch, harm):
+def a_pickle(array, facts):
+    np.save(array, np.array([{}], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize("array", ["images", "labels"])
+@pytest.mark.parametrize("harm", [flip_a_bit, cut_short, lengthen, empty, lose, lose_facts, cut_facts, strange_facts, a_pickle])
+def test_a_damaged_decoded_copy_is_noticed_and_rebuilt(tmp_path, monkeypatch, harm, array):
     good = images.load("digits", "test", [], tmp_path)
-    harm(next(tmp_path.glob("*.npz")), next(tmp_path.glob("*.json")))
+    harm(next(tmp_path.glob(f"*.{array}.npy")), next(tmp_path.glob("*.json")))
     again = images.load("digits", "test", [], tmp_path)
     assert torch.equal(good.images, again.images) and torch.equal(good.labels, again.labels)
     monkeypatch.setitem(images.DECODERS, "bundled", refuse)
@@ -120,25 +131,27 @@ def test_two_processes_that_decode_at_once_leave_one_sound_copy(tmp_path):
     code = (
         "import numpy as np; from pathlib import Path; from repsim.data import decoded\n"
         f"stem = Path({str(tmp_path / 'x')!r})\n"
-        "for _ in range(40): decoded.write(stem, np.full((100, 3, 32, 32), 7, np.uint8), np.arange(100))\n"
+        "for _ in range(40): decoded.write(stem, [(np.full((50, 3, 32, 32), 7, np.uint8), np.arange(50) + k) for k in (0, 50)])\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     while any(writer.poll() is None for writer in writers):
         seen = decoded.read(tmp_path / "x")
-        assert seen is None or (np.all(seen[0] == 7) and seen[1].tolist() == list(range(100)))
+        assert seen is None or (np.all(seen.images == 7) and seen.labels.tolist() == list(range(100)))
     assert [writer.returncode for writer in writers] == [0, 0]
     assert decoded.read(tmp_path / "x") is not None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "x.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.images.npy", "x.json", "x.labels.npy"]
 
 
 def test_a_changed_source_file_has_another_fingerprint(tmp_path):
     file = tmp_path / "test-0.parquet"
     file.write_bytes(b"one")
     found = sources.Found("parquet", {"test": (file,)})
-    before = decoded.fingerprint(found, "test")
-    assert decoded.fingerprint(found, "test") == before
+    cifar = sources.get("cifar10")
+    before = decoded.fingerprint(cifar, found, "test")
+    assert decoded.fingerprint(cifar, found, "test") == before
+    assert decoded.fingerprint(replace(cifar, size=16), found, "test") != before
     file.write_bytes(b"another")
-    assert decoded.fingerprint(found, "test") != before
+    assert decoded.fingerprint(cifar, found, "test") != before
 
 
 def test_holding_out_parts_the_images_and_is_fixed_by_the_seed():
@@ -169,7 +182,7 @@ def no_network(*_, **__):
 
 
 def test_without_a_network_a_missing_data_set_says_where_and_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(torchvision_folder, "urlopen", no_network)
+    monkeypatch.setattr(downloads, "urlopen", no_network)
     with pytest.raises(InputError) as error:
         images.load("cifar10", "train", [tmp_path / "data"], tmp_path / "cache")
     text = str(error.value)
@@ -178,7 +191,7 @@ def test_without_a_network_a_missing_data_set_says_where_and_why(tmp_path, monke
 
 
 def test_nothing_is_downloaded_unless_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(torchvision_folder, "urlopen", refuse)
+    monkeypatch.setattr(downloads, "urlopen", refuse)
     with pytest.raises(InputError, match="was not found"):
         images.load("cifar10", "train", [tmp_path], tmp_path / "cache", download=False)
 
@@ -190,9 +203,9 @@ class Server:
     breaks = False
 
     def __init__(self, root, download):
-        folder = Path(root) / sources.TORCHVISION_FOLDER
+        folder = Path(root) / FOLDER
         folder.mkdir()
-        for name in (name for names in sources.TORCHVISION_FILES.values() for name in names):
+        for name in (name for names in NAMES.values() for name in names):
             (folder / name).write_bytes(b"")
             if self.breaks:
                 raise RuntimeError("File not found or corrupted.")
@@ -200,24 +213,24 @@ class Server:
 
 @pytest.mark.parametrize("breaks", [False, True])
 def test_a_download_is_there_whole_or_not_at_all(tmp_path, monkeypatch, breaks):
-    monkeypatch.setattr(torchvision_folder, "urlopen", lambda *_, **__: (tmp_path / "answer").open("w"))
+    monkeypatch.setattr(downloads, "urlopen", lambda *_, **__: (tmp_path / "answer").open("w"))
     monkeypatch.setattr("torchvision.datasets.CIFAR10", type("Fake", (Server,), {"breaks": breaks}))
     data = tmp_path / "data"
     if breaks:
         with pytest.raises(InputError, match="failed: File not found or corrupted"):
-            torchvision_folder.download(sources.get("cifar10"), data)
+            downloads.download(sources.get("cifar10"), data)
     else:
-        torchvision_folder.download(sources.get("cifar10"), data)
+        downloads.download(sources.get("cifar10"), data)
         assert sources.find("cifar10", [data]).kind == "torchvision"
-    assert [path.name for path in data.iterdir()] == ([] if breaks else [sources.TORCHVISION_FOLDER])
+    assert [path.name for path in data.iterdir()] == ([] if breaks else [FOLDER])
 
 
 def test_a_download_that_another_process_finished_first_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(torchvision_folder, "urlopen", lambda *_, **__: (tmp_path / "answer").open("w"))
+    monkeypatch.setattr(downloads, "urlopen", lambda *_, **__: (tmp_path / "answer").open("w"))
     monkeypatch.setattr("torchvision.datasets.CIFAR10", Server)
-    final = tmp_path / "data" / sources.TORCHVISION_FOLDER
+    final = tmp_path / "data" / FOLDER
     final.mkdir(parents=True)
     (final / "data_batch_1").write_bytes(b"theirs")
-    torchvision_folder.download(sources.get("cifar10"), tmp_path / "data")
+    downloads.download(sources.get("cifar10"), tmp_path / "data")
     assert (final / "data_batch_1").read_bytes() == b"theirs"
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [sources.TORCHVISION_FOLDER]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [FOLDER]

@@ -1,12 +1,14 @@
 """Where data sets are found, and what is said when they are not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from repsim.data import sources
+from repsim import project
+from repsim.data import layouts, sources
 from repsim.errors import InputError
 
 
@@ -17,13 +19,13 @@ def touch(folder, *names):
     return folder
 
 
-ALL = [name for names in sources.TORCHVISION_FILES.values() for name in names]
+ALL = [name for names in layouts.PICKLES["cifar10"][1].values() for name in names]
 
 
 def test_a_misspelt_data_set_is_answered_with_the_nearest_name():
     with pytest.raises(InputError, match="cifar1O") as error:
         sources.find("cifar1O", [])
-    assert error.value.do == "did you mean 'cifar10'?"
+    assert "did you mean 'cifar10'" in str(error.value.do)
 
 
 def test_digits_need_no_folder():
@@ -39,11 +41,23 @@ def test_a_missing_data_set_names_the_folders_and_how_to_get_it(tmp_path, monkey
     assert "REPSIM_DATA is not set" in text and "repsim data get cifar10" in text
 
 
-def test_a_set_variable_is_not_called_unset(tmp_path, monkeypatch):
-    monkeypatch.setenv("REPSIM_DATA", str(tmp_path))
+@pytest.mark.parametrize(("named", "unset"), [(["own"], True), (["own", "more"], False)])
+def test_a_variable_that_only_the_project_set_counts_as_unset(tmp_path, monkeypatch, named, unset):
+    folders = [tmp_path / name for name in named]
+    monkeypatch.setenv("REPSIM_DATA", ":".join(map(str, folders)))
     with pytest.raises(InputError) as error:
-        sources.find("cifar10", [tmp_path])
-    assert "not set" not in str(error.value)
+        sources.find("cifar10", folders)
+    assert ("not set" in str(error.value)) == unset
+
+
+def test_a_project_puts_its_data_folder_first_once(tmp_path, monkeypatch):
+    for name in ("sweeps", "slurm"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("REPSIM_DATA", "/elsewhere")
+    for _ in range(2):
+        found = project.find(explicit=tmp_path)
+        assert found.data_folders == (tmp_path / "data", Path("/elsewhere"))
+        assert os.environ["REPSIM_DATA"] == f"{tmp_path / 'data'}:/elsewhere"
 
 
 @pytest.mark.parametrize("place", ["cifar-10-batches-py", "cifar10/cifar-10-batches-py"])
