@@ -1,6 +1,7 @@
-"""Owns bringing in published networks: which files a path means, what their names say, and the runs that adopt them.
+"""Owns bringing in networks: which files a path means, what is known of each before it is opened, and the runs that adopt them.
 
-The layout of the published collections is known: ARCH/DATASET/in<init seed>-gn<batch seed>/<iteration>.pt.
+What was said on the command line comes first, then the description that `repsim zoo export` writes beside a file, then
+the layout of the published collections: ARCH/DATASET/in<init seed>-gn<batch seed>/<iteration>.pt.
 """
 
 import hashlib
@@ -9,13 +10,14 @@ import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from repsim import yamlfile
+from repsim import described, yamlfile
 from repsim.errors import InputError, UserError
 from repsim.identity import digest, id_of
 from repsim.job import Job
@@ -23,28 +25,47 @@ from repsim.project import Project
 from repsim.sweep.expand import IMPORT, Run, Sweep
 from repsim.sweep.spec import Spec
 
-SUFFIXES = (".pt", ".pth")
+SUFFIXES = (".pt", ".pth", ".pth.tar", ".ckpt", ".th", ".safetensors")
 SEEDS = re.compile(r"in(\d+)-gn(\d+)")
 PUBLISHED = {"Tiny10": ("tiny10", None), "ResNet20_w1": ("resnet20_b", 1)}
 """Folder names of the published collection → architecture and width."""
+DATASET = "cifar10"  # of the published collections, and where nothing is said
+
+
+KEYS = ("arch", "width", "depth", "dataset", "normalise", "seed", "data_seed")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the command line says of all files at once; None is left to each file's description, place or default."""
+
+    arch: str | None = None
+    width: int | None = None
+    depth: int | None = None
+    dataset: str | None = None
+    normalise: str | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """One checkpoint file and what is known of it before it is opened."""
+    """One checkpoint file and what is known of it before it is opened; `source` is its name below the folder imported."""
 
     path: Path
+    source: str
     arch: str
     width: int | None
+    depth: int | None
+    dataset: str
+    normalise: str | None
     seed: int
     data_seed: int | None
 
 
-def find(paths: Sequence[Path], arch: str | None, width: int | None) -> list[Found]:
-    """The checkpoint files that `paths` (files or folders) mean; seeds from their folder names, else numbered in order."""
-    files = [file for path in paths for file in _files(path)]
-    found = [_describe(file, arch, width, index) for index, file in enumerate(files)]
-    doubles = {(f.arch, f.width, f.seed) for f in found}
+def find(paths: Sequence[Path], said: Said) -> list[Found]:
+    """The checkpoint files that `paths` (files or folders) mean; seeds that nothing tells are numbered in order."""
+    files = [(file, path) for path in paths for file in _files(path)]
+    found = [_describe(file, path, said, index) for index, (file, path) in enumerate(files)]
+    doubles = {(f.arch, f.width, f.depth, f.dataset, f.seed) for f in found}
     if len(doubles) < len(found):
         raise UserError(
             "two files have the same architecture and seed", where=str(paths[0]), do="import them one by one, with different --name"
@@ -52,9 +73,9 @@ def find(paths: Sequence[Path], arch: str | None, width: int | None) -> list[Fou
     return found
 
 
-def sweep_of(project: Project, importer: Job, found: Sequence[Found], dataset: str, name: str) -> Sweep:
-    """A sweep of one import run per file; every file is staged by its content."""
-    runs = tuple(_run(project, importer, one, dataset, name) for one in found)
+def sweep_of(project: Project, importer: Job, found: Sequence[Found], name: str) -> Sweep:
+    """A sweep of one import run per file, each in the collection `name`; every file is staged by its content."""
+    runs = tuple(_run(project, importer, one, name) for one in found)
     return Sweep(f"import-{name}", project.root, Spec(job=IMPORT), {IMPORT: importer}, (), runs)
 
 
@@ -80,7 +101,7 @@ def _files(path: Path) -> list[Path]:
         raise InputError(
             "there is no such file or folder", where=str(path), do="name checkpoint files, or a folder that holds them"
         )
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and not p.name.startswith("."))
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.name.endswith(SUFFIXES) and p.name[0] != ".")
     if not files:
         raise InputError(
             f"the folder holds no checkpoint ({', '.join(SUFFIXES)})", where=str(path), do="name the folder of the collection"
@@ -88,22 +109,33 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _describe(file: Path, arch: str | None, width: int | None, index: int) -> Found:
-    file = file.absolute()  # its folders tell, even when it is named from inside of them; links stay as they are
-    known = next((PUBLISHED[part] for part in reversed(file.parts) if part in PUBLISHED), None)
-    if arch is None and known is None:
+def _describe(file: Path, named: Path, said: Said, index: int) -> Found:
+    """What is known of `file`, found below `named`."""
+    told = {**_by_folders(file), **described.read(file)}
+    if said.arch not in (None, told.get("arch")):  # what else is told is of another architecture
+        told = {key: value for key, value in told.items() if key not in ("width", "depth")}
+    told |= {key: value for key, value in asdict(said).items() if value is not None}
+    if "arch" not in told:
         raise InputError(
             "the folder does not tell the architecture", where=str(file), do="name it with --arch (see: repsim models list)"
         )
-    seeds = SEEDS.search(str(file.parent.name))
-    named, named_width = (arch, width) if arch else known or ("", None)
-    return Found(file, named, named_width, int(seeds[1]) if seeds else index, int(seeds[2]) if seeds else None)
+    source = str(file.relative_to(named)) if file != named else file.name
+    whole = {"width": None, "depth": None, "dataset": DATASET, "normalise": None, "seed": index, "data_seed": None, **told}
+    return Found(file, source, **{key: whole[key] for key in KEYS})
 
 
-def _run(project: Project, importer: Job, one: Found, dataset: str, name: str) -> Run:
+def _by_folders(file: Path) -> dict[str, Any]:
+    """What the layout of the published collections tells."""
+    file = file.absolute()  # its folders tell, even when it is named from inside of them; links stay as they are
+    known = next((PUBLISHED[part] for part in reversed(file.parts) if part in PUBLISHED), None)
+    seeds = SEEDS.search(file.parent.name)
+    told = {"arch": known[0], "width": known[1]} if known else {}
+    return told | ({"seed": int(seeds[1]), "data_seed": int(seeds[2])} if seeds else {})
+
+
+def _run(project: Project, importer: Job, one: Found, name: str) -> Run:
     content = _stage(project, one.path)
-    seeds = {"seed": one.seed, "data_seed": one.data_seed}
-    fields = {"arch": one.arch, "width": one.width, "dataset": dataset, "name": name, **seeds, "digest": content}
+    fields = {**{key: getattr(one, key) for key in KEYS}, "source": one.source, "name": name, "digest": content}
     try:
         config = importer.config.model_validate(fields)
     except ValidationError as error:

@@ -28,7 +28,8 @@ def over_pairs(values: Sequence[float], front: Sequence[str], end: Sequence[str]
 
     Networks are vertices and pairs are edges. Where the graph falls into several components these are the units
     (for disjoint pairs this is the t interval of the mean); where it hangs together the units are the networks, and
-    a network takes all its pairs with it. Networks paired with themselves are units too. Fewer than two units, or a unit that all pairs touch: no interval.
+    a network takes all its pairs with it. Networks paired with themselves are units too. Fewer than two units, or a unit
+    that all pairs touch: no interval.
 
     Args:
         values: one finite value per pair, (p,); several runs of one pair are averaged before.

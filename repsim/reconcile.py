@@ -43,7 +43,8 @@ def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, S
     for run in sweep.networks:
         if run.job == IMPORT and states[run.id].state in (State.NEW, State.FAILED):
             said = run.config.model_dump()
-            words = " ".join(f"--{key} {said[key]}" for key in ("arch", "width", "dataset", "name") if said[key] is not None)
+            keys = ("arch", "width", "depth", "dataset", "name", "normalise")
+            words = " ".join(f"--{key} {said[key]}" for key in keys if said.get(key) is not None)
             raise InputError(
                 f"the imported network is gone: {run.labels['arch']}, seed {run.labels['seed']}",
                 where=str(project.artefacts / run.id / NETWORK),

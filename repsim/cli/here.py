@@ -4,7 +4,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -24,6 +26,31 @@ QUIET_S = 5.0  # seconds between two plain lines
 GOOD = {"done", "stored"}
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """How computing a sweep here went: outcome of each group, cause of each reason of failure, runs left alone by state."""
+
+    sweep: str
+    outcomes: list[str]
+    reasons: dict[str, str]
+    left: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that --json prints."""
+        groups = {name: self.outcomes.count(name) for name in sorted(set(self.outcomes))}
+        return {"sweep": self.sweep, "groups": groups, "failed": list(self.reasons), "left": self.left}
+
+    @property
+    def text(self) -> str:
+        """What was done, and what was not."""
+        return _closing(self)
+
+    def leave(self) -> None:
+        """Exit with 1 if a group failed or was stopped, with 2 if only bad input failed."""
+        if set(self.outcomes) - GOOD or self.left:
+            raise typer.Exit(exit_code(self.outcomes, self.reasons))
+
+
 def run(
     project: Project,
     sweep: Sweep,
@@ -34,7 +61,16 @@ def run(
     json: bool,
     also: tuple[State, ...],
 ) -> None:
-    """Compute what is missing, networks first; leaves with 1 if a group failed or was stopped, 2 if only bad input failed."""
+    """Compute what is missing, networks first; say how it went, and leave so."""
+    attempt = attempted(project, sweep, device, workers, profile, limit, also)
+    show(json, attempt.as_json(), attempt.text)
+    attempt.leave()
+
+
+def attempted(
+    project: Project, sweep: Sweep, device: str, workers: int, profile: Profile, limit: int | None, also: tuple[State, ...]
+) -> Attempt:
+    """Compute what is missing, networks first, with the plan and the progress shown."""
     with reconcile.locked(project):
         states = reconcile.standings(project, sweep)
         reconcile.refuse_lost_imports(project, sweep, states)
@@ -44,13 +80,9 @@ def run(
         made = reconcile.make_plan(project, sweep, states, profile, device, also)
         say(plans.plan_text(made, sweep, f"this machine ({device})", states))
         outcomes, reasons = compute(project, sweep, made, device, workers)
-    summary = {name: outcomes.count(name) for name in sorted(set(outcomes))}
-    left = left_alone(made, also)
     for reason in reasons:
         say(f"repsim: {reason}")
-    show(json, {"sweep": sweep.name, "groups": summary, "failed": list(reasons), "left": left}, _closing(sweep, outcomes, left))
-    if set(outcomes) - GOOD or left:
-        raise typer.Exit(exit_code(outcomes, reasons))
+    return Attempt(sweep.name, outcomes, reasons, left_alone(made, also))
 
 
 def compute(
@@ -151,11 +183,10 @@ def exit_code(outcomes: list[str], reasons: dict[str, str]) -> int:
     return 2 if reasons and only_failed and set(reasons.values()) == {"input"} else 1
 
 
-def _closing(sweep: Sweep, outcomes: list[str], left: dict[str, int]) -> str:
-    """What was done, and what was not."""
-    bad = [outcome for outcome in outcomes if outcome not in GOOD]
-    if not bad and not left:
-        return f"done: {number(len(outcomes), 'group')}" if outcomes else "all is done: nothing left to compute"
-    words = [f"{number(len(outcomes) - len(bad), 'group')} done", *(f"{bad.count(name)} {name}" for name in sorted(set(bad)))]
-    words += [f"{number(n, 'run')} {name} before" for name, n in left.items()]
-    return ", ".join(words) + f"; see: repsim sweep status {sweep.name}"
+def _closing(one: Attempt) -> str:
+    bad = [outcome for outcome in one.outcomes if outcome not in GOOD]
+    if not bad and not one.left:
+        return f"done: {number(len(one.outcomes), 'group')}" if one.outcomes else "all is done: nothing left to compute"
+    words = [f"{number(len(one.outcomes) - len(bad), 'group')} done", *(f"{bad.count(name)} {name}" for name in sorted(set(bad)))]
+    words += [f"{number(n, 'run')} {name} before" for name, n in one.left.items()]
+    return ", ".join(words) + f"; see: repsim sweep status {one.sweep}"

@@ -7,11 +7,10 @@ import typer
 
 from repsim import cluster, cost, hardware, local, reconcile
 from repsim import plan as planning
-from repsim.cli import dry, here
+from repsim.cli import dry, here, send
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, project_of, say, show, spec_path
 from repsim.cluster import Profile
-from repsim.errors import ClusterError, SpecError, UserError
-from repsim.plan import Plan
+from repsim.errors import ClusterError, UserError
 from repsim.project import Project
 from repsim.report import plans
 from repsim.report.plans import number
@@ -29,7 +28,7 @@ Filters = Annotated[
 def plan(spec: SpecArgument, profile: ProfileOption = None, json: Json = False) -> None:
     """Show what would run: ids, groups, tasks and hours. Sends and writes nothing."""
     project, sweep = _open(spec)
-    name, chosen = _profile(project, sweep, profile)
+    name, chosen = send.profile_of(project, sweep, profile)
     _show_plan(project, sweep, chosen, name, json, ask=chosen.cluster == "slurm")
 
 
@@ -44,16 +43,13 @@ def submit(
 ) -> None:
     """Send to Slurm what is missing, and only that; safe to call again at any time."""
     project, sweep = _open(spec)
-    name, chosen = _profile(project, sweep, profile)
+    name, chosen = send.profile_of(project, sweep, profile)
     if dry_run:
         _show_plan(project, sweep, chosen, name, json, ask=False)
         return
-    if chosen.cluster != "slurm":
-        raise SpecError(
-            f"the profile '{name}' is not for Slurm", do="compute here with: repsim sweep run, or name one with --profile"
-        )
+    send.must_be_slurm(chosen, name)
     with reconcile.locked(project):
-        show(json, *_submit(project, sweep, chosen, name, yes, chain, ()))
+        show(json, *send.submit(project, sweep, chosen, name, yes, chain, ()))
 
 
 @app.command()
@@ -67,7 +63,7 @@ def run(
 ) -> None:
     """Compute what is missing here, on this machine's GPU or CPU. Ctrl-C stops at the next step; run it again to go on."""
     project, sweep = _open(spec)
-    chosen = Profile(cluster="local") if profile is None else _profile(project, sweep, profile)[1]
+    chosen = Profile(cluster="local") if profile is None else send.profile_of(project, sweep, profile)[1]
     picked = hardware.pick_device(device or chosen.device)
     here.run(project, sweep, picked, local.workers_for(picked, workers), chosen, limit, json, ())
 
@@ -130,42 +126,9 @@ def retry(
         picked = hardware.pick_device("auto")
         here.run(project, part, picked, local.workers_for(picked, None), Profile(cluster="local"), None, json, (State.FAILED,))
         return
-    name, chosen = _profile(project, sweep, profile)
+    name, chosen = send.profile_of(project, sweep, profile)
     with reconcile.locked(project):
-        show(json, *_submit(project, part, chosen, name, yes, False, (State.FAILED,)))
-
-
-def _submit(
-    project: Project, sweep: Sweep, profile: Profile, name: str, yes: bool, chain: bool, also: tuple[State, ...]
-) -> tuple[dict[str, Any], str]:
-    """Plan, show, ask, send; what was sent as an object and as text."""
-    cluster.version()
-    reconcile.close_finished(project)
-    states = reconcile.standings(project, sweep)
-    reconcile.refuse_lost_imports(project, sweep, states)
-    made = reconcile.make_plan(project, sweep, states, profile, _device(profile), also)
-    say(plans.plan_text(made, sweep, name, states))
-    tasks = sum(len(stage.tasks) for stage in made.stages if stage.name != "later" or chain)
-    if not tasks:
-        return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made, also)
-    confirm(f"Submit {number(tasks, 'task')}?", yes)
-    sent = reconcile.submit(project, sweep, made, profile, states, chain)
-    if not sent:
-        return {"sweep": sweep.name, "sent": []}, "nothing was sent" + _why(made, also)
-    lines = [f"sent {number(one.runs, 'run')} in {number(one.tasks, 'task')}: job {one.job_id} ({one.stage})" for one in sent]
-    return {"sweep": sweep.name, "sent": [vars(one) for one in sent]}, "\n".join(
-        [*lines, f"watch: repsim sweep status {sweep.name}"]
-    )
-
-
-def _why(made: Plan, also: tuple[State, ...]) -> str:
-    waiting = made.stage("later")
-    if waiting:
-        wait = number(waiting.runs, "run")
-        return f": {wait} waiting for networks that are queued or failed (--chain sends them behind)"
-    busy = made.counts.get(State.RUNNING, 0) + made.counts.get(State.PENDING, 0)
-    left = {"under way": busy, **here.left_alone(made, also)}
-    return ": " + (", ".join(f"{number(n, 'run')} {name}" for name, n in left.items() if n) or "all is done")
+        show(json, *send.submit(project, part, chosen, name, yes, False, (State.FAILED,)))
 
 
 def _statuses(project: Project) -> tuple[list[dict[str, Any]], list[str]]:
@@ -191,8 +154,8 @@ def _status(project: Project, sweep: Sweep) -> dict[str, Any]:
     states = reconcile.standings(project, sweep, ask)
     mine = {s.submission for s in states.values()}
     live = [task for task in tasks if task.name in mine and task.state in cluster.ALIVE]
-    chosen = _profile(project, sweep, None)[1]
-    left = reconcile.make_plan(project, sweep, states, chosen, _device(chosen), (State.RUNNING, State.PENDING))
+    chosen = send.profile_of(project, sweep, None)[1]
+    left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
     used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs})
     return plans.status_json(sweep, states, live, used, left.hours())
 
@@ -211,20 +174,8 @@ def _open(spec: str) -> tuple[Project, Sweep]:
     return project, open_sweep(spec_path(spec, project), project)
 
 
-def _profile(project: Project, sweep: Sweep, name: str | None) -> tuple[str, Profile]:
-    chosen = name or sweep.spec.profile or "local"
-    return chosen, cluster.load_profile(project.profiles, chosen)
-
-
-def _device(profile: Profile) -> str:
-    """The device whose measured rates a plan uses; on a cluster `auto` means its GPUs where tasks hold one."""
-    if profile.device != "auto":
-        return profile.device
-    return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")
-
-
 def _show_plan(project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool) -> None:
     states = reconcile.standings(project, sweep, partial(_ask_or_warn, project) if ask else lambda: [])
     reconcile.refuse_lost_imports(project, sweep, states)
-    made = reconcile.make_plan(project, sweep, states, profile, _device(profile))
+    made = reconcile.make_plan(project, sweep, states, profile, send.device_of(profile))
     show(json, plans.plan_json(made, sweep, name, states), plans.plan_text(made, sweep, name, states))

@@ -1,7 +1,8 @@
 """Owns the networks that a project has, trained here or imported, and which of them a person means by a name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from repsim.project import Project
 from repsim.sweep.expand import IMPORT, TRAIN
 
 MAKERS = (TRAIN, IMPORT)
-SHOWN = ("run_id", "arch", "width", "dataset", "seed", "accuracy", "test_images", "started", "made", "file")
+SHOWN = (
+    *("run_id", "arch", "width", "depth", "dataset", "made", "recipe", "name", "seed", "data_seed"),
+    *("outcome", "accuracy", "test_images", "started", "file"),
+)
 NAMES = "a run id or its beginning, or ARCH:SEED or ARCH:DATASET:SEED (see: repsim zoo list)"
 MANY = 8  # candidates that an error lists
 
@@ -34,11 +38,17 @@ class Known:
         """What it takes to list its layers."""
         hook = self.job.hook("network")
         assert hook, f"{self.job.path} makes networks but offers no network(config)"
-        return hook(self.job.config.model_validate({name: self.row[name] for name in _asked(self.job)}))
+        asked = {name: self.row[name] for name in _asked(self.job)}  # null: as a field that is younger than the row, its default
+        return hook(self.job.config.model_validate({name: value for name, value in asked.items() if value is not None}))
 
     @property
     def arch(self) -> str:
         return self.facts.label
+
+    @property
+    def label(self) -> str:
+        """The same, told by its row alone."""
+        return NetworkFacts(self.row["arch"], self.row["width"], 0, 0, 0, self.row.get("depth")).label
 
     @property
     def dataset(self) -> str:
@@ -51,13 +61,18 @@ class Known:
     @property
     def names(self) -> tuple[str, ...]:
         """What it may be called beside its id; other networks may have the same names."""
-        width = self.row["width"]
-        archs = [self.row["arch"], *([] if width is None else [f"{self.row['arch']}-w{width}"])]
+        archs = dict.fromkeys((self.row["arch"], self.label))
         return tuple(name for arch in archs for name in (f"{arch}:{self.seed}", f"{arch}:{self.dataset}:{self.seed}"))
 
     def shown(self) -> dict[str, Any]:
-        """What a list of networks shows of it."""
-        return {name: self.row[name] for name in SHOWN}
+        """What a list of networks shows of it; None for what its kind has not."""
+        return {name: self.row.get(name) for name in SHOWN}
+
+    def answers(self, wanted: Mapping[str, str | None]) -> bool:
+        """Whether it is of that `arch` (also as mcnn-w16), `dataset` and `recipe` (or collection); globs, and None is any."""
+        has = {"arch": (self.row["arch"], self.label), "dataset": (self.dataset,)}
+        has["recipe"] = tuple(filter(None, (self.row.get("recipe"), self.row.get("name"))))
+        return all(value is None or any(fnmatchcase(one, value) for one in has[key]) for key, value in wanted.items())
 
     def __str__(self) -> str:
         return f"{self.run} ({self.names[-1]}, {self.row['made']})"
@@ -68,6 +83,11 @@ def networks(project: Project, job_name: str) -> list[Known]:
     job = jobs.load(project.jobs, job_name)
     found = [Known(job, _told(project, job, row)) for row in store.read(project.store, job).to_pylist()]
     return sorted(found, key=lambda n: (n.row["arch"], n.row["width"] or 0, n.dataset, n.row["made"], n.seed))
+
+
+def everything(project: Project) -> list[Known]:
+    """Every network of the project: those that were trained here, then those that were imported."""
+    return [one for maker in MAKERS for one in networks(project, maker)]
 
 
 def find(project: Project, known: Sequence[Known], name: str, where: str) -> Known:

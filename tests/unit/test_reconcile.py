@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -360,6 +361,7 @@ def test_a_profile_is_found_by_name_and_checked(project):
             cluster.load_profile(project.profiles, name)
 
 
+NOTHING = imports.Said()
 PUBLISHED = ["Tiny10/CIFAR10/in4-gn2/final.pt", "Tiny10/CIFAR10/in5-gn3/final.pth", "ResNet20_w1/CIFAR10/in7-gn7/final.pt"]
 
 
@@ -375,16 +377,16 @@ def collection(tmp_path):
 
 
 def test_published_collections_tell_architecture_and_seeds_by_their_folders(collection, monkeypatch):
-    found = {(f.arch, f.width, f.seed, f.data_seed) for f in imports.find([collection], None, None)}
+    found = {(f.arch, f.width, f.seed, f.data_seed) for f in imports.find([collection], NOTHING)}
     assert found == {("tiny10", None, 4, 2), ("tiny10", None, 5, 3), ("resnet20_b", 1, 7, 7)}
     monkeypatch.chdir(collection / "Tiny10" / "CIFAR10" / "in4-gn2")
-    assert [(f.arch, f.seed) for f in imports.find([Path("final.pt")], None, None)] == [("tiny10", 4)]
+    assert [(f.arch, f.seed) for f in imports.find([Path("final.pt")], NOTHING)] == [("tiny10", 4)]
 
 
 def test_files_with_no_seed_in_their_names_are_numbered(tmp_path):
     for name in ("b.pt", "a.pt"):
         (tmp_path / name).write_bytes(b"x")
-    assert [(f.path.name, f.arch, f.width, f.seed) for f in imports.find([tmp_path], "net", 8)] == [
+    assert [(f.path.name, f.arch, f.width, f.seed) for f in imports.find([tmp_path], imports.Said("net", 8))] == [
         ("a.pt", "net", 8, 0),
         ("b.pt", "net", 8, 1),
     ]
@@ -402,16 +404,14 @@ def test_what_cannot_be_imported_is_named(collection, tmp_path):
         ([tmp_path / "x.pt"], "does not tell the architecture", InputError),
     ):
         with pytest.raises(kind, match=said):
-            imports.find(paths, None, None)
+            imports.find(paths, NOTHING)
 
 
 def test_an_import_becomes_a_network_of_the_zoo_named_by_its_content(project, collection):
     (collection / PUBLISHED[0]).write_bytes(b"broken")
     importer = job.load(project.jobs, "import_network")
-    found = [f for f in imports.find([collection], None, None) if f.arch == "tiny10"]
-    sweep = imports.sweep_of(
-        project, importer, [imports.Found(f.path, "net", None, f.seed, f.data_seed) for f in found], "d", "pub"
-    )
+    found = [f for f in imports.find([collection], NOTHING) if f.arch == "tiny10"]
+    sweep = imports.sweep_of(project, importer, [replace(f, arch="net", dataset="d") for f in found], "pub")
     digest = hashlib.sha256(PUBLISHED[1].encode()).hexdigest()
     assert digest in {run.config.model_dump()["digest"] for run in sweep.runs}
     assert sorted(toy.run(project, sweep)) == ["done", "failed"]

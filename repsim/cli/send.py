@@ -1,0 +1,68 @@
+"""Owns sending to Slurm what a sweep lacks, as `sweep submit` does: plan, show, ask, send."""
+
+from typing import Any
+
+from repsim import cluster, hardware, reconcile
+from repsim.cli import here
+from repsim.cli.output import confirm, say
+from repsim.cluster import Profile
+from repsim.errors import SpecError
+from repsim.plan import Plan
+from repsim.project import Project
+from repsim.report import plans
+from repsim.report.plans import number
+from repsim.state import State
+from repsim.sweep.expand import Sweep
+
+
+def profile_of(project: Project, sweep: Sweep, name: str | None) -> tuple[str, Profile]:
+    """The profile called `name`, else the sweep's own, else `local`."""
+    chosen = name or sweep.spec.profile or "local"
+    return chosen, cluster.load_profile(project.profiles, chosen)
+
+
+def device_of(profile: Profile) -> str:
+    """The device whose measured rates a plan uses; on a cluster `auto` means its GPUs where tasks hold one."""
+    if profile.device != "auto":
+        return profile.device
+    return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")
+
+
+def must_be_slurm(profile: Profile, name: str) -> None:
+    """SpecError for a profile that computes on this machine."""
+    if profile.cluster != "slurm":
+        raise SpecError(
+            f"the profile '{name}' is not for Slurm", do="compute here with: repsim sweep run, or name one with --profile"
+        )
+
+
+def submit(
+    project: Project, sweep: Sweep, profile: Profile, name: str, yes: bool, chain: bool, also: tuple[State, ...]
+) -> tuple[dict[str, Any], str]:
+    """Plan, show, ask, send; what was sent as an object and as text."""
+    cluster.version()
+    reconcile.close_finished(project)
+    states = reconcile.standings(project, sweep)
+    reconcile.refuse_lost_imports(project, sweep, states)
+    made = reconcile.make_plan(project, sweep, states, profile, device_of(profile), also)
+    say(plans.plan_text(made, sweep, name, states))
+    tasks = sum(len(stage.tasks) for stage in made.stages if stage.name != "later" or chain)
+    if not tasks:
+        return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made, also)
+    confirm(f"Submit {number(tasks, 'task')}?", yes)
+    sent = reconcile.submit(project, sweep, made, profile, states, chain)
+    if not sent:
+        return {"sweep": sweep.name, "sent": []}, "nothing was sent" + _why(made, also)
+    lines = [f"sent {number(one.runs, 'run')} in {number(one.tasks, 'task')}: job {one.job_id} ({one.stage})" for one in sent]
+    watch = [f"watch: repsim sweep status {sweep.name}"] if sweep.path.is_file() else []
+    return {"sweep": sweep.name, "sent": [vars(one) for one in sent]}, "\n".join([*lines, *watch])
+
+
+def _why(made: Plan, also: tuple[State, ...]) -> str:
+    waiting = made.stage("later")
+    if waiting:
+        wait = number(waiting.runs, "run")
+        return f": {wait} waiting for networks that are queued or failed (--chain sends them behind)"
+    busy = made.counts.get(State.RUNNING, 0) + made.counts.get(State.PENDING, 0)
+    left = {"under way": busy, **here.left_alone(made, also)}
+    return ": " + (", ".join(f"{number(n, 'run')} {name}" for name, n in left.items() if n) or "all is done")
