@@ -66,7 +66,8 @@ class Course:
 
     @property
     def over(self) -> bool:
-        return self.done >= self.total or all(curve.diverged for curve in self.curves)
+        """Whether its last epoch is behind it and closed."""
+        return not self.step and (self.done >= self.total or all(curve.diverged for curve in self.curves))
 
     @property
     def counting(self) -> Sequence[nn.Module]:
