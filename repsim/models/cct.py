@@ -3,6 +3,7 @@
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repsim.models.architecture import Architecture, Choice
@@ -24,8 +25,7 @@ class DropPath(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.probability:
             return x
-        keep = 1 - self.probability
-        return x * x.new_empty(len(x), *[1] * (x.ndim - 1)).bernoulli_(keep) / keep
+        return x * F.dropout(x.new_ones(len(x), *[1] * (x.ndim - 1)), self.probability)
 
 
 class Tokenizer(nn.Module):

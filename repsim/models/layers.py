@@ -6,7 +6,8 @@ from torch import nn
 
 from repsim.models.cut import Cuts, cuts
 from repsim.models.network import NetworkFacts
-from repsim.models.zoo import build
+from repsim.models.tracing import LARGE
+from repsim.models.zoo import build, outline
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LayerFacts:
 
 def describe(facts: NetworkFacts) -> list[LayerFacts]:
     """Every layer in execution order. Raises InputError for facts that no network can have."""
-    network = build(facts)
+    network = outline(facts) if facts.size > LARGE else build(facts)
     places = cuts(network)
     return [_describe(network.body, places, name) for name in places.names]
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from repsim.models.architecture import Choice
 from repsim.models.calls import listen
-from repsim.models.network import Facts, Network
-from repsim.models.zoo import ARCHITECTURES, native, skeleton
+from repsim.models.zoo import ARCHITECTURES, native, outline
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,6 @@ def tell(name: str) -> ArchitectureFacts:
         one.rounded,
         one.source,
     )
-
-
-def outline(facts: Facts) -> Network:
-    """The network on the meta device: it can be run, and costs neither memory nor time."""
-    zeros, ones = [0.0] * facts.channels, [1.0] * facts.channels
-    return Network(facts, skeleton(facts), zeros, ones).to("meta")
 
 
 def _told(choice: Choice | None) -> tuple[int | None, tuple[int, int] | None, str]:

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from repsim.models.network import Network
 
 PROBE = 13  # images: a first axis of this length is taken for that of the images; no layer here has 13 of anything
+LARGE = 64  # pixels: above, a run on real numbers takes longer than torch takes to import what a run without needs
 
 
 class Untraceable(Exception):
@@ -44,7 +45,7 @@ def trace(network: Network) -> Traced:
 
     Raises Untraceable where fx fails, and where the graph would freeze something that the body chooses anew.
     """
-    twin = _Alone(copy.deepcopy(network.body).cpu())
+    twin = _Alone(copy.deepcopy(network.body).to(_probed_on(network)))
     with torch.random.fork_rng(devices=[]):
         try:
             recorder, training = _Recorder(), _Recorder()
@@ -136,11 +137,17 @@ class _Watch(fx.Interpreter):
         return value
 
 
+def _probed_on(network: Network) -> str:
+    """The CPU for small images: for stand-ins torch imports its compiler, which takes two seconds of every process."""
+    return "meta" if network.mean.is_meta or network.facts.size > LARGE else "cpu"
+
+
 def _watch(twin: nn.Module, graph: fx.Graph, network: Network) -> _Watch:
-    """Run the graph on real numbers: for stand-ins torch imports its compiler, which takes two seconds of every process."""
+    """Run the graph once on images that are all zero, or on stand-ins for them."""
     facts, seen = network.facts, _Watch(twin, graph)
+    images = torch.zeros(PROBE, facts.channels, facts.size, facts.size, dtype=network.mean.dtype, device=_probed_on(network))
     with torch.no_grad():
-        seen.run(torch.zeros(PROBE, facts.channels, facts.size, facts.size, dtype=network.mean.dtype))
+        seen.run(images)
     return seen
 
 

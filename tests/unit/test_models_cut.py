@@ -11,6 +11,7 @@ from torch import nn
 from repsim.errors import InputError
 from repsim.models.cut import cuts
 from repsim.models.graph import GraphCuts
+from repsim.models.network import Facts
 from repsim.models.tracing import trace
 from repsim.models.zoo import ARCHITECTURES, FAMILIES, build
 
@@ -41,8 +42,27 @@ def test_layers_of_a_twin_join_to_the_network_bit_for_bit(arch, form):
     mine, other = places.reader(carried=places.names, logits=True)(x), twin.reader(twin.names)(x)
     assert mine.logits is not None and torch.equal(mine.logits, logits)
     with torch.no_grad():
-        for layer in places.names[:: 1 + len(places.names) // 90]:
+        for layer in places.names[:: 1 + len(places.names) // 45]:
             assert torch.equal(places.suffix(layer)(other.values[layer], *mine.carried[layer]), logits), layer
+
+
+@pytest.mark.parametrize("arch", [*SMALL, "in place"])
+def test_a_network_is_traced_without_its_weights_as_with_them(arch):
+    network = around(InPlace()) if arch == "in place" else network_of(arch)
+    real, outlined = trace(network), trace(copy.deepcopy(network).to("meta"))
+    assert str(real.graph) == str(outlined.graph) and real.shapes == outlined.shapes
+    for mine, other in ((real.batched, outlined.batched), (real.overwritten, outlined.overwritten)):
+        assert {node.name for node in mine} == {node.name for node in other}
+    assert [node.name for node in real.layers.values()] == [node.name for node in outlined.layers.values()]
+    assert bool(real.overwritten) == (arch == "in place")
+
+
+def test_a_network_for_large_images_is_cut_bit_for_bit():
+    network = network_of(Facts("tv_resnet18", 2, 3, 1, 96))
+    x, places = images_for(network, 2), cuts(network)
+    assert isinstance(places, GraphCuts)
+    for layer in places.names[::9]:
+        assert torch.equal(joined(places, layer, x), network(x)), layer
 
 
 @both_forms
