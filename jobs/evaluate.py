@@ -7,14 +7,14 @@ what the same attack of 10 and of 20 steps leaves.
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice
 from math import isfinite
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from repsim.data import sources
 from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
 from repsim.robustness import rules
-from repsim.robustness.linf import Linf
+from repsim.robustness.linf import Linf, pixels
 from repsim.stitching.rules import check_fit
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERSION = 1
 PRIOR_RATE = 4e-5  # seconds per image passed through the network, a guess for one GPU until runs are measured
 BATCH = 250  # images of 32×32 pixels that pass at once: WideResNets keep 60 MB of each for its gradient
+Pixels = Annotated[float, BeforeValidator(pixels)]
 SEED = 0  # of a choice of test images: the same for all runs that ask for as many
 
 
@@ -37,9 +38,9 @@ class Config(JobConfig):
     dataset: str = Field(pattern=NAME, description="data set whose test images it is scored on, of its size and classes")
     test_images: int | None = Field(None, ge=1, description="test images scored; null: all")
     attack: Literal["none", "pgd", "autoattack"] = Field("none", description="attack in an L∞ ball around each image")
-    epsilon: float = Field(Linf().epsilon, gt=0, le=1, description="radius of the ball")
+    epsilon: Pixels = Field(Linf().epsilon, gt=0, le=1, description="radius of the ball, also as 8/255")
     attack_steps: int = Field(Linf().steps, ge=1, le=10_000, description="pgd: steps along the sign of the gradient")
-    attack_step: float | None = Field(None, gt=0, le=1, description="pgd: length of a step; null: a quarter of epsilon")
+    attack_step: Pixels | None = Field(None, gt=0, le=1, description="pgd: length of a step; null: a quarter of epsilon")
     attack_start: Literal["uniform", "gaussian", "image"] = Field(
         "uniform", description="pgd: in the ball; at x + 0.001 · N(0, 1); at x (of one step of epsilon: FGSM)"
     )
@@ -93,8 +94,9 @@ def work(config: Config) -> float:
 
 
 def check(config: Config, catalog: Any) -> None:
-    """Raise UserError for a data set that is missing, too small or of other networks, and for AutoAttack where it cannot be."""
+    """Raise UserError for a data set that is missing, without labels, too small or of other networks, and for AutoAttack alike."""
     sources.must_be_there(config.dataset, catalog.data_folders)
+    sources.must_be_labelled(config.dataset)
     source = sources.get(config.dataset)
     rules.check_images(config, source)
     check_fit(source, catalog.network(config.network))

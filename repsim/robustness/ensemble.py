@@ -37,7 +37,7 @@ class Ensemble:
             return torch.where(right & losses.right(network(made), y), NEVER, 0)
 
     def _adversary(self, network, device: torch.device):
-        package = importlib.import_module(rules.autoattack())
+        package = importlib.import_module(rules.PACKAGE)
         return package.AutoAttack(
             network, norm="Linf", eps=self.epsilon, seed=self.seed, verbose=False, version="standard", device=str(device)
         )

@@ -1,9 +1,11 @@
 """Owns the numbers of an attack in an L∞ ball. Light (no torch)."""
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Start = Literal["uniform", "gaussian", "image"]
+FRACTION = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,9 @@ class Linf:
     steps: int = 10
     restarts: int = 1
     start: Start = "uniform"
+
+
+def pixels(said: Any) -> Any:
+    """A length as people write it: "8/255" is divided out, anything else is left as it is."""
+    found = FRACTION.fullmatch(said) if isinstance(said, str) else None
+    return float(found[1]) / float(found[2]) if found and float(found[2]) else said

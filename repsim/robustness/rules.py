@@ -13,7 +13,7 @@ FIELDS = {
     "autoattack": ("epsilon", "attack_seed"),
 }
 """Attack → the fields that mean something to it."""
-PACKAGES = ("autoattack", "pyautoattack")  # its authors' package, and the same code as the package index has it
+PACKAGE = "autoattack"  # of AutoAttack's authors; the index has another one by a similar name, with another interface
 CLASSES = 10  # AutoAttack's standard version aims at 9 wrong classes
 PASSES = (
     6_900  # passes through the network of AutoAttack per image that stands: 100 + 9·100 + 9·100 forward and back, 5,000 queries
@@ -39,19 +39,12 @@ def check_images(c: Any, source: Source) -> None:
 
 def check_autoattack(source: Source) -> None:
     """Raise InputError where AutoAttack is not installed, or not made for the classes of `source`."""
-    autoattack()
-    if source.classes < CLASSES or getattr(source, "attributes", False):
+    if not find_spec(PACKAGE):
+        do = "pip install git+https://github.com/fra31/auto-attack, or choose attack: pgd"
+        raise InputError("AutoAttack is not installed", where="attack", do=do)
+    if source.classes < CLASSES or source.attributes:
         what = f"AutoAttack's standard version is made for {CLASSES} classes or more, not for '{source.name}'"
         raise InputError(what, where="attack", do="choose attack: pgd")
-
-
-def autoattack() -> str:
-    """The name under which AutoAttack can be imported; InputError where it is not installed."""
-    found = next((name for name in PACKAGES if find_spec(name)), None)
-    if not found:
-        do = "pip install git+https://github.com/fra31/auto-attack (or pip install pyautoattack), or choose attack: pgd"
-        raise InputError("AutoAttack is not installed", where="attack", do=do)
-    return found
 
 
 def passes(c: Any) -> int:

@@ -35,7 +35,7 @@ class Network:
 
 
 class Named(Protocol):
-    """What a stitch says of a network."""
+    """What runs say of a network."""
 
     @property
     def run(self) -> RunId: ...
@@ -79,7 +79,7 @@ def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str
     return found
 
 
-def alone(one: Network, job: Job) -> dict[str, Any]:
+def alone(one: Named, job: Job) -> dict[str, Any]:
     """The fields that one network decides, of a job that works on single networks: as far as its Config has them.
 
     `arch` and `seed` are set where they are labels; as other fields they would be the job's own.

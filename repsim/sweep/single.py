@@ -34,11 +34,11 @@ def sweep_of(project: Project, front: str, end: str, front_layer: str, end_layer
     """
     job = jobs.load(project.jobs, STITCH)
     _refuse_fields(job, fields)
-    there = [network for maker in known.MAKERS for network in known.networks(project, maker)]
+    there = known.everything(project)
     f, g = known.find(project, there, front, "A"), known.find(project, there, end, "B")
     unsaid = {"stitcher": "linear"} | ({} if fields.keys() & {"init", "epochs"} else {"init": "matched"})
-    config = _config(job, {**zoo.place(f, g, front_layer, end_layer), **unsaid, **fields})
-    _check(job, config, project, (f, g))
+    config = config_of(job, {**zoo.place(f, g, front_layer, end_layer), **unsaid, **fields}, HERE)
+    check(job, config, project, (f, g), HERE)
     run = as_run(job, config, {"case": None, **{name: getattr(config, name) for name in sorted(job.config.labels)}})
     return Sweep(STITCH, project.root, Spec(job=STITCH), {STITCH: job}, (), (run,))
 
@@ -71,18 +71,19 @@ def _refuse_fields(job: Job, fields: dict[str, Any]) -> None:
             raise SpecError(f"'{key}' follows from {BY_NAME.get(key, 'A and B')}", where=HERE, do="do not set it")
 
 
-def _config(job: Job, draft: dict[str, Any]) -> JobConfig:
+def config_of(job: Job, draft: dict[str, Any], where: str) -> JobConfig:
+    """`draft` as a Config, or a SpecError in the words of whoever wrote it."""
     try:
         return job.config.model_validate(draft)
     except ValidationError as error:
-        raise yamlfile.explain(error, job.config, draft, HERE) from None
+        raise yamlfile.explain(error, job.config, draft, where) from None
 
 
-def _check(job: Job, config: JobConfig, project: Project, pair: Sequence[known.Known]) -> None:
+def check(job: Job, config: JobConfig, project: Project, networks: Sequence[known.Known], where: str) -> None:
     """What no type can say: the job's own check, if it has one."""
     catalog = Catalog(project.data_folders, project.cache)
-    for network in pair:
+    for network in networks:
         catalog.register(network.run, network.facts)
-    if check := job.hook("check"):
-        with within(HERE):
-            check(config, catalog)
+    if hook := job.hook("check"):
+        with within(where):
+            hook(config, catalog)

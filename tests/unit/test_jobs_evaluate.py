@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from repsim import job as jobs
 from repsim.data import batches, images
 from repsim.errors import InputError, Interrupted
+from repsim.identity import id_of
 from repsim.models import checkpoint, training
 from repsim.models.network import Facts
 from repsim.models.zoo import build
@@ -174,6 +175,17 @@ def test_what_cannot_run_is_found_before_it_is_sent(fields, catalog, message, mo
 def test_a_network_may_be_scored_on_another_data_set_of_its_size_and_classes():
     catalog = Catalog(jobs.NetworkFacts("tiny10", None, 10, 1, 32))
     JOB.hook("check")(config(dataset="digits32", test_images=500, **PGD), catalog)
+
+
+def test_lengths_may_be_written_as_fractions_and_are_then_the_same_run():
+    one, two = config(attack="pgd", epsilon="8/255"), config(attack="pgd")
+    assert one == two and id_of(JOB, one) == id_of(JOB, two)
+    assert config(attack="pgd", epsilon="4 / 255", attack_step="0.5/255").step == 0.5 / 255
+    for wrong in ("8/0", "8/255/2", "eight", "0.1", "8"):
+        with pytest.raises(ValidationError, match="valid number"):
+            config(attack="pgd", epsilon=wrong)
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        config(attack="pgd", epsilon="8/2")
 
 
 def test_every_field_and_every_column_is_explained():
