@@ -193,8 +193,8 @@ def work(config: Config) -> float:
 
 def check(config: Config, catalog: Any) -> None:
     """Raise UserError for a data set that is missing, too small or of other networks, and layers that cannot be joined so."""
-    sources.must_be_there(config.dataset, catalog.data_folders)
     sources.must_have_classes(config.dataset)
+    sources.must_be_there(config.dataset, catalog.data_folders)
     source = sources.get(config.dataset)
     rules.check_images(config, source)
     for network in inputs(config):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +13,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from repsim import child
+from repsim import child, job
 from repsim.cli.main import app
 from repsim.data import __main__ as asked
 from repsim.data import images, registered, registering, sources
 from repsim.data.facts import Division
 from repsim.errors import InputError
 
+ROOT = Path(__file__).parents[2]
 DIVISION = Division(0.25, 0)
 
 
@@ -308,6 +310,15 @@ def test_attributes_and_sets_without_labels_are_refused_where_classes_are_needed
             refuse("images300k")
     sources.must_be_labelled("celeba")
     sources.must_have_classes("digits")
+
+
+def test_a_stitch_is_refused_on_attributes_and_on_images_without_labels():
+    stitch = job.load(ROOT / "jobs", "stitch")
+    layers = {"front_network": "f", "end_network": "g", "front_layer": "relu1", "end_layer": "relu1"}
+    for name, message in (("celeba", "40 attributes per image, not one class"), ("images300k", "has no labels")):
+        config = stitch.config(**layers, dataset=name, stitcher="linear", init="ps_inv")
+        with pytest.raises(InputError, match=message):
+            stitch.hook("check")(config, None)
 
 
 def test_levels_are_counted_exactly_over_blocks(monkeypatch):
