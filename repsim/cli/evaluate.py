@@ -22,7 +22,9 @@ def eval_networks(
     robust: Annotated[bool, typer.Option("--robust", help="Also under PGD in an L∞ ball.")] = False,
     steps: Annotated[str | None, typer.Option("--steps", help=f"Steps of PGD; {evaluations.STEPS} where nothing is said.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Random starts of PGD; 1.")] = None,
-    epsilon: Annotated[str | None, typer.Option("--epsilon", help="Radius of the ball, in pixels in [0, 1]; 8/255.")] = None,
+    epsilon: Annotated[
+        str | None, typer.Option("--epsilon", help="Radius of the ball, pixels in [0, 1], as 0.03 or 8/255 (the default).")
+    ] = None,
     autoattack: Annotated[bool, typer.Option("--autoattack", help="Also under AutoAttack; needs that package.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     json: Json = False,
