@@ -180,6 +180,7 @@ def run_pack(plan_path: str, index: int) -> list[str]:
     signals = Signals()
     signals.listen()
     submission = Submission(Path(plan_path).parent)
+    os.environ["REPSIM_DATA"] = os.pathsep.join(submission.plan["data"])  # registered data sets are looked up by it
     code.must_be_frozen(Path(submission.plan["code"]))
     deadline = _deadline(submission.plan["timeout_min"])
     pack = Pack(
