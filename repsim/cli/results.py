@@ -8,9 +8,8 @@ import typer
 from repsim import child, store
 from repsim.cli.output import Json, SpecArgument, project_of, say, show, spec_path
 from repsim.errors import InputError, SpecError, UserError, nearest
-from repsim.job import STITCHER
 from repsim.project import Project
-from repsim.sweep import shown
+from repsim.sweep import curves, shown
 from repsim.sweep.expand import Sweep, open_sweep
 
 app = typer.Typer(no_args_is_help=True, help="Merge, tabulate and plot what a sweep measured.")
@@ -86,31 +85,39 @@ def plot(
 
 @app.command()
 def curve(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run that was asked to `save`: its id, or the beginning of it.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN…", help="Runs of trainings, or of one stitch that was saved: ids or their beginnings."),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", help="Draw accuracies of trainings by epoch: PNG, SVG or PDF.")] = None,
     json: Json = False,
 ) -> None:
-    """The learning curve of a saved stitcher, and the file that holds its weights."""
+    """The learning curves of trainings, or that of a saved stitcher with the file that holds its weights."""
     from repsim.report import rows
 
-    file = _saved(project_of(), run)
-    found = child.ask("repsim.stitching", str(file))
-    data = {"run_id": file.parent.name, "file": str(file), **found}
-    show(json, data, rows.curve_text(data))
+    project = project_of()
+    found = [_told(curves.find(project, run)) for run in runs]
+    if out is not None:
+        _draw(found, out)
+        say(f"→ {out}")
+    data = found[0] if len(found) == 1 else {"runs": found}
+    show(json, data, "\n\n".join(rows.training_text(data) if "label" in data else rows.curve_text(data) for data in found))
 
 
-def _saved(project: Project, run: str) -> Path:
-    """The one saved stitcher whose run id begins with `run`."""
-    there = {file.parent.name: file for file in sorted(project.artefacts.glob(f"*/{STITCHER}"))}
-    meant = [file for name, file in there.items() if name.startswith(run)]
-    if len(meant) == 1:
-        return meant[0]
-    if not there:
-        raise InputError(
-            "no stitcher is saved here", where=run, do="ask a run to keep it: save: true in a sweep, --set save=true by hand"
-        )
-    if not meant:
-        raise InputError("no stitcher of such a run is saved", where=run, do=nearest(run, there))
-    raise InputError(f"{len(meant)} saved stitchers begin so", where=run, do=nearest(run, [file.parent.name for file in meant]))
+def _told(found: Path | dict[str, Any]) -> dict[str, Any]:
+    """A curve as data; that of a stitcher is asked of the half that can read its file."""
+    if not isinstance(found, Path):
+        return found
+    return {"run_id": found.parent.name, "file": str(found), **child.ask("repsim.stitching", str(found))}
+
+
+def _draw(found: list[dict[str, Any]], path: Path) -> None:
+    from repsim.report import curves as pictures
+
+    stitches = [data["run_id"] for data in found if "label" not in data]
+    if stitches:
+        raise InputError("is a stitch: only trainings are drawn", where=stitches[0], do="leave it out, or leave --out out")
+    pictures.draw(found, path)
 
 
 def _open(spec: str) -> tuple[Project, Sweep]:

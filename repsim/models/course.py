@@ -88,7 +88,9 @@ class Course:
             self.seconds = before + time.monotonic() - clock
             self.images += sum(len(y) for _, y, _ in batches)
             tick(self.done / self.total, self._text((self.images - images) / (self.seconds - before)))
-        self._close_epoch()
+        means = torch.stack(self.losses).cpu().double().mean(0).T.tolist()  # waits for the device, once per epoch
+        self.seconds = before + time.monotonic() - clock
+        self._close_epoch(means)
 
     def end(self) -> None:
         """Give every network memory of its own again, and leave it in eval mode."""
@@ -118,16 +120,13 @@ class Course:
         loss = self.objective(self.learner.call, *batches[0], self.drawn)[None]
         return loss, torch.full_like(loss, nan)
 
-    def _close_epoch(self) -> None:
-        """Look at what the epoch gave: once, as looking after every step would make the device wait."""
+    def _close_epoch(self, means: list[list[float]]) -> None:
+        """Write down the mean loss and hits of each network, and see whether it is still finite."""
         rate = recipes.rate(self.recipe, (self.done - 0.5) / self.steps_per_epoch)
-        means = torch.stack(self.losses).cpu().double().mean(0)
-        for k, curve in enumerate(self.curves):
-            if curve.diverged:
-                continue
-            loss, hits = means[:, k].tolist()
-            curve.points.append(Point(self.epoch + 1, rate, loss, hits, self.seconds))
-            curve.diverged = not (isfinite(loss) and finite(self.networks[k]))
+        for (loss, hits), network, curve in zip(means, self.networks, self.curves, strict=True):
+            if not curve.diverged:
+                curve.points.append(Point(self.epoch + 1, rate, loss, hits, self.seconds))
+                curve.diverged = not (isfinite(loss) and finite(network))
         self.losses, self.step, self.epoch = [], 0, self.epoch + 1
         self._remember_starts()
 

@@ -37,11 +37,16 @@ def penalty_by_layer(table: "Table", path: Path) -> None:
 
     Raises: UserError for a suffix other than .png, .svg, .pdf, for an empty table, and for a folder that cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"cannot draw a '{path.suffix}' file", where=str(path), do=f"use one of {', '.join(SUFFIXES)}")
+    check_suffix(path)
     if not any(cell.n for cell in table.cells.values()):
         raise UserError("there is nothing to draw: no run has finished", where=str(path), do="see: repsim sweep status")
-    _save(_figure(table), path)
+    save(_figure(table), path)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise UserError for a file that cannot be drawn."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"cannot draw a '{path.suffix}' file", where=str(path), do=f"use one of {', '.join(SUFFIXES)}")
 
 
 def _figure(table: "Table") -> Figure:
@@ -178,7 +183,7 @@ def _runs(cells: Iterable["Cell"]) -> str:
     return f"n = {span[0]} of {span[1]} runs per point"
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Written beside under a dot-name, then renamed: a reader never sees half a picture."""
     draft = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     kind = path.suffix.lower()

@@ -1,6 +1,6 @@
 """Owns how one stitch is shown to people: what was stitched, each number beside what it means, its learning curve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from textwrap import shorten
 from typing import Any
@@ -31,11 +31,22 @@ def curve_text(saved: Mapping[str, Any]) -> str:
     curve, end = saved["curve"], f"W is {outputs} × {inputs}: repsim.stitching.saved.load({saved['file']!r})"
     if not curve:
         return f"{_stitched(saved['config'])}: nothing was trained\n{end}"
+    return "\n".join([_stitched(saved["config"]), *curve_lines(curve), end])
+
+
+def training_text(trained: Mapping[str, Any]) -> str:
+    """The learning curve of a training, as `sweep.curves` tells of it, and how it came out."""
+    diverged = "; DIVERGED" if trained["outcome"] == "diverged" else ""
+    end = f"accuracy {trained['accuracy']:.4f} on {trained['test_images']:,} test images{diverged}"
+    return "\n".join([f"run {trained['run_id']}: {trained['label']}", *curve_lines(trained["curve"]), end])
+
+
+def curve_lines(curve: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line of names, then one per epoch; what was not measured is a dash."""
     names = list(dict.fromkeys(name for entry in curve for name in entry))
     cells = [names, *([_number(entry[name]) if entry.get(name) is not None else "–" for name in names] for entry in curve)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-    return "\n".join([_stitched(saved["config"]), *lines, end])
+    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
 
 
 def _headline(row: Mapping[str, Any], how: str) -> str:

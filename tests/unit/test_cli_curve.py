@@ -1,7 +1,8 @@
-"""`repsim results curve` shows what a saved stitcher's file holds."""
+"""`repsim results curve` shows what a saved stitcher's file holds, and how trainings went."""
 
 import pytest
 import torch
+import toy
 from commandline import call
 
 from repsim.stitching.saved import Map, Saved, save
@@ -44,10 +45,17 @@ def test_a_curve_is_printed_with_where_the_weights_are(keep):
 
 
 def test_a_run_that_saved_nothing_or_is_not_the_only_one_is_said(keep):
-    assert "no stitcher is saved here\n  → ask a run to keep it: save: true" in call("results", "curve", "abc").err
+    assert (
+        "no run here has a learning curve\n  → train a network, or ask a stitch to be kept: save: true"
+        in call("results", "curve", "abc").err
+    )
     keep("abc123", []), keep("abd456", CURVE)
     assert "nothing was trained\nW is 2 × 3" in call("results", "curve", "abc1").out
-    for name, said in (("ab", "2 saved stitchers begin so"), ("abc124", "did you mean 'abc123'"), ("*", "valid: abc123, abd456")):
+    for name, said in (
+        ("ab", "2 runs with a learning curve begin so"),
+        ("abc124", "did you mean 'abc123'"),
+        ("*", "valid: abc123, abd456"),
+    ):
         answer = call("results", "curve", name)
         assert (answer.code, answer.out) == (2, "")
         assert said in answer.err
@@ -59,3 +67,60 @@ def test_a_damaged_file_is_named(keep):
     answer = call("results", "curve", "abc123")
     assert (answer.code, answer.out) == (2, "")
     assert f"{file}: is damaged, cut short" in answer.err and "Traceback" not in answer.err
+
+
+FIELDS = """
+    curve_on: str = Field("test", description="scored on")
+    curve_epoch: list[float] = Field([1.0, 2.0], description="epochs")
+    curve_rate: list[float] = Field([0.1, 0.01], description="rates")
+    curve_train_loss: list[float] = Field([2.0, 1.0], description="losses")
+    curve_train_accuracy: list[float] = Field([0.25, 0.5], description="accuracies")
+    curve_accuracy: list[float] = Field([float("nan"), 0.75], description="accuracies")
+    curve_loss: list[float] = Field([float("nan"), 0.5], description="losses")
+    curve_seconds: list[float] = Field([3.0, 6.0], description="seconds")
+"""
+
+
+@pytest.fixture
+def trainings(project, monkeypatch):
+    """Two trainings with a curve; their runs."""
+    monkeypatch.chdir(project.root)
+    job, anchor = project.jobs / "train.py", '    test_images: int = Field(100, description="test images scored")'
+    assert anchor in job.read_text()
+    job.write_text(job.read_text().replace(anchor, anchor + FIELDS))
+    wanted = toy.sweep(project, "job: train\nfixed: {arch: net, dataset: d}\ngrid: {seed: [0, 1]}")
+    assert toy.run(project, wanted) == ["done", "done"]
+    return [run.id for run in wanted.runs]
+
+
+def test_the_epochs_of_a_training_are_printed_with_what_they_were_scored_on(trainings):
+    answer = call("results", "curve", trainings[0][:8])
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines() == [
+        f"run {trainings[0]}: net:0 on d, trained: good",
+        "epoch  rate  train_loss  train_accuracy  test_accuracy  test_loss  seconds",
+        "    1   0.1           2            0.25              –          –        3",
+        "    2  0.01           1             0.5           0.75        0.5        6",
+        "accuracy 0.9000 on 100 test images",
+    ]
+    found = call("results", "curve", trainings[0], "--json").json
+    assert (
+        found["scored_on"] == "test" and found["curve"][0]["test_accuracy"] is None and found["curve"][1]["test_accuracy"] == 0.75
+    )
+
+
+def test_several_trainings_are_drawn_in_one_picture(trainings, tmp_path):
+    answer = call("results", "curve", *trainings, "--json", "--out", tmp_path / "curves.png")
+    assert answer.code == 0, answer.err
+    assert [run["run_id"] for run in answer.json["runs"]] == trainings
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_trainings_are_drawn_and_only_into_pictures(trainings, keep, tmp_path):
+    keep("abc123", CURVE)
+    for words, said in (
+        (["abc123", "--out", tmp_path / "a.png"], "abc123: is a stitch: only trainings are drawn"),
+        ([trainings[0], "--out", tmp_path / "a.txt"], "cannot draw a '.txt' file"),
+    ):
+        answer = call("results", "curve", *words)
+        assert answer.code == 2 and said in answer.err and not list(tmp_path.glob("a.*"))

@@ -1,0 +1,51 @@
+"""Owns the picture of the learning curves of trainings."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from repsim.errors import InputError
+from repsim.report.plots import COLOURS, DASHES, check_suffix, save
+
+Curve = Mapping[str, Any]
+"""One training, as `sweep.curves.of_training` tells of it."""
+
+
+def draw(curves: Sequence[Curve], path: Path) -> None:
+    """Accuracy by epoch to `path`: what each was scored on in full, the steps of training faint beside it.
+
+    Raises UserError for a suffix other than .png, .svg, .pdf, for curves without a score, and for a folder that cannot be written.
+    """
+    check_suffix(path)
+    if not any(_points(curve, f"{curve['scored_on']}_accuracy") for curve in curves):
+        do = "train with eval_every: 1"
+        raise InputError("there is nothing to draw: no epoch was scored", where=", ".join(c["run_id"] for c in curves), do=do)
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for i, curve in enumerate(curves):
+        colour, dash = COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]
+        axes.plot(*_line(curve, "train_accuracy"), color=colour, linestyle=dash, linewidth=0.8, alpha=0.35)
+        axes.plot(*_line(curve, f"{curve['scored_on']}_accuracy"), color=colour, linestyle=dash, label=_name(curve))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"accuracy on {' and '.join(sorted({curve['scored_on'] for curve in curves}))} images (faint: training steps)")
+    axes.grid(color="0.9", linewidth=0.6)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False)
+    save(figure, path)
+
+
+def _name(curve: Curve) -> str:
+    return f"{curve['label']}: {curve['accuracy']:.4f} on {curve['test_images']:,} test images"
+
+
+def _line(curve: Curve, name: str) -> tuple[list[int], list[float]]:
+    """Epochs and values, where there are any."""
+    points = _points(curve, name)
+    return [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _points(curve: Curve, name: str) -> list[tuple[int, float]]:
+    return [(entry["epoch"], entry[name]) for entry in curve["curve"] if entry.get(name) is not None]
