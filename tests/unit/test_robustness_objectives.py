@@ -113,7 +113,7 @@ def trained(objective, train):
     """A small network after a few passes over the digits; nothing but the objective differs."""
     net, generator = build(Facts("mcnn", 4, 10, 1, 8), (0.3,), (0.4,), seeded(1)).train(), seeded(5)
     optimizer = torch.optim.Adam(net.parameters(), 5e-3)
-    for _ in range(8):
+    for _ in range(7):
         for index in torch.randperm(len(train), generator=generator).split(64):
             loss = objective(net, train.images[index].float() / 255, train.labels[index], generator)
             optimizer.zero_grad()
@@ -124,12 +124,12 @@ def trained(objective, train):
 
 def test_adversarial_training_makes_a_network_robust_where_plain_training_does_not(tmp_path):
     train, test = (images.load("digits", split, (), tmp_path) for split in ("train", "test"))
-    attack, found = Linf(0.2, 0.08, 4), {}
+    attack, found = Linf(0.2, 0.1, 3), {}
     objectives = {"plain": madry(attack, 0.0), "madry": madry(attack, 1.0), "trades": trades(attack, 3.0)}
     for name, objective in objectives.items():
         scored = {"pgd": Ascent(Linf(0.2, 0.03, 20), seeded())}
         clean, falls = evaluate(trained(objective, train), [(test.images.float() / 255, test.labels)], scored)
         found[name] = clean.right / clean.answers, robust(falls["pgd"], 20) / clean.answers
-    assert all(accuracy > 0.9 for accuracy, _ in found.values())
+    assert all(accuracy > 0.85 for accuracy, _ in found.values())
     assert found["plain"][1] < 0.2
     assert found["madry"][1] > found["plain"][1] + 0.25 and found["trades"][1] > found["plain"][1] + 0.25
