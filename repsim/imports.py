@@ -75,7 +75,14 @@ def find(paths: Sequence[Path], said: Said) -> list[Found]:
 
 def sweep_of(project: Project, importer: Job, found: Sequence[Found], name: str) -> Sweep:
     """A sweep of one import run per file, each in the collection `name`; every file is staged by its content."""
-    runs = tuple(_run(project, importer, one, name) for one in found)
+    staged: list[str] = []
+    try:
+        for one in found:
+            staged.append(_stage(project, one.path))
+        runs = tuple(_run(importer, one, content, name) for one, content in zip(found, staged, strict=True))
+    except UserError:
+        unstage(project, staged)
+        raise
     return Sweep(f"import-{name}", project.root, Spec(job=IMPORT), {IMPORT: importer}, (), runs)
 
 
@@ -133,8 +140,7 @@ def _by_folders(file: Path) -> dict[str, Any]:
     return told | ({"seed": int(seeds[1]), "data_seed": int(seeds[2])} if seeds else {})
 
 
-def _run(project: Project, importer: Job, one: Found, name: str) -> Run:
-    content = _stage(project, one.path)
+def _run(importer: Job, one: Found, content: str, name: str) -> Run:
     fields = {**{key: getattr(one, key) for key in KEYS}, "source": one.source, "name": name, "digest": content}
     try:
         config = importer.config.model_validate(fields)
