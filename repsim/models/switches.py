@@ -11,11 +11,14 @@ from repsim.errors import InputError
 
 
 @contextmanager
-def switched(device: torch.device, deterministic: bool) -> Iterator[None]:
+def switched(device: torch.device, deterministic: bool | None = None) -> Iterator[None]:
     """Within: the fastest kernels by trial on CUDA or, `deterministic`, only kernels that give the same bits each time.
+
+    None leaves that choice as it is. The global generators are put back too.
 
     Raises InputError where an operation of the network has no deterministic kernel on this device.
     """
+    deterministic = torch.are_deterministic_algorithms_enabled() if deterministic is None else deterministic
     before = torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
     if deterministic and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add up in another order
@@ -38,7 +41,8 @@ def seed_layers(device: torch.device, seed: int) -> None:
     """Set the global generator, from which layers such as dropout draw; called within `switched`."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.default_generators[torch.device(device).index or 0].manual_seed(seed)
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
 
 
 def seed_of(seed: int, what: str, step: int) -> int:

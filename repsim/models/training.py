@@ -68,7 +68,7 @@ def train_together(
     """
     seeds = [generator.initial_seed() for generator in generators]
     course = Course(networks, recipe, generators, steps_per_epoch, seeds, steps, objective)
-    with switched(course.device, deterministic=False):
+    with switched(course.device):
         while not course.over:
             course.run_epoch(epoch_batches, tick)
     course.end()

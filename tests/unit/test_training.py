@@ -8,7 +8,9 @@ from sklearn.metrics import accuracy_score, log_loss
 from torch import nn
 
 from repsim.models import recipes, training
+from repsim.models.curves import Curve
 from repsim.models.recipes import RECIPES, Recipe
+from repsim.models.switches import switched
 
 PLAIN = Recipe(4, 8, "sgd", 0.1, 0.0, "thirds", "none")
 
@@ -163,6 +165,68 @@ def test_scoring_uses_running_statistics_and_changes_nothing():
     assert network.training
     assert one.loss == pytest.approx(two.loss, rel=1e-6) and one.accuracy == two.accuracy
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_attributes_are_scored_over_images_and_attributes():
+    x, _ = data(30)
+    y = torch.randint(0, 2, (30, 2), generator=seeded(3)).to(torch.uint8)
+    network = linear()
+    p = network(x).detach().double().sigmoid().numpy()
+    score = training.evaluate(network, zip(x.split(7), y.split(7), strict=True))
+    assert score.n == 30 and score.accuracy == ((p > 0.5) == y.numpy()).mean()
+    assert score.loss == pytest.approx(sum(log_loss(y[:, k], p[:, k]) for k in range(2)) / 2, rel=1e-5)
+
+
+def test_a_network_learns_attributes():
+    x, _ = data(256)
+    y = (x[:, 0, 0] > 0.5).to(torch.uint8)
+    network = linear()
+    recipe = Recipe(30, 32, "sgd", 0.5, 0.0, "one_cycle", "none", label_smoothing=0.05)
+    curve = training.train(network, epochs_of(x, y, 32), recipe, seeded(), 8)
+    assert training.evaluate(network, [(x, y)]).accuracy > 0.95
+    assert curve.points[-1].train_accuracy > 0.9 > 0.7 > curve.points[0].train_accuracy
+
+
+def test_a_curve_holds_the_rate_and_the_accuracy_of_the_steps():
+    x, y = data()
+    network, hits = linear(), []
+    network.register_forward_hook(
+        lambda module, inputs, logits: hits.append((logits.argmax(1) == labels_of(inputs[0])).float().mean())
+    )
+    curve = training.train(network, epochs_of(x, y), PLAIN, seeded(), 3)
+    assert curve.columns()["rate"] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    assert curve.columns()["train_accuracy"] == pytest.approx(torch.stack(hits).view(4, 3).mean(1).tolist())
+    assert Curve.of(curve.plain()) == curve
+
+
+def labels_of(x):
+    return (x[:, 0, 0, 0] > 0.5).long()
+
+
+def test_the_global_generator_and_torchs_switches_are_left_as_they_were():
+    x, y = data()
+    network = nn.Sequential(nn.Dropout(0.5), linear())
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    with switched(torch.device("cpu"), deterministic=True):
+        assert torch.are_deterministic_algorithms_enabled()
+        training.train(network, epochs_of(x, y), PLAIN, seeded(), 3)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_dropout_is_drawn_from_the_seed_of_the_run():
+    x, y = data()
+    trained = []
+    for seed in (1, 1, 2):
+        torch.rand(seed)
+        trained.append(nn.Sequential(nn.Dropout(0.5), linear()))
+        order = epochs_of(x, y)
+        training.train(trained[-1], lambda g, e, order=order: order(seeded(0), e), PLAIN, seeded(seed), 3)
+    assert torch.equal(weights(trained[0]), weights(trained[1]))
+    assert not torch.equal(weights(trained[0]), weights(trained[2]))
 
 
 def test_a_dry_run_scores_the_first_batches_only():
