@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repsim.models.architecture import Architecture, Choice
+from repsim.models.attention import Attention
 from repsim.models.initial import compact_transformer
 
 HEAD = 64  # channels
@@ -41,28 +42,13 @@ class Tokenizer(nn.Module):
         return self.conv_layers(x).flatten(2).transpose(1, 2)
 
 
-class Attention(nn.Module):
-    """softmax(q kᵀ/√64) v for each head, then a projection; x (n, t, d)."""
-
-    def __init__(self, heads: int):
-        super().__init__()
-        self.qkv = nn.Linear(heads * HEAD, 3 * heads * HEAD, bias=False)
-        self.attn_drop = nn.Dropout(ATTENTION_DROPOUT)
-        self.proj = nn.Linear(heads * HEAD, heads * HEAD)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(2, (3, -1, HEAD)).permute(2, 0, 3, 1, 4).unbind(0)
-        attention = self.attn_drop((q @ k.transpose(2, 3) * HEAD**-0.5).softmax(3))
-        return self.proj((attention @ v).transpose(1, 2).flatten(2))
-
-
 class Block(nn.Module):
     """y = norm1(x + self_attn(pre_norm(x))), then y + linear2(gelu(linear1(y))); x (n, t, d)."""
 
     def __init__(self, heads: int, drop_path: float):
         super().__init__()
         size = heads * HEAD
-        self.pre_norm, self.self_attn = nn.LayerNorm(size), Attention(heads)
+        self.pre_norm, self.self_attn = nn.LayerNorm(size), Attention(size, HEAD, bias=False, dropout=ATTENTION_DROPOUT)
         self.norm1, self.linear1 = nn.LayerNorm(size), nn.Linear(size, 2 * size)
         self.activation, self.linear2 = nn.GELU(), nn.Linear(2 * size, size)
         self.drop_path = DropPath(drop_path)

@@ -9,25 +9,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from repsim.models.architecture import Architecture, Choice
+from repsim.models.attention import Attention
 from repsim.models.initial import default
 
 HEAD = 32  # channels
 DEPTHS = (10, 2)  # blocks of the two stages
 STEM = 32  # channels
-
-
-class Attention(nn.Module):
-    """softmax(q kᵀ/√32) v for each head, then a projection; x (n, t, d)."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.qkv = nn.Linear(size, 3 * size)
-        self.proj = nn.Linear(size, size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(2, (3, -1, HEAD)).permute(2, 0, 3, 1, 4).unbind(0)
-        attention = (q @ k.transpose(2, 3) * HEAD**-0.5).softmax(3)
-        return self.proj((attention @ v).transpose(1, 2).flatten(2))
 
 
 class Mlp(nn.Module):
@@ -54,7 +41,7 @@ class Block(nn.Module):
 
     def __init__(self, size: int, side: int):
         super().__init__()
-        self.norm1, self.attn = nn.LayerNorm(size, eps=1e-6), Attention(size)
+        self.norm1, self.attn = nn.LayerNorm(size, eps=1e-6), Attention(size, HEAD)
         self.norm2, self.mlp = nn.LayerNorm(size, eps=1e-6), Mlp(size, side)
 
     def forward(self, x: Tensor) -> Tensor:
