@@ -18,6 +18,7 @@ from repsim.job import NAME, Context, JobConfig, JobRow, NetworkFacts, RunId
 
 if TYPE_CHECKING:
     from repsim.models.checkpoint import Foreign
+    from repsim.models.network import Network
 
 VERSION = 1
 PRIOR_RATE = 30.0  # seconds per network: loading the data and one pass over the test images
@@ -91,22 +92,16 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
 def _bring_in(config: Config, context: Context) -> Row:
     from repsim.data import batches, images
-    from repsim.models import checkpoint, training, zoo
+    from repsim.models import checkpoint, training
 
-    file, facts = _staged(config, context), network(config)
-    mean, std = normalising.numbers(config.normalise, sources.get(config.dataset))
-    found = checkpoint.read_foreign(file, facts)
-    _refuse_other_normalisation(found, (mean, std), file)
-    net = zoo.build(facts, mean, std)
-    net.body.load_state_dict(found.state)
+    net, found = _network(config, context)
     test = images.load(config.dataset, "test", context.data_folders, context.cache, context.device)
-    score = training.evaluate(
-        net.to(context.device), batches.ordered(test, 1000), context.steps, tick=lambda: context.tick(0.5, "scoring")
-    )
+    score = training.evaluate(net, batches.ordered(test, 1000), context.steps, tick=lambda: context.tick(0.5, "scoring"))
     run_id = context.run_id(config)
     notes = {"accuracy": score.accuracy, "run_id": run_id, "collection": config.name}
     notes |= {"source": config.source, "digest": config.digest, "names": found.names, "prefix": found.prefix}
     checkpoint.save(net, context.artefact(run_id, "network.pt"), notes)
+    mean, std = normalising.numbers(config.normalise, sources.get(config.dataset))
     return Row(
         run_id=run_id,
         outcome="ok",
@@ -119,6 +114,19 @@ def _bring_in(config: Config, context: Context) -> Row:
         mean=list(mean),
         std=list(std),
     )
+
+
+def _network(config: Config, context: Context) -> "tuple[Network, Foreign]":
+    """The network on the device, and what its file held."""
+    from repsim.models import checkpoint, zoo
+
+    file, facts = _staged(config, context), network(config)
+    mean, std = normalising.numbers(config.normalise, sources.get(config.dataset))
+    found = checkpoint.read_foreign(file, facts)
+    _refuse_other_normalisation(found, (mean, std), file)
+    net = zoo.build(facts, mean, std)
+    net.body.load_state_dict(found.state)
+    return net.to(context.device), found
 
 
 def _refuse_other_normalisation(found: "Foreign", chosen: normalising.Numbers, file: Path) -> None:

@@ -49,7 +49,8 @@ def read(file: Path) -> dict[str, Any]:
         raise InputError(
             "is not the file that the description beside it was written for", where=str(file), do=f"remove {beside(file)}"
         )
-    return {key: told[key] for key in KNOWN if key in told} | {"normalise": _numbers(told)}
+    plain = {key: told[key] for key in KNOWN if isinstance(told.get(key), str | int)}
+    return plain | {"normalise": _numbers(told)}
 
 
 def _numbers(told: Mapping[str, Any]) -> str | None:

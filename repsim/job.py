@@ -13,6 +13,9 @@ and may offer
 
     def network(config) -> NetworkFacts: ...     for jobs whose artefact is a network
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
+
+What the `zoo` of a sweep is to a job, the fields of its Config tell: `front_network` and `end_network`, one run per pair
+of networks and of layers; `network`, one run per network. The job `train` has one run per network that it makes.
 """
 
 import hashlib

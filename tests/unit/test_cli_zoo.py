@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from repsim import child, imports, job
+from repsim.errors import InputError
 from repsim.models import exporting
 from repsim.models.checkpoint import load
 from repsim.models.network import Facts
@@ -313,15 +314,19 @@ def test_exports_that_make_no_sense_are_refused(real, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["project"]
 
 
-def test_exports_fit_torchvision_and_timm(real, tmp_path):
-    """A network that came in as torchvision's leaves as torchvision's."""
-    facts = Facts("resnet18", 4, 10, 1, 8)
-    torch.save(build(facts, generator=torch.Generator().manual_seed(3)).body.state_dict(), tmp_path / "in.pt")
-    words = ("--arch", "resnet18", "--width", "4", "--dataset", "digits", "--device", "cpu", "--json")
+def test_timm_takes_an_export_and_computes_what_the_network_computes(real, tmp_path):
+    """And what it then saves comes in again."""
+    torch.manual_seed(3)
+    torch.save(timm.create_model("resnet18", num_classes=10, in_chans=1).state_dict(), tmp_path / "in.pt")
+    words = ("--arch", "tv_resnet18", "--dataset", "digits32", "--device", "cpu", "--json")
     (one,) = call("zoo", "import", tmp_path / "in.pt", *words).json["networks"]
     call("zoo", "export", one["run_id"], "--out", tmp_path / "out.safetensors")
-    names = timm.create_model("resnet18", num_classes=10).state_dict().keys()
-    assert state(tmp_path / "out.safetensors").keys() == names
+    told = json.loads((tmp_path / "out.safetensors.json").read_text())
+    theirs = timm.create_model("resnet18", num_classes=10, in_chans=1)
+    theirs.load_state_dict(state(tmp_path / "out.safetensors"))
+    x = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    expected = load(Path(one["file"]))(x)
+    assert torch.allclose(theirs.eval()((x - told["mean"][0]) / told["std"][0]), expected, atol=1e-5)
 
 
 # import
@@ -461,6 +466,20 @@ def test_a_description_of_another_file_is_refused(real, tmp_path):
     assert answer.code == 2
     assert f"{tmp_path / 'a.pt'}: is not the file that the description beside it was written for" in answer.err
     assert f"remove {tmp_path / 'a.pt.json'}" in answer.err
+
+
+def test_a_description_that_is_none_of_ours_says_nothing(real, tmp_path):
+    call("zoo", "export", listed()[0]["run_id"], "--out", tmp_path / "a.pt")
+    beside = tmp_path / "a.pt.json"
+    told = json.loads(beside.read_text())
+    for text in ("", "[]", "{}", "{", json.dumps(told | {"format": "other"}), json.dumps(told | {"arch": ["mcnn"]})):
+        beside.write_text(text)
+        with pytest.raises(InputError, match="does not tell the architecture"):
+            imports.find([tmp_path / "a.pt"], imports.Said())
+    beside.write_text(json.dumps(told | {"arch": "../x"}))
+    answer = call("zoo", "import", tmp_path / "a.pt")
+    assert answer.code == 2
+    assert "arch: " in answer.err
 
 
 def test_what_is_said_counts_before_what_is_described(real, tmp_path):
