@@ -11,6 +11,7 @@ from repsim.cli.output import Json, project_of, show
 from repsim.errors import SpecError, nearest
 from repsim.job import JobConfig, NetworkFacts
 from repsim.sweep.expand import TRAIN
+from repsim.sweep.single import config_of
 
 app = typer.Typer(no_args_is_help=True, help="Architectures and their layers.")
 FORMATS = ("text", "markdown")
@@ -42,7 +43,7 @@ def layers(
     project = project_of()
     train = jobs.load(project.jobs, TRAIN)
     asked = {"arch": name, "width": width, "depth": depth, "dataset": dataset}
-    config = train.config.model_validate({key: value for key, value in asked.items() if value is not None})
+    config = config_of(train, {key: value for key, value in asked.items() if value is not None}, "repsim models layers")
     sheet = Catalog(project.data_folders, project.cache).layers(_facts(train, config))
     lines = [["layer", "kind", "shape", "parameters", "carries"]]
     lines += [[la["name"], la["kind"], _shape(la["shape"]), f"{la['parameters']:,}", str(la["carries"] or NONE)] for la in sheet]

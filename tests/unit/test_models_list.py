@@ -52,6 +52,9 @@ def test_the_layers_of_a_network_of_any_width_and_depth_are_printed():
         ("lenet --depth 2", "lenet: has one depth only"),
         ("vit_tiny --depth 25", "vit_tiny: cannot have depth 25"),
         ("lenett", "there is no architecture 'lenett'"),
+        ("resnet18 --width 9999", "width: must be less than or equal to 4096, not 9999"),
+        ("../etc", "arch: must match the pattern"),
+        ("lenet --dataset ../digits", "dataset: must match the pattern"),
     ],
 )
 def test_what_no_network_can_have_is_refused(words, what):
