@@ -30,10 +30,11 @@ SEED = 0  # of a choice of test images: the same for all runs that ask for as ma
 class Config(JobConfig):
     """One network, the images to score it on, and the attack. Lengths are in units of pixels in [0, 1]."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"arch", "seed"})
+    labels: ClassVar[frozenset[str]] = frozenset({"arch", "made", "seed"})
 
     network: RunId = Field(pattern=NAME, description="run whose network is scored")
     arch: str | None = Field(None, description="label: its architecture")
+    made: str | None = Field(None, description="label: how it was trained, or the collection it was imported in")
     seed: int | None = Field(None, description="label: its seed")
     dataset: str = Field(pattern=NAME, description="data set whose test images it is scored on, of its size and classes")
     test_images: int | None = Field(None, ge=1, description="test images scored; null: all")

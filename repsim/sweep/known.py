@@ -12,6 +12,7 @@ from repsim.errors import InputError, nearest
 from repsim.job import NETWORK, Job, NetworkFacts, RunId
 from repsim.project import Project
 from repsim.sweep.expand import IMPORT, TRAIN
+from repsim.sweep.networks import made
 
 MAKERS = (TRAIN, IMPORT)
 SHOWN = (
@@ -57,6 +58,10 @@ class Known:
     @property
     def seed(self) -> int:
         return self.row["seed"]
+
+    @property
+    def made(self) -> str:
+        return self.row["made"]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,8 +120,7 @@ def _must_be_there(one: Known, where: str) -> None:
 
 def _told(project: Project, job: Job, row: dict[str, Any]) -> dict[str, Any]:
     """A row with where the network comes from, and where it lies."""
-    made = f"trained: {row['recipe']}" if job.name == TRAIN else f"imported: {row['name']}"
-    return {**row, "made": made, "file": str(project.artefacts / row["run_id"] / NETWORK)}
+    return {**row, "made": made(row), "file": str(project.artefacts / row["run_id"] / NETWORK)}
 
 
 def _asked(job: Job) -> list[str]:

@@ -1,6 +1,6 @@
 """Owns the zoo block: which networks a sweep is about, which run makes each, and which pairs are formed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any, Protocol
@@ -33,6 +33,10 @@ class Network:
     dataset: str
     seed: int
 
+    @property
+    def made(self) -> str:
+        return made(self.config.model_dump())
+
 
 class Named(Protocol):
     """What runs say of a network."""
@@ -45,6 +49,15 @@ class Named(Protocol):
     def dataset(self) -> str: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def made(self) -> str: ...
+
+
+def made(fields: Mapping[str, Any]) -> str:
+    """How a network came about: the collection that it was imported in, or the recipe and the adversary of its training."""
+    if fields.get("recipe") is None:
+        return f"imported: {fields['name']}"
+    return " ".join(["trained:", fields["recipe"], *([fields["adversary"]] if fields.get("adversary") else [])])
 
 
 def place(front: Named, end: Named, front_layer: str, end_layer: str) -> dict[str, Any]:
@@ -82,10 +95,11 @@ def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str
 def alone(one: Named, job: Job) -> dict[str, Any]:
     """The fields that one network decides, of a job that works on single networks: as far as its Config has them.
 
-    `arch` and `seed` are set where they are labels; as other fields they would be the job's own.
+    `arch`, `made` and `seed` are set where they are labels; as other fields they would be the job's own.
     """
     said = {"network": one.run, "dataset": one.dataset}
-    said |= {name: value for name, value in (("arch", one.arch), ("seed", one.seed)) if name in job.config.labels}
+    labels = {"arch": one.arch, "made": one.made, "seed": one.seed}
+    said |= {name: value for name, value in labels.items() if name in job.config.labels}
     return {name: value for name, value in said.items() if name in job.config.model_fields}
 
 

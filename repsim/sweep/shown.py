@@ -6,7 +6,7 @@ from repsim.errors import UserError
 from repsim.sweep.expand import Sweep
 from repsim.sweep.refusals import subject_of
 
-ROWS = ("arch", "width", "depth", "dataset")
+ROWS = ("arch", "width", "depth", "dataset", "made")
 REPEATS = {"network", "seed", "data_seed"}
 """Fields in which the networks of one cell differ."""
 

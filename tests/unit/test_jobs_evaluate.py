@@ -191,4 +191,4 @@ def test_lengths_may_be_written_as_fractions_and_are_then_the_same_run():
 def test_every_field_and_every_column_is_explained():
     for model in (JOB.config, JOB.row):
         assert all(field.description for field in model.model_fields.values()), model
-    assert JOB.config.labels == {"arch", "seed"}
+    assert JOB.config.labels == {"arch", "made", "seed"}

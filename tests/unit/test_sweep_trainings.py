@@ -4,6 +4,8 @@ import pytest
 from commandline import call
 from scipy import stats
 
+from repsim.sweep import networks
+
 TRAININGS = "job: train\nzoo: {arch: [net, other], dataset: d, seeds: 0..3}\ngrid: {epochs: [1, 5]}"
 MEASURES = "job: measure\nzoo: {arch: [net, other], dataset: d, seeds: 0..3}\ngrid: {steps: [0, 10]}"
 
@@ -95,3 +97,15 @@ def test_a_sweep_about_no_networks_has_no_such_table(here):
     answer = call("results", "table", "squares")
     assert answer.code == 2
     assert "only sweeps over networks have such a table" in answer.err
+
+
+def test_a_network_says_how_it_was_made():
+    assert networks.made({"recipe": "quick", "adversary": None}) == "trained: quick"
+    assert networks.made({"recipe": "quick", "adversary": "madry"}) == "trained: quick madry"
+    assert networks.made({"name": "frankenstein", "seed": 4}) == "imported: frankenstein"
+
+
+def test_what_measures_networks_knows_how_each_was_made(here):
+    (here.sweeps / "scores.yaml").write_text("job: evaluate\nzoo: {arch: net, dataset: d, seeds: 0..1, recipe: good}")
+    assert call("sweep", "run", "scores", "--workers", "1").code == 0
+    assert set(cells("scores", "--rows", "made", "--cols", "arch")) == {("trained: good", "net")}

@@ -14,10 +14,11 @@ VERSION = 1
 class Config(JobConfig):
     """One network and one attack."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"arch", "seed"})
+    labels: ClassVar[frozenset[str]] = frozenset({"arch", "made", "seed"})
 
     network: RunId = Field(pattern=NAME, description="run")
     arch: str | None = Field(None, description="label")
+    made: str | None = Field(None, description="label")
     seed: int | None = Field(None, description="label")
     dataset: str = Field(pattern=NAME, description="data set")
     test_images: int | None = Field(None, ge=1, description="test images")
