@@ -95,5 +95,5 @@ def _adopt(project: Project, sweep: Sweep, device: str) -> list[str]:
     for run in sweep.runs:
         check(run.config, catalog) if check else None
     outcomes, reasons = here.complete(project, sweep, device, local.workers_for(device, None))
-    say(f"  {len(outcomes)} new, {len(sweep.runs)} in all")
+    say(f"  {outcomes.count('done')} new, {len(sweep.runs)} in all")
     return list(reasons)

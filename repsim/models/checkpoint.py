@@ -4,6 +4,7 @@ Every file is read as data (`weights_only=True`): no code in it is ever run.
 """
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def load(path: Path) -> Network:
     """The network that `save` wrote, on the CPU and in eval mode. Raises InputError if the file cannot be used."""
     path = Path(path)
     parts = tensorfile.read(path, do=AGAIN)
-    if not isinstance(parts, Mapping) or not all(key in parts for key in PARTS):
+    if not _is_ours(parts):
         raise InputError("is no network of repsim", where=str(path), do="bring it in with 'repsim zoo import'")
     tensorfile.check_sums(path, do=AGAIN)
     try:
@@ -69,9 +70,23 @@ def read_foreign(path: Path, facts: NetworkFacts) -> Foreign:
     Raises InputError for damaged files, code, another architecture, missing or extra keys, and weights that are not finite.
     """
     path, body = Path(path), skeleton(facts)
-    found = wrappers.unwrap(_a_state_dict(wrappers.innermost(tensorfile.read(path)), path))
+    data = tensorfile.read(path)
+    if zipfile.is_zipfile(path):
+        tensorfile.check_sums(path, do=tensorfile.COPY_AGAIN)
+    found = wrappers.unwrap(_a_state_dict(wrappers.innermost(data), path))
     names, state = foreign.renamed(found.weights, body.state_dict().keys())
-    return Foreign(_fitted(state, body, str(Facts.of(facts)), path), names, found.prefix, found.mean, found.std)
+    mean, std = (_numbers(data["mean"]), _numbers(data["std"])) if _is_ours(data) else (found.mean, found.std)
+    return Foreign(_fitted(state, body, str(Facts.of(facts)), path), names, found.prefix, mean, std)
+
+
+def _is_ours(data: Any) -> bool:
+    """Whether `save` made it: then its normaliser stands beside the weights, not among them."""
+    return isinstance(data, Mapping) and all(key in data for key in PARTS)
+
+
+def _numbers(values: Any) -> tuple[float, ...] | None:
+    plain = isinstance(values, list) and values and all(isinstance(value, int | float) for value in values)
+    return tuple(values) if plain else None
 
 
 def _fitted(data: Any, body: nn.Module, network: str, path: Path) -> State:

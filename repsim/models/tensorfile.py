@@ -5,6 +5,7 @@ import pickle
 import re
 import tarfile
 import uuid
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,7 +56,8 @@ def read(path: Path, do: str | None = None) -> Any:
     try:
         if _is_safetensors(path):
             return safetensors.torch.load_file(path, device="cpu")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is strange in a file; what cannot be used is refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         what, advice = "there is no such file", "check the path, or train or import the network first"
     except (IsADirectoryError, PermissionError) as error:

@@ -118,6 +118,22 @@ def test_a_saved_network_cut_short_or_with_one_flipped_bit_is_refused(tmp_path):
     assert "is damaged (" in refused(load, path)
 
 
+def test_a_state_dict_with_one_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(a_state(), path)
+    content = bytearray(path.read_bytes())
+    content[content.index(a_state()["conv2.weight"].numpy().tobytes()) + 100] ^= 1
+    path.write_bytes(content)
+    assert "is damaged (weights/data/" in refused(read_foreign, path, FACTS)
+
+
+def test_a_network_of_ours_that_is_handed_on_tells_its_normaliser(tmp_path):
+    save(a_network(), tmp_path / "network.pt", {})
+    found = read_foreign(tmp_path / "network.pt", FACTS)
+    assert found.mean == pytest.approx((0.1, 0.2, 0.3)) and found.std == pytest.approx((0.4, 0.5, 0.6))
+    assert all(torch.equal(value, found.state[key]) for key, value in a_state().items())
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_code_in_a_file_is_named_and_not_run(tmp_path, zipped):
     path, trap = tmp_path / "foreign.pt", tmp_path / "trap"
