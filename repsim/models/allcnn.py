@@ -40,7 +40,8 @@ def _rows(classes: int, width: int, depth: int) -> list[list[tuple[int, int, int
 
 
 def _version(dropout: bool) -> Architecture:
-    source = f"Springenberg et al. (2015), All-CNN-C, ≈ 1.3 M without BatchNorm; Kornblith et al. (2019); {'with' if dropout else 'no'} dropout"
+    paper = "Springenberg et al. (2015), All-CNN-C, ≈ 1.3 M without BatchNorm; Kornblith et al. (2019)"
+    source = f"{paper}; {'with' if dropout else 'no'} dropout"
     width = Choice(96, range(1, 513), "the channels of the first stage; the others have twice as many")
     depth = Choice(1, range(1, 17), "n, of 7n + 2 convolutions")
     return Architecture(partial(allcnn, dropout=dropout), lecun, 9, source, width=width, depth=depth)
