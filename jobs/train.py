@@ -9,7 +9,6 @@ built on it.
 
 from collections.abc import Hashable, Iterator, Sequence
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
@@ -20,8 +19,6 @@ from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, NetworkFacts, 
 from repsim.models import recipes
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from repsim.data.images import Images
     from repsim.models.lesson import Lesson, Outcome
     from repsim.models.network import Network
@@ -40,13 +37,9 @@ class Config(JobConfig):
     width: int | None = Field(None, ge=1, le=4096, description="width of the architecture; null: its default")
     depth: int | None = Field(None, ge=1, le=1024, description="depth of the architecture; null: its default")
     dataset: str = Field(pattern=NAME, description="data set to train and to test on")
-    recipe: str = Field(
-        "modelsym", pattern=NAME, description="optimiser, schedule and augmentation, a name of repsim/models/recipes.py"
-    )
+    recipe: str = Field("modelsym", pattern=NAME, description="how it is trained, a name of repsim/models/recipes.py")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the first weights")
-    data_seed: int | None = Field(
-        None, ge=0, lt=2**31, description="seed of batch order, augmentation, dropout and attacks; null: the same as seed"
-    )
+    data_seed: int | None = Field(None, ge=0, lt=2**31, description="seed of order, augmentation, dropout, attacks; null: as seed")
     train_images: int | None = Field(None, ge=1, description="train on so many images, the same for every network; null: all")
     validation: int = Field(
         0, ge=0, description="hold out so many training images, and score the curve on them; 0: on the test images"
@@ -54,9 +47,7 @@ class Config(JobConfig):
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed that says which images are held out")
     eval_every: int = Field(1, ge=0, description="score after every so many epochs, for the curve alone; 0: never")
     checkpoint_every: int = Field(0, ge=0, description="keep the network after every so many epochs; 0: never")
-    deterministic: bool = Field(
-        False, description="use only kernels that give the same bits each time on one kind of device; slower on a GPU"
-    )
+    deterministic: bool = Field(False, description="only kernels that give the same bits each time; slower on a GPU")
     together: int = Field(1, ge=1, le=1024, description="train so many networks of successive seeds at once, on one device")
     # in place of the recipe's; null: as the recipe has it
     epochs: int | None = Field(None, ge=1, le=100_000, description="passes over the training images; null: the recipe's")
@@ -159,12 +150,9 @@ def check(config: Config, catalog) -> None:
     """Raise UserError for unknown names, for a data set that is not there, and for fields that cannot be meant together."""
     recipe, facts, source = chosen(config), network(config), sources.get(config.dataset)
     sources.must_be_there(config.dataset, catalog.data_folders)
-    wanted = config.validation + (config.train_images or 1)
-    if wanted > source.train_images:
-        what = f"train_images is {config.train_images or 1}" + (
-            f" beside {config.validation} of validation" if config.validation else ""
-        )
-        raise SpecError(f"{what}, but '{source.name}' has {source.train_images}", do="ask for fewer")
+    taught, held, there = config.train_images or 1, config.validation, source.train_images
+    if taught + held > there:
+        raise SpecError(f"{taught} images to train on and {held} held out, but '{source.name}' has {there}", do="ask for fewer")
     if not source.labelled:
         raise SpecError(f"the images of '{source.name}' have no labels to train on", do="name another data set")
     if recipe.adversary != "none" and config.together > 1:
@@ -227,7 +215,7 @@ def _lesson(configs: Sequence[Config], networks: "list[Network]", splits: "dict[
 
     from repsim.data import batches
     from repsim.models.course import Course
-    from repsim.models.lesson import Lesson
+    from repsim.models.lesson import Lesson, keep
     from repsim.models.resume import Resume
     from repsim.robustness import adversaries
 
@@ -240,7 +228,7 @@ def _lesson(configs: Sequence[Config], networks: "list[Network]", splits: "dict[
         Course(networks, recipe, generators, steps, seeds, context.steps, adversaries.objective(recipe)),
         batches=lambda generator, epoch: batches.batches(train, recipe.batch_size, generator, augment, epoch),
         splits={name: lambda split=split: batches.ordered(split, 1000) for name, split in splits.items()},
-        keep=lambda k, epoch, net: _save(net, context.artefact(ids[k], f"epoch_{epoch:04d}.pt"), run_id=ids[k], epoch=epoch),
+        keep=lambda k, epoch, net: keep(net, context.artefact(ids[k], f"epoch_{epoch:04d}.pt"), run_id=ids[k], epoch=epoch),
         resume=None if context.steps else Resume(context.artefact(ids[0], RESUME), ids),
         tick=context.tick,
         eval_every=config.eval_every,
@@ -251,20 +239,12 @@ def _lesson(configs: Sequence[Config], networks: "list[Network]", splits: "dict[
 
 def _finished(config: Config, outcome: "Outcome", context: Context) -> Row:
     """The row of one network; its files are written first."""
+    from repsim.models.lesson import keep
+
     run_id, columns = context.run_id(config), outcome.columns
     if not outcome.diverged:
-        _save(outcome.counts, context.artefact(run_id, NETWORK), run_id=run_id, accuracy=columns["accuracy"])
+        keep(outcome.counts, context.artefact(run_id, NETWORK), run_id=run_id, accuracy=columns["accuracy"])
         if outcome.last is not outcome.counts:
-            _save(outcome.last, context.artefact(run_id, LAST), run_id=run_id, accuracy=columns["last_accuracy"])
+            keep(outcome.last, context.artefact(run_id, LAST), run_id=run_id, accuracy=columns["last_accuracy"])
     named = {name: columns[name] for name in columns.keys() & Row.model_fields.keys()}
     return Row.model_validate({"run_id": run_id, "outcome": "diverged" if outcome.diverged else "ok", **named})
-
-
-def _save(net: "nn.Module", path: Path, **notes: Any) -> None:
-    """The network in memory of its own, in plain order, whatever it is trained in."""
-    from repsim.models import checkpoint, learner
-    from repsim.models.network import Network
-
-    plain = learner.detached(net)
-    assert isinstance(plain, Network), "a zoo builds networks"
-    checkpoint.save(plain, path, notes)

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite, isnan
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from repsim.errors import Interrupted
+from repsim.models import checkpoint
 from repsim.models.course import Course, EpochBatches, Tick
+from repsim.models.learner import detached
+from repsim.models.network import Network
 from repsim.models.recipes import Precision
 from repsim.models.resume import EVERY_S, Resume
 from repsim.models.switches import switched
@@ -124,6 +128,13 @@ class Lesson:
             if self.resume:
                 self.resume.save(self.course)
             raise
+
+
+def keep(network: nn.Module, path: Path, **notes: Any) -> None:
+    """Save a network of the zoo, in memory of its own and in plain order, whatever it is trained in."""
+    plain = detached(network)
+    assert isinstance(plain, Network), "what a zoo builds"
+    checkpoint.save(plain, path, notes)
 
 
 def _of_split(name: str, score: Score) -> dict[str, Any]:

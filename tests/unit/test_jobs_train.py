@@ -300,7 +300,7 @@ def test_the_network_of_a_config_has_the_data_sets_classes_and_size():
         ({"dataset": "cifar10"}, InputError, "was not found"),
         ({"arch": "mcn"}, UserError, "mcnn"),
         ({"train_images": 1298}, SpecError, "'digits' has 1297"),
-        ({"train_images": 1200, "validation": 98}, SpecError, "1200 beside 98 of validation, but 'digits' has 1297"),
+        ({"train_images": 1200, "validation": 98}, SpecError, "1200 images to train on and 98 held out, but 'digits' has 1297"),
         ({"validation": 1297}, SpecError, "'digits' has 1297"),
         ({"split_seed": 1}, SpecError, "no meaning without validation"),
         ({"epsilon": 0.1}, InputError, "no meaning without an adversary"),
