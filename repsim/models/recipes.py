@@ -1,7 +1,8 @@
 """Owns the recipes by which networks are trained: plain values, each with its source. Light (no torch)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from repsim.errors import InputError, nearest
@@ -70,9 +71,9 @@ def choose(name: str, arch: str = "", **given: Any) -> Recipe:
     """
     if name not in RECIPES:
         raise InputError(f"there is no recipe '{name}'", do=nearest(name, RECIPES))
-    family = next((family for family in FAST if arch.startswith(family)), None) if name == "fast" else None
-    own = replace(RECIPES[name], **FAST[family]) if family else RECIPES[name]
-    return replace(own, **{key: value for key, value in given.items() if value is not None})
+    patterns = [pattern for pattern in FAST if name == "fast" and fnmatchcase(arch, pattern)]
+    own = FAST[patterns[0]] if patterns else {}
+    return replace(RECIPES[name], **{**own, **{key: value for key, value in given.items() if value is not None}})
 
 
 def rate(recipe: Recipe, time: float) -> float:
@@ -137,17 +138,37 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 
-# What `fast` changes for a family, by the beginning of the architecture's name; the first that fits.
+SMALL_RESIDUAL: Mapping[str, Any] = {"epochs": 40, "batch_size": 256, "label_smoothing": 0.0}
+SMALL_PLAIN: Mapping[str, Any] = {"epochs": 30, "batch_size": 256, "label_smoothing": 0.0, "lr": 0.2}
+WITHOUT_NORMS: Mapping[str, Any] = {
+    "epochs": 30,
+    "batch_size": 256,
+    "optimizer": "adamw",
+    "lr": 1e-3,
+    "weight_decay": 0.01,
+    "clip": 1.0,
+}
+TRANSFORMER: Mapping[str, Any] = {
+    **{"epochs": 40, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05},
+    **{"schedule": "cosine", "warmup": 4.0, "clip": 1.0},
+}
+
+# What `fast` changes for a family, by the name of the architecture; the first pattern that fits.
 # Small residual networks cannot fit the training images in 20 epochs: longer, smaller batches (more steps), labels as they are.
-# Small plain networks underfit likewise, and their BatchNorm bears a rate as high.
-# Transformers want AdamW, a warm-up, short gradients and a rate that falls to 0; what 40 epochs give them is far from their best.
-FAST: dict[str, dict[str, Any]] = {
-    "resnet20": {"epochs": 40, "batch_size": 256, "label_smoothing": 0.0},
-    "resnet32": {"epochs": 40, "batch_size": 256, "label_smoothing": 0.0},
-    "resnet44": {"epochs": 40, "batch_size": 256, "label_smoothing": 0.0},
-    "resnet56": {"epochs": 40, "batch_size": 256, "label_smoothing": 0.0},
-    "tiny10": {"epochs": 30, "batch_size": 256, "label_smoothing": 0.0, "lr": 0.2},
-    "mcnn": {"epochs": 30, "batch_size": 256, "label_smoothing": 0.0, "lr": 0.2},
-    "vit": {"epochs": 40, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine", "warmup": 4.0, "clip": 1.0},
-    "cct": {"epochs": 40, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05, "schedule": "cosine", "warmup": 4.0, "clip": 1.0},
+# Small plain networks underfit likewise. Without norms a rate of 0.4 diverges: Adam's 1e-3, as Godfrey et al. 2022 train mCNN
+# without them. Transformers want AdamW, a warm-up, short gradients and a rate that falls to 0; 40 epochs are far from their best.
+FAST: dict[str, Mapping[str, Any]] = {
+    "*_nobn": WITHOUT_NORMS,
+    "*_sigmoid": WITHOUT_NORMS,
+    "*vgg[0-9][0-9]": WITHOUT_NORMS,
+    "lenet": WITHOUT_NORMS,
+    "dense": WITHOUT_NORMS,
+    "resnet20*": SMALL_RESIDUAL,
+    "resnet32*": SMALL_RESIDUAL,
+    "resnet44*": SMALL_RESIDUAL,
+    "resnet56*": SMALL_RESIDUAL,
+    "tiny10": SMALL_PLAIN,
+    "mcnn": SMALL_PLAIN,
+    "*vit*": TRANSFORMER,
+    "cct_*": TRANSFORMER,
 }

@@ -1,6 +1,7 @@
 """Recipes and the course of the learning rate."""
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from repsim.data import augmentations
 from repsim.errors import InputError
 from repsim.models import recipes, schedules
 from repsim.models.recipes import FAST, RECIPES
+from repsim.models.zoo import ARCHITECTURES
 
 
 def test_a_misspelt_recipe_is_answered_with_the_nearest_name():
@@ -28,14 +30,29 @@ def test_a_value_of_zero_takes_a_part_of_a_recipe_away():
     assert (chosen.ema, chosen.label_smoothing) == (0, 0)
 
 
-@pytest.mark.parametrize("family", FAST)
-def test_fast_is_made_for_the_family_of_the_architecture_and_what_is_given_stands_above(family):
-    chosen = recipes.choose("fast", f"{family}_b", epochs=7)
-    assert chosen == replace(RECIPES["fast"], **{**FAST[family], "epochs": 7})
-    assert recipes.choose("fast", "resnet18") == RECIPES["fast"]
+@pytest.mark.parametrize(
+    ("archs", "changes"),
+    [
+        (("resnet20", "resnet56_b"), recipes.SMALL_RESIDUAL),
+        (("mcnn", "tiny10"), recipes.SMALL_PLAIN),
+        (("mcnn_nobn", "mcnn_sigmoid", "vgg16", "tv_vgg11", "lenet"), recipes.WITHOUT_NORMS),
+        (("vit_tiny", "robust_vit", "cct_7_3x1"), recipes.TRANSFORMER),
+        (("resnet18", "vgg16_bn", "preactresnet18", "wide_resnet_28_10", "allcnn_v2"), {}),
+    ],
+)
+def test_fast_is_made_for_the_family_of_the_architecture_and_what_is_given_stands_above(archs, changes):
+    for arch in archs:
+        assert recipes.choose("fast", arch, epochs=7) == replace(RECIPES["fast"], **{**changes, "epochs": 7})
+        assert recipes.choose("quick", arch) == RECIPES["quick"]
 
 
-@pytest.mark.parametrize("recipe", [*RECIPES.values(), *(recipes.choose("fast", family) for family in FAST)])
+def test_every_pattern_of_fast_is_that_of_an_architecture():
+    for pattern, changes in FAST.items():
+        archs = [arch for arch in ARCHITECTURES if fnmatchcase(arch, pattern)]
+        assert archs and any(recipes.choose("fast", arch) == replace(RECIPES["fast"], **changes) for arch in archs), pattern
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), *(replace(RECIPES["fast"], **changes) for changes in FAST.values())])
 def test_every_recipe_names_what_there_is(recipe):
     assert recipe.augment in augmentations.NAMES
     assert recipe.schedule in schedules.SCHEDULES
