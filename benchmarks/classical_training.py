@@ -5,12 +5,12 @@ Crop, flip, tensor and normalisation by torchvision, in worker processes that st
 
 import argparse
 import json
-from pathlib import Path
 from time import perf_counter
 
 STARTED = perf_counter()  # before the imports, whose time is part of every process
 
 import torch  # noqa: E402
+import trainings  # noqa: E402
 from pictures import WORKERS, Order, Pictures  # noqa: E402
 from processes import memory_mb  # noqa: E402
 from torch import nn  # noqa: E402
@@ -79,15 +79,7 @@ def _loaders(args: argparse.Namespace) -> tuple[DataLoader, DataLoader]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject", choices=SUBJECTS, required=True)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder that holds the data set")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of the decoded data set")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--images", type=int, required=True)
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    return trainings.arguments(__doc__).parse_args()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from time import perf_counter
 
 STARTED = perf_counter()  # before the imports, whose time is part of every process
 
+import trainings  # noqa: E402
 from processes import memory_mb  # noqa: E402
 from trainings import BATCH, DATASET, LR, MOMENTUM, SUBJECTS, WEIGHT_DECAY  # noqa: E402
 
@@ -64,15 +65,8 @@ def _fields(args: argparse.Namespace, seed: int) -> dict:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject", choices=SUBJECTS, required=True)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder that holds the data set")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of the decoded data set")
-    parser.add_argument("--device", default="cpu")
+    parser = trainings.arguments(__doc__)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
-    parser.add_argument("--images", type=int, required=True)
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--together", type=int, default=1, help="networks of successive seeds, trained at once")
     return parser.parse_args()
 
