@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 PRIOR_RATE = 5e-5  # seconds per image passed forward and back, a guess for one GPU until runs are measured
-LAST = "last.pt"
 RESUME = "resume.pt"
 
 
@@ -132,9 +131,8 @@ def network(config: Config) -> NetworkFacts:
 
 def work(config: Config) -> float:
     """Images passed through the network, forward and back; an attack passes an image once per step."""
-    recipe, source = chosen(config), sources.get(config.dataset)
-    images = config.train_images or source.train_images - config.validation
-    return recipe.epochs * images * recipes.passes(recipe)
+    images = config.train_images or sources.get(config.dataset).train_images - config.validation
+    return chosen(config).epochs * images * recipes.passes(chosen(config))
 
 
 def chosen(config: Config) -> recipes.Recipe:
@@ -165,11 +163,13 @@ def check(config: Config, catalog) -> None:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Train, score and save each network; one row each. Resume files stay until the last is done: rows are published together."""
+    from repsim.models import tensorfile
+
     once = configs[0].together
     for first in range(0, len(configs), once):
         yield from _train(configs[first : first + once], context)
     for config in configs:
-        context.artefact(context.run_id(config), RESUME).unlink(missing_ok=True)
+        tensorfile.remove(context.artefact(context.run_id(config), RESUME))
 
 
 def _train(configs: Sequence[Config], context: Context) -> Iterator[Row]:
@@ -245,6 +245,6 @@ def _finished(config: Config, outcome: "Outcome", context: Context) -> Row:
     if not outcome.diverged:
         keep(outcome.counts, context.artefact(run_id, NETWORK), run_id=run_id, accuracy=columns["accuracy"])
         if outcome.last is not outcome.counts:
-            keep(outcome.last, context.artefact(run_id, LAST), run_id=run_id, accuracy=columns["last_accuracy"])
+            keep(outcome.last, context.artefact(run_id, "last.pt"), run_id=run_id, accuracy=columns["last_accuracy"])
     named = {name: columns[name] for name in columns.keys() & Row.model_fields.keys()}
     return Row.model_validate({"run_id": run_id, "outcome": "diverged" if outcome.diverged else "ok", **named})

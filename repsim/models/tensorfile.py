@@ -32,6 +32,12 @@ def publish_safetensors(state: Mapping[str, Tensor], path: Path) -> None:
     _whole(path, lambda file: file.write(content))
 
 
+def remove(path: Path) -> None:
+    """Remove `path`, and what writers that were killed left half written in its folder."""
+    for file in (path, *path.parent.glob(".*.pt." + 32 * "[0-9a-f]")):
+        file.unlink(missing_ok=True)
+
+
 def _whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:

@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import torch
@@ -235,8 +236,11 @@ def test_a_training_killed_in_the_middle_and_run_again_gives_the_identical_netwo
     first = trained(whole, cache, more)
     kill_in_the_middle(broken, cache, more)
     assert [path.name for path in broken.rglob("*.pt")] == ["resume.pt"]
+    unfinished = broken / "0" / f".epoch_0002.pt.{uuid4().hex}"
+    unfinished.write_bytes(b"killed while it was written")
     second = trained(broken, cache, more, lambda fraction, text: seen.append(fraction))
     assert seen[0] > 0.5  # it went on, and did not begin again
+    assert not unfinished.exists()
     files = sorted(path.relative_to(whole) for path in whole.rglob("*.pt"))
     assert files and files == sorted(path.relative_to(broken) for path in broken.rglob("*.pt"))
     for file in files:
