@@ -6,12 +6,14 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from repsim.errors import InputError
 from repsim.report.plots import COLOURS, DASHES, check_suffix, save
 
 Curve = Mapping[str, Any]
 """One training, as `sweep.curves.of_training` tells of it."""
+FAINT = {"linewidth": 0.8, "alpha": 0.35, "marker": ".", "markersize": 3}
 
 
 def draw(curves: Sequence[Curve], path: Path) -> None:
@@ -23,18 +25,25 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     if not any(_points(curve, f"{curve['scored_on']}_accuracy") for curve in curves):
         do = "train with eval_every: 1"
         raise InputError("there is nothing to draw: no epoch was scored", where=", ".join(c["run_id"] for c in curves), do=do)
+    save(picture(curves), path)
+
+
+def picture(curves: Sequence[Curve]) -> Figure:
+    """What `draw` saves; at least one curve has a score."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for i, curve in enumerate(curves):
         colour, dash = COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]
-        axes.plot(*_line(curve, "train_accuracy"), color=colour, linestyle=dash, linewidth=0.8, alpha=0.35)
-        axes.plot(*_line(curve, f"{curve['scored_on']}_accuracy"), color=colour, linestyle=dash, label=_name(curve))
+        axes.plot(*_line(curve, "train_accuracy"), color=colour, linestyle=dash, **FAINT)
+        scored = _line(curve, f"{curve['scored_on']}_accuracy")
+        axes.plot(*scored, color=colour, linestyle=dash, marker=".", label=_name(curve))  # one epoch alone makes no line
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"accuracy on {' and '.join(sorted({curve['scored_on'] for curve in curves}))} images (faint: training steps)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(f"accuracy on {' and '.join(sorted({curve['scored_on'] for curve in curves}))} images\n(faint: training steps)")
     axes.grid(color="0.9", linewidth=0.6)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize="small", frameon=False)
-    save(figure, path)
+    return figure
 
 
 def _name(curve: Curve) -> str:

@@ -5,6 +5,7 @@ import torch
 import toy
 from commandline import call
 
+from repsim.report import curves
 from repsim.stitching.saved import Map, Saved, save
 
 CONFIG = {
@@ -124,3 +125,15 @@ def test_only_trainings_are_drawn_and_only_into_pictures(trainings, keep, tmp_pa
     ):
         answer = call("results", "curve", *words)
         assert answer.code == 2 and said in answer.err and not list(tmp_path.glob("a.*"))
+
+
+def test_a_picture_shows_whole_epochs_all_of_its_words_and_a_single_epoch_as_a_dot():
+    entry = {"epoch": 1, "train_accuracy": 0.5, "validation_accuracy": 0.25}
+    curve = {"label": "net:0 on d", "accuracy": 0.25, "test_images": 100, "scored_on": "validation", "curve": [entry]}
+    figure = curves.picture([curve, {**curve, "curve": [entry, {**entry, "epoch": 2}]}])
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    words = axes.yaxis.label.get_window_extent()
+    assert words.y0 >= 0 and words.y1 <= figure.bbox.height
+    assert all(line.get_marker() == "." for line in axes.lines)

@@ -141,7 +141,7 @@ def test_a_network_that_failed_is_tried_again_when_it_is_named_again(here):
 def test_a_diverged_network_is_shown_as_one(here):
     answer = call("zoo", "train", "--arch", "net", "--dataset", "d", "--recipe", "diverges", "--device", "cpu")
     assert answer.code == 0
-    assert answer.out.splitlines()[1].split()[-3:] == ["diverged", "100", "gone"]
+    assert answer.out.splitlines()[1].split()[-3:] == ["diverged", "100", "–"]
 
 
 MISTAKES = {
