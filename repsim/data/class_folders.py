@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from repsim.data import pictures
+from repsim.data import division, pictures
 from repsim.data.facts import Source, Split
 from repsim.data.layouts import subfolders
 from repsim.data.pictures import Block
@@ -55,9 +53,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _chosen(source: Source, split: Split, items: list[Labelled]) -> list[Labelled]:
-    """Those of `split`, in their order. RandomState's stream is frozen for good, so the division never changes."""
+    """Those of `split`, in their order."""
     if source.division is None:
         return items
-    order = np.random.RandomState(source.division.seed).permutation(len(items))
-    test = min(max(1, round(source.division.test_share * len(items))), len(items) - 1)
-    return [items[k] for k in sorted(order[:test] if split == "test" else order[test:])]
+    return [items[k] for k in division.positions(source.division, split, len(items))]

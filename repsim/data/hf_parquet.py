@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from repsim.data import pictures
+from repsim.data import division, pictures
 from repsim.data.facts import Source, Split
 from repsim.data.pictures import AGAIN, Block
 from repsim.errors import InputError
@@ -26,8 +26,11 @@ Row = tuple[bytes | None, int | None, str]
 
 
 def decode(source: Source, split: Split, files: Sequence[Path]) -> Iterator[Block]:
-    """The images of all `files` in order, in blocks; what is wrong is named by file and row."""
+    """The images of all `files` in order, in blocks, divided by seed where so agreed; what is wrong is named by file and row."""
     rows = (row for path in files for row in _rows(path))
+    if source.division is not None:
+        mine = set(division.positions(source.division, split, _count(files)))
+        rows = (row for k, row in enumerate(rows) if k in mine)
     yield from pictures.in_blocks(source, rows, lambda row: _decoded(source, *row))
 
 
@@ -46,6 +49,11 @@ def classes(files: Sequence[Path]) -> list[str]:
 def first(files: Sequence[Path]) -> bytes | None:
     """The first picture, as a file."""
     return next((row[0] for path in files for row in _rows(path)), None)
+
+
+def _count(files: Sequence[Path]) -> int:
+    """The rows of all `files`."""
+    return sum(1 for path in files for _ in _rows(path, pictures=False))
 
 
 def _decoded(source: Source, data: bytes | None, label: int | None, where: str) -> tuple[np.ndarray, int]:

@@ -92,12 +92,17 @@ def _classes(source: Source, folder: Path) -> Iterator[Candidate]:
 
 
 def _parquet(source: Source, folder: Path) -> Iterator[Candidate]:
-    """SPLIT-00000-of-0000N.parquet …, in a folder named after the configuration or directly in NAME/."""
+    """SPLIT-00000-of-0000N.parquet …, in a folder named after the configuration or directly in NAME/.
+
+    Where a set is divided by seed and has no test split, the training split, else every Parquet file that is there.
+    """
     called = _called(source, folder)
     for place in [inner for outer in called for inner in (*(outer / name for name in PARQUET_FOLDERS), outer / outer.name)]:
         test = next((split for split in source.tested_on if _shards(place, split)), source.tested_on[0])
         named = {"train": "train", "test": test}
-        files = {split: _shards(place, name) for split, name in named.items()}
+        files: Files = {split: _shards(place, name) for split, name in named.items()}
+        if source.division and not files["test"]:
+            files = dict.fromkeys(SPLITS, files["train"] or tuple(sorted(place.glob("[!.]*.parquet"))))
         lacking = [text for split, paths in files.items() if (text := _lacking_shards(named[split], paths))]
         yield Candidate("parquet", place, files, tuple(lacking))
 

@@ -12,7 +12,10 @@ from repsim.errors import InputError
 
 LEVELS = 256
 MAX_SIZE = 4096
-HOW = "put it there as NAME/train/CLASS/*.png and NAME/test/CLASS/*.png, as NAME/CLASS/*.png, or as NAME/{train,test}-*.parquet"
+HOW = (
+    "put it there as NAME/train/CLASS/*.png and NAME/test/CLASS/*.png, as NAME/CLASS/*.png, as NAME/{train,test}-*.parquet, "
+    "or as NAME/*.parquet"
+)
 
 
 def add(name: str, folders: Sequence[Path], cache: Path, size: int | None, channels: int | None, division: Division) -> Source:

@@ -129,6 +129,24 @@ def write_parquet(path, labels, names=None):
     pq.write_table(table, path)
 
 
+@pytest.mark.parametrize(
+    "files", [["train.parquet"], ["mine.parquet"], ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]]
+)
+def test_parquet_without_a_test_split_is_divided_by_seed(data, files):
+    labels = [k % 3 for k in range(20)]
+    for i, file in enumerate(files):
+        write_parquet(data / "pets" / file, labels[i :: len(files)])
+    source = add(data, "pets")
+    assert (source.train_images, source.test_images, source.division) == (15, 5, DIVISION)
+    parts = {split: load(data, split, "pets") for split in ("train", "test")}
+    order = np.random.RandomState(0).permutation(20)
+    every = [label for i in range(len(files)) for label in labels[i :: len(files)]]
+    assert parts["test"].labels.tolist() == [every[k] for k in sorted(order[:5])]
+    assert parts["train"].labels.tolist() == [every[k] for k in sorted(order[5:])]
+    pixels = {image.numpy().tobytes() for part in parts.values() for image in part.images}
+    assert pixels == {noise(7, 7, 3, seed=k).transpose(2, 0, 1).tobytes() for k in range(20 // len(files))}
+
+
 @pytest.mark.parametrize("names", [None, ["ant", "bee", "cat"]])
 def test_parquet_in_the_hugging_face_layout_becomes_a_data_set(data, names):
     for part, labels in (("train", [0, 2, 1]), ("validation", [2, 0])):
