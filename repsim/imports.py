@@ -65,11 +65,12 @@ def find(paths: Sequence[Path], said: Said) -> list[Found]:
     """The checkpoint files that `paths` (files or folders) mean; seeds that nothing tells are numbered in order."""
     files = [(file, path) for path in paths for file in _files(path)]
     found = [_describe(file, path, said, index) for index, (file, path) in enumerate(files)]
-    doubles = {(f.arch, f.width, f.depth, f.dataset, f.seed) for f in found}
-    if len(doubles) < len(found):
-        raise UserError(
-            "two files have the same architecture and seed", where=str(paths[0]), do="import them one by one, with different --name"
-        )
+    first: dict[tuple[Any, ...], Found] = {}
+    for one in found:
+        other = first.setdefault((one.arch, one.width, one.depth, one.dataset, one.seed), one)
+        if other is not one:
+            what = f"'{other.source}' and '{one.source}' have the same architecture and seed"
+            raise UserError(what, where=str(paths[0]), do="import them one by one, with different --name")
     return found
 
 

@@ -8,7 +8,7 @@ from repsim.errors import SpecError
 from repsim.project import Project
 from repsim.sweep.expand import Sweep, expand
 from repsim.sweep.networks import TRAIN
-from repsim.sweep.spec import Spec
+from repsim.sweep.spec import RANGE, Spec
 
 HERE = "repsim zoo train"
 NAME = "zoo-train"
@@ -38,4 +38,6 @@ def _seeds(text: str) -> Any:
     words = [word.strip() for word in text.split(",")]
     if all(word.isascii() and word.isdigit() for word in words):
         return [int(word) for word in words]
+    if not RANGE.fullmatch(text):
+        raise SpecError(f"'{text}' is no list of seeds", where="--seeds", do="write 3, 0..31 or 0,2,5")
     return text

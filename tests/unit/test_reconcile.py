@@ -398,7 +398,7 @@ def test_what_cannot_be_imported_is_named(collection, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "x.pt").write_bytes(b"x")
     for paths, said, kind in (
-        ([collection], "same architecture and seed", UserError),
+        ([collection], r"in4-gn2/1.pt. and .*in4-gn2/2.pt. have the same architecture and seed", UserError),
         ([tmp_path / "empty"], "holds no checkpoint", InputError),
         ([tmp_path / "absent"], "no such file or folder", InputError),
         ([tmp_path / "x.pt"], "does not tell the architecture", InputError),
