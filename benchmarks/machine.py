@@ -1,5 +1,6 @@
 """Owns the words for what measured: processor, card, versions, and the command, for the head of every report."""
 
+import os
 import platform
 import shlex
 import sys
@@ -17,7 +18,7 @@ def described(device: str) -> str:
     """Date, card or processor, threads and versions, in one line."""
     card = [torch.cuda.get_device_name()] if device == "cuda" else []
     names = [f"{name} {version(name)}" for name in LIBRARIES]
-    parts = [*card, processor(), f"{torch.get_num_threads()} threads", f"Python {platform.python_version()}", *names]
+    parts = [*card, processor(), f"{len(os.sched_getaffinity(0))} cores", f"Python {platform.python_version()}", *names]
     return f"{datetime.now(UTC):%Y-%m-%d}; {', '.join(parts)}."
 
 

@@ -206,7 +206,8 @@ def check(config: Config, catalog: Any) -> None:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Start, train and measure all stitchers of one pair of networks; one row each."""
-    from repsim.stitching import allocator, configured, feeding
+    from repsim.models import allocator
+    from repsim.stitching import configured, feeding
     from repsim.stitching.columns import columns
     from repsim.stitching.group import measure
 

@@ -163,9 +163,11 @@ def check(config: Config, catalog) -> None:
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Train, score and save each network; one row each. Resume files stay until the last is done: rows are published together."""
-    from repsim.models import tensorfile
+    from repsim.models import allocator, tensorfile
 
     once = configs[0].together
+    if context.device == "cpu":
+        allocator.keep_freed_memory()
     for first in range(0, len(configs), once):
         yield from _train(configs[first : first + once], context)
     for config in configs:
@@ -179,10 +181,9 @@ def _train(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
     splits = _splits(configs[0], context)
     networks = [_built(config, context.device) for config in configs]
-    few, _ = next(iter(batches.ordered(splits["train"], 4)))
+    few = next(iter(batches.ordered(splits["train"], 4)))[0]
     if len(configs) > 1 and not learner.stackable(networks[0], few, chosen(configs[0])):
-        for config in configs:
-            yield from _train([config], context)
+        yield from (row for config in configs for row in _train([config], context))
         return
     lesson = _lesson(configs, networks, splits, context)
     lesson.run()

@@ -10,7 +10,7 @@ import pytest
 # the heap finds room for blocks that must lie at aligned addresses, are not counted.
 SCRIPT = """
 import resource, sys, torch
-from repsim.stitching.allocator import keep_freed_memory
+from repsim.models.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 for _ in range(20):
