@@ -123,18 +123,21 @@ def opened(tmp_path_factory):
     importer, real = job.load(ROOT / "jobs", IMPORT), networks.networks
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            networks, "networks", lambda spec, train, _, __, where: real(spec, train, importer, lambda: _rows(spec), where)
+            networks,
+            "networks",
+            lambda spec, train, _, __, where: real(spec, train, importer, lambda: _rows(importer, spec), where),
         )
         patch.setattr(sources, "find", lambda name, folders: sources.get(name))
         patch.setattr(Project, "cache", property(lambda self: tmp_path_factory.getbasetemp() / "cache"))
         return {path.stem: open_sweep(path, Project(ROOT)) for path in sorted((ROOT / "sweeps").glob("*.yaml"))}
 
 
-def _rows(spec: Spec) -> list[dict[str, Any]]:
+def _rows(importer: job.Job, spec: Spec) -> list[dict[str, Any]]:
     """What the store would hold of the imported networks that a sweep names."""
     wanted = [(block, arch, seed) for block in spec.zoo if block.imported for arch in block.arch for seed in block.seeds]
     return [
-        {"run_id": f"{arch}{seed:04}", "arch": arch, "width": None, "dataset": block.dataset, "name": block.imported, "seed": seed}
+        dict.fromkeys(importer.config.model_fields)
+        | {"run_id": f"{arch}{seed:04}", "arch": arch, "dataset": block.dataset, "name": block.imported, "seed": seed}
         | {"data_seed": seed, "digest": f"{seed:064x}"}
         for block, arch, seed in wanted
     ]
