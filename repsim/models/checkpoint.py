@@ -127,4 +127,6 @@ def _checked(key: str, value: Any, target: Tensor, network: str, path: Path) -> 
     if not torch.isfinite(value).all():
         do = "the training diverged or the file is damaged: use another checkpoint"
         raise InputError(f"{key} is not finite everywhere", where=str(path), do=do)
+    if key.endswith("running_var") and bool((value < 0).any()):
+        raise InputError(f"{key} has variances below 0", where=str(path), do="the file is damaged: use another checkpoint")
     return value

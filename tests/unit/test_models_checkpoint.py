@@ -196,6 +196,11 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, bad):
     assert "bn2.running_var is not finite" in refused(load, tmp_path / "own.pt")
 
 
+def test_variances_below_0_are_refused_as_they_give_no_numbers(tmp_path):
+    torch.save(a_state() | {"bn2.running_var": -torch.ones(8)}, tmp_path / "foreign.pt")
+    assert "bn2.running_var has variances below 0" in refused(read_foreign, tmp_path / "foreign.pt", FACTS)
+
+
 def test_double_weights_too_large_for_our_type_are_refused(tmp_path):
     torch.save(a_state() | {"fc.bias": torch.full((10,), 1e300, dtype=torch.float64)}, tmp_path / "foreign.pt")
     assert "fc.bias is not finite" in refused(read_foreign, tmp_path / "foreign.pt", FACTS)
