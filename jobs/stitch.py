@@ -212,8 +212,7 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     from repsim.stitching.group import measure
 
     started, shared = perf_counter(), configs[0]
-    if context.device == "cpu":
-        allocator.keep_freed_memory()
+    allocator.keep_freed_memory(context.device)
     front, end = (context.artefacts / run_id / NETWORK for run_id in inputs(shared))
     pair, splits = configured.pair(configs, front, end, context.device), configured.splits(shared, context)
     feeding.check_fit(pair, splits)

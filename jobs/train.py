@@ -166,8 +166,7 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     from repsim.models import allocator, tensorfile
 
     once = configs[0].together
-    if context.device == "cpu":
-        allocator.keep_freed_memory()
+    allocator.keep_freed_memory(context.device)
     for first in range(0, len(configs), once):
         yield from _train(configs[first : first + once], context)
     for config in configs:

@@ -11,13 +11,15 @@ import sys
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 
-def keep_freed_memory() -> bool:
-    """Keep freed blocks of any size, for the whole process and until its end; False where the C library is not glibc.
+def keep_freed_memory(device: str) -> bool:
+    """Keep freed blocks of any size, for the whole process and until its end.
+
+    False, and nothing done, where work is on another `device` than the CPU, or the C library is not glibc.
 
     Call it before the first large tensor is made. What is held does not shrink between two peaks, and the peak itself can be some
     blocks higher, as tensors must lie at aligned addresses.
     """
-    if sys.platform != "linux":
+    if device != "cpu" or sys.platform != "linux":
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))

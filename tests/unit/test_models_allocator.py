@@ -12,7 +12,8 @@ SCRIPT = """
 import resource, sys, torch
 from repsim.models.allocator import keep_freed_memory
 if sys.argv[1] == "keep":
-    assert keep_freed_memory()
+    assert not keep_freed_memory("cuda")
+    assert keep_freed_memory("cpu")
 for _ in range(20):
     torch.ones(2**24)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
