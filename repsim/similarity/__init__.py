@@ -1,0 +1,1 @@
+"""Similarity of representations: streamed moments, pairs of images, measures with their nulls."""

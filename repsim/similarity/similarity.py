@@ -1,0 +1,39 @@
+"""Owns what a comparison of two representations gives: a number, whether it stands, and what chance would give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """One number and what must be known to read it.
+
+    Attributes:
+        value: None where the measure is undefined; never NaN.
+        status: "ok", or why the value is undefined or means nothing, in words ("constant layer", "rank of both ≥ n − 1").
+        null: what the measure gives on average when every image meets a random other one; None where it is undefined.
+        low, high: 95 % percentile interval of a bootstrap over images; None where none was asked for.
+        details: further numbers by name (components kept, ranks, dead channels, bandwidth).
+    """
+
+    value: float | None
+    status: str = OK
+    null: float | None = None
+    low: float | None = None
+    high: float | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
+
+    def __float__(self) -> float:
+        if self.value is None:
+            raise ValueError(f"undefined: {self.status}")
+        return self.value
+
+    def with_null(self, null: float | None) -> "Similarity":
+        return replace(self, null=null)
+
+
+def undefined(why: str, **details: float) -> Similarity:
+    """No value, and why."""
+    return Similarity(None, why, details=details)
