@@ -67,12 +67,13 @@ def check_view(shape: Shape, view: str, where: str = "view") -> None:
 def aligned(front: Shape, end: Shape, align: str | None, where: str = "align") -> tuple[Shape, Shape]:
     """The shapes of two layers once their positions are the same.
 
-    Maps of other grids come to the lesser of the heights and of the widths by `align`; tokens lose their class token and become a map
-    where they meet a map or another number of tokens. Raises InputError where they cannot, or `align` is needed and None.
+    Maps of other grids come to the lesser of the heights and of the widths by `align`; tokens lose their class token and
+    become a map where they meet a map or another number of tokens. Raises InputError where they cannot, or `align` is needed
+    and None.
     """
     if align is not None and align not in ALIGNS:
         raise InputError(f"there is no alignment '{align}'", where=where, do=nearest(align, ALIGNS))
-    if len(front) == len(end) and front[-2:][: len(front) - 1] == end[-2:][: len(end) - 1]:
+    if len(front) == len(end) and _place(front) == _place(end):
         return front, end
     maps = as_map(front), as_map(end)
     if None in maps:
@@ -86,6 +87,11 @@ def aligned(front: Shape, end: Shape, align: str | None, where: str = "align") -
         raise InputError(what, where=where, do="say align: pool, bilinear or nearest, or view: flatten or pool")
     small = tuple(map(min, one, other))
     return (p, *small), (q, *small)
+
+
+def _place(shape: Shape) -> Shape:
+    """What tells the positions of a layer: the grid of a map, the number of tokens."""
+    return shape[1:] if len(shape) == 3 else shape[:-1]
 
 
 def as_map(shape: Shape) -> Shape | None:
