@@ -1,0 +1,149 @@
+"""Compare two layers of two networks by one measure of similarity, on the same images.
+
+One group is one pair of networks on the same images: both see a batch once, whatever is asked of them.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from repsim.data import sources
+from repsim.errors import nearest
+from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
+from repsim.similarity import rules
+from repsim.similarity.known import KNOWN
+from repsim.stitching.rules import check_fit
+
+if TYPE_CHECKING:
+    from repsim.similarity.engine import Comparison
+
+VERSION = 1
+PRIOR_RATE = 1e-4  # seconds per image of one number, a guess for one GPU until runs are measured
+ALSO_LAYERS = ("logits",)  # what a sweep may name beside the layers of a network
+
+
+class Config(JobConfig):
+    """One measure of one layer of f and one of g."""
+
+    labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
+
+    front_network: RunId = Field(pattern=NAME, description="run of the network f")
+    end_network: RunId = Field(pattern=NAME, description="run of the network g; may be f's")
+    front_arch: str | None = Field(None, description="label: architecture of f")
+    end_arch: str | None = Field(None, description="label: architecture of g")
+    front_seed: int | None = Field(None, description="label: seed of f")
+    end_seed: int | None = Field(None, description="label: seed of g")
+    dataset: str = Field(pattern=NAME, description="data set whose images both networks see")
+    front_layer: str = Field(min_length=1, description="layer of f that is compared; logits: its output")
+    end_layer: str = Field(min_length=1, description="layer of g that it is compared with; logits: its output")
+    measure: str = Field(description="what is computed, as in cka, procrustes, wreath_cka (see: repsim compare --help)")
+    view: Literal["flatten", "channel", "pool", "position", "class", "mean"] | None = Field(
+        None, description="how an activation becomes rows; null: as the measure is defined"
+    )
+    align: Literal["pool", "bilinear", "nearest"] | None = Field(
+        None, description="how maps of other grids come to the smaller one, where rows are of positions"
+    )
+    front_rank: int | None = Field(None, ge=1, description="f's layer is replaced by its best approximation of this rank")
+    end_rank: int | None = Field(None, ge=1, description="the same of g's layer")
+    split: Literal["test", "train"] = Field("test", description="which images of the data set")
+    images: int | None = Field(None, ge=2, description="how many images; null: all of the split")
+    image_seed: int = Field(0, ge=0, lt=2**31, description="seed of which images, and of their order")
+    bandwidth: float = Field(0.5, gt=0, le=1e6, description="RBF: σ as a multiple of the median distance")
+    variance: float = Field(0.99, gt=0, le=1, description="SVCCA: share of the variance that the kept components hold")
+    alpha: float = Field(1.0, ge=0, le=1, description="shape: 1 compares up to rotations, 0 up to every invertible map")
+    ridge: float = Field(0.01, ge=0, le=1e6, description="ridge, gulp: λ in mean variances of the regressed layer's values")
+    neighbours: int = Field(10, ge=1, le=100_000, description="mutual_knn, jaccard, cknna: k, the image itself not among them")
+    metric: Literal["cosine", "euclidean"] = Field("cosine", description="mutual_knn, jaccard: by what images are near")
+    rdm: Literal["correlation", "euclidean", "sqeuclidean", "cosine"] = Field(
+        "correlation", description="rsa: dissimilarity of two images"
+    )
+    comparison: Literal["pearson", "spearman", "kendall", "cosine"] = Field(
+        "spearman", description="rsa: how the dissimilarities of f and of g are compared"
+    )
+    statistic: Literal["max", "median"] = Field("max", description="wreath_cka: over the channels")
+    centred: bool = Field(True, description="wreath_cka: whether each channel is centred first")
+    batch: int = Field(256, ge=4, le=65_536, description="cka_minibatch: images of a batch")
+    bootstrap: int = Field(0, ge=0, le=100_000, description="draws of images behind the 95 % interval; 0: no interval")
+    front_epoch: int | None = Field(None, ge=0, description="epoch after which f's training kept it; null: the network that counts")
+    end_epoch: int | None = Field(None, ge=0, description="the same of g's training")
+
+    @field_validator("measure")
+    @classmethod
+    def _is_known(cls, measure: str) -> str:
+        if measure not in KNOWN:
+            raise ValueError(f"there is no measure '{measure}': {nearest(measure, KNOWN)}")
+        return measure
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Config":
+        why = next((why for refused, why in rules.refusals(self) if refused), None)
+        if why:
+            raise ValueError(why)
+        return self
+
+
+class Row(JobRow):
+    """One number and what must be known to read it."""
+
+    value: float | None = Field(None, description="the measure; null where it is undefined, see status")
+    status: str = Field(description="ok, or why the value is undefined or means nothing")
+    null: float | None = Field(None, description="the measure on average where every image meets a random other one")
+    low: float | None = Field(None, description="lower end of the 95 % percentile interval of the bootstrap over images")
+    high: float | None = Field(None, description="its upper end")
+    images: int = Field(description="images compared")
+    rows: int = Field(description="rows compared: images times the positions of each")
+    view: str = Field(description="how activations became rows")
+    scale: str = Field(description="similarity: more is nearer; distance: less is nearer")
+    form: str = Field(description="how it was computed: feature (second moments), gram, tiled, minibatch, sums")
+    convention: str = Field(description="all that decides what the number means, as one key: compare numbers whose keys are equal")
+    sample: str = Field(description="hash of the images and labels, in their order")
+    details: str = Field(description="further numbers: components kept, ranks, dead channels, bandwidth, as name=value")
+    front_accuracy: float = Field(description="accuracy of f on these images")
+    end_accuracy: float = Field(description="accuracy of g on these images")
+    seconds: float = Field(description="the run's share of its group's wall time")
+
+
+def inputs(config: Config) -> list[RunId]:
+    """The two networks."""
+    return [config.front_network, config.end_network]
+
+
+def group_key(config: Config) -> Hashable:
+    """Runs that share images, forward passes and sums."""
+    return tuple(getattr(config, field) for field in SHARED)
+
+
+def work(config: Config) -> float:
+    """Images, weighed by what is done with them: measures of pairs of images take all others for each."""
+    source = sources.get(config.dataset)
+    images = config.images or (source.test_images if config.split == "test" else source.train_images)
+    return images * (1 + images / PAIRS_OF_ONE) if KNOWN[config.measure].family == "pairs" else images
+
+
+def check(config: Config, catalog: Any) -> None:
+    """Raise UserError for a data set that is missing or of other networks, and for layers that cannot be compared so."""
+    sources.must_be_there(config.dataset, catalog.data_folders)
+    sources.must_be_labelled(config.dataset)
+    source = sources.get(config.dataset)
+    rules.check_images(config, source)
+    shapes = []
+    for side in ("front", "end"):
+        run = getattr(config, f"{side}_network")
+        facts = catalog.network(run)
+        check_fit(source, facts)
+        layer = getattr(config, f"{side}_layer")
+        shapes.append(rules.shape_of(catalog.network_layers(run), facts.classes, layer, f"{side}_layer"))
+    rules.check(config, *shapes)
+
+
+def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
+    """Compare two networks in all ways that are asked for; one row each."""
+    raise NotImplementedError
+
+
+SHARED = (
+    *("front_network", "end_network", "front_epoch", "end_epoch", "dataset"),
+    *("split", "images", "image_seed", "bootstrap"),
+)
+PAIRS_OF_ONE = 2_000  # images that one image is compared with in the time that it takes to read it
