@@ -4,19 +4,17 @@ One group is one pair of networks on the same images: both see a batch once, wha
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from repsim.data import sources
 from repsim.errors import nearest
-from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
+from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 from repsim.similarity import rules
 from repsim.similarity.known import KNOWN
 from repsim.stitching.rules import check_fit
 
-if TYPE_CHECKING:
-    from repsim.similarity.engine import Comparison
 
 VERSION = 1
 PRIOR_RATE = 1e-4  # seconds per image of one number, a guess for one GPU until runs are measured
