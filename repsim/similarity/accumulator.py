@@ -1,0 +1,170 @@
+"""Owns what a pass over pairs of images hands to those who gather from it, and the shape of one who gathers: the accumulator.
+
+How an accumulator is used (by `walk.Walk`; `tiles.ACCUMULATORS` says which measure is whose):
+
+1. `Accumulator(requests, sample)` is given all requests of its measures at once, and groups them as it likes.
+2. `needs()` names every (kernel, source) it will ask of a tile, so that rows are made ready once per block and what kernels
+   must know of a layer beforehand (`Facts`) is gathered.
+3. With `in_order`, `see(block)` is called with every block of the stream, first to last.
+4. `sweeps` times, `add(tile, sweep)` is called with every pair of blocks I ≤ J (sweep 0, then 1 …; 0: no tile is wanted). In each
+   sweep (0, 0) comes first, then (0, 1), (0, 2) …; after that the order is free, and every pair comes once. An off-diagonal
+   tile stands for two, (I, J) and (J, I): all matrices are symmetric, and nobody sees (J, I).
+5. `results(facts)` gives one `Similarity` for each request.
+
+One call of `tile.matrices` gives the matrices of all layers of a side; work per pair of layers belongs into a product of such
+stacks, never into a loop.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from torch import Tensor
+
+from repsim.similarity.request import Request, Sample, Value
+from repsim.similarity.similarity import Similarity
+
+Side = Literal["front", "end"]
+Ready = Literal["shifted", "raw", "cosine", "correlation", "centred channels", "unit channels", "flat channels"]
+"""How the rows (n, m, p) of images are made ready for products.
+
+shifted: less the mean of the first block, (n, p); raw: as they are, (n, p); cosine: of length 1, (n, p), zeros stay zeros;
+correlation: less the mean of each row over its own numbers, then of length 1, (n, p); the rest are of channels (see `channels`).
+"""
+
+
+class Source(NamedTuple):
+    """What a matrix is of: an activation of one side in one view."""
+
+    side: Side
+    value: Value
+    view: str
+
+
+@dataclass
+class Facts:
+    """What is known of each source before tiles come, beside what every pass finds out on its way.
+
+    Attributes:
+        images: n.
+        shift: the mean (m, p) over the first block.
+        level, spread: ‖shift‖² and Σ‖x − shift‖² over all images, scalars in fp64; spread is whole after the first sweep.
+        channels: mean and norm of each channel over images and positions, where a kernel wants them: (c,) each, fp64.
+        median: of all n² squared distances, zeros of the diagonal included, where a kernel wants it: 0-d, fp64.
+        median_images: of how many images, the first of the stream.
+    """
+
+    images: int
+    shift: dict[Source, Tensor] = field(default_factory=dict)
+    level: dict[Source, Tensor] = field(default_factory=dict)
+    spread: dict[Source, Tensor] = field(default_factory=dict)
+    channels: dict[Source, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    median: dict[Source, Tensor] = field(default_factory=dict)
+    median_images: int = 0
+    noise: float = 0.0  # relative rounding of the products
+
+    def constant(self, source: Source) -> bool:
+        """Whether all images have the same row, up to rounding."""
+        return bool(self.spread[source] <= self.images * (4 * self.noise) ** 2 * self.level[source])
+
+    def constant_status(self, front: Source, end: Source) -> str | None:
+        """The status of a pair of which one or both are constant; None where both vary."""
+        x, y = self.constant(front), self.constant(end)
+        return f"constant layer ({'both' if x and y else 'front' if x else 'end'})" if x or y else None
+
+
+class Block(Protocol):
+    """Consecutive images of the stream: start ≤ i < stop."""
+
+    start: int
+    stop: int
+
+    def rows(self, source: Source) -> Tensor:
+        """(n, m, p) as the view makes them, in the precision of the products; only for `Accumulator.see`."""
+        ...
+
+    def ready(self, how: Ready, source: Source) -> Tensor:
+        """Its rows made ready."""
+        ...
+
+    def norms(self, source: Source) -> Tensor:
+        """‖x − shift‖² of each image (n,)."""
+        ...
+
+
+class Tile(Protocol):
+    """All pairs of an image of `rows` (a of them) and one of `columns` (b).
+
+    Attributes:
+        rows, columns: where they stand in the stream, as slices.
+        diagonal: whether both are the same block.
+    """
+
+    rows: slice
+    columns: slice
+    first: Block
+    second: Block
+    diagonal: bool
+    facts: Facts
+
+    def matrices(self, kernel: "Kernel", sources: Sequence[Source]) -> Tensor:
+        """k(x_i, x_j) of each source: (len(sources), a, b). Read only: others may be given the same tensor."""
+        ...
+
+    def inner(self, ready: Ready, sources: Sequence[Source]) -> Tensor:
+        """⟨x_i, x_j⟩ of rows made ready: (len(sources), a, b). Read only."""
+        ...
+
+
+class Kernel(Protocol):
+    """A number for every pair of images of one layer. Hashable; equal ones are computed once per tile.
+
+    Attributes:
+        ready: what it makes products of.
+        centred: whether its rows have a mean near 0 already (products of shifted rows do).
+        wants: which `Facts` must be known before tiles: "channels", "median" or None.
+    """
+
+    @property
+    def ready(self) -> Ready: ...
+    @property
+    def centred(self) -> bool: ...
+    @property
+    def wants(self) -> Literal["channels", "median"] | None: ...
+
+    def of(self, tile: Tile, sources: Sequence[Source]) -> Tensor:
+        """(len(sources), a, b) in the precision of the products."""
+        ...
+
+
+class Accumulator(ABC):
+    """Gathers from tiles what some measures need."""
+
+    sweeps: int = 1
+    in_order: bool = False
+
+    @abstractmethod
+    def __init__(self, requests: Sequence[Request], sample: Sample): ...
+
+    @abstractmethod
+    def needs(self) -> Iterable[tuple[Kernel, Source]]:
+        """Every kernel of every source that tiles, or `facts`, will be asked for; in_order ones name what `see` reads."""
+
+    def see(self, block: Block) -> None:
+        """Take one block, in order."""
+        raise NotImplementedError(f"{type(self).__name__} takes no blocks")
+
+    def add(self, tile: Tile, sweep: int) -> None:
+        """Take one tile."""
+        raise NotImplementedError(f"{type(self).__name__} takes no tiles")
+
+    @abstractmethod
+    def results(self, facts: Facts) -> Mapping[Request, Similarity]:
+        """One for each request."""
+
+
+def sources(request: Request, view: str | None = None) -> tuple[Source, Source]:
+    """What a request compares; `view` replaces its own."""
+    view = view or request.view
+    return Source("front", request.front, view), Source("end", request.end, view)
