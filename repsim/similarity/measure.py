@@ -1,0 +1,70 @@
+"""Owns what makes a function of moments a measure: it can be called with two tensors, and says what chance would give."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from inspect import signature
+from typing import Any
+
+from torch import Tensor
+
+from repsim.errors import InputError, nearest
+from repsim.similarity.moments import PairMoments, between
+from repsim.similarity.similarity import Similarity, undefined
+
+Closed = Callable[..., float | None]
+"""(moments, **options) → the exact mean over all permutations of the images of y; None where undefined."""
+
+
+class MomentMeasure:
+    """A measure of two representations that needs no more than their moments.
+
+    Attributes:
+        null: its mean over permutations of the images of y in closed form, for one row per image; None: there is none known,
+            and the measure of shifted pairs takes its place (every image meets the one before it in the order given).
+        unbiased: whether it reads `PairMoments.unbiased`.
+    """
+
+    def __init__(self, function: Callable[..., Similarity], null: Closed | None = None, unbiased: bool = False):
+        self._function, self.null, self.unbiased = function, null, unbiased
+        self._options = list(signature(function).parameters)[1:]
+        update_wrapper(self, function)
+
+    def __call__(self, x: Tensor, y: Tensor, **options: Any) -> Similarity:
+        """Of x (n, p) and y (n, q), or of m rows per image, (n, m, p) and (n, m, q); with its null. Any float type, any device.
+
+        Raises InputError for tensors that are no such pair, and for options that it does not have.
+        """
+        moments = between(x, y)
+        found = self.of(moments, **options)
+        if self.closed(moments.positions):
+            return self.with_formula(found, moments, **options)
+        return found.with_null(self.of(between(x, y.roll(1, 0)), **options).value if len(x) > 1 else None)
+
+    def of(self, moments: PairMoments, **options: Any) -> Similarity:
+        """Of moments; without a null."""
+        self._check(options)
+        if not moments.finite():
+            return undefined("activations that are not finite")
+        return self._function(moments, **options)
+
+    def closed(self, positions: int) -> bool:
+        """Whether the null of representations with so many rows per image has a formula."""
+        return self.null is not None and positions == 1
+
+    def with_formula(self, found: Similarity, moments: PairMoments, **options: Any) -> Similarity:
+        """`found`, of these moments, with its null in closed form; without one where it is undefined."""
+        assert self.null is not None, "no closed form"
+        return found if found.value is None else found.with_null(self.null(moments, **options))
+
+    def _check(self, options: dict[str, Any]) -> None:
+        for name in options:
+            if name not in self._options:
+                do = nearest(name, self._options) if self._options else "leave it out"
+                raise InputError(f"{self.__name__} has no option '{name}'", where=name, do=do)
+
+    __name__: str
+
+
+def moment_measure(null: Closed | None = None, unbiased: bool = False) -> Callable[[Callable[..., Similarity]], MomentMeasure]:
+    """Make a measure of a function (moments: PairMoments, **options) → Similarity; keeps its docstring."""
+    return lambda function: MomentMeasure(function, null, unbiased)

@@ -1,0 +1,178 @@
+"""Owns the moments of a pair of representations: all that a measure which is linear in each of them needs to know."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from repsim.errors import InputError
+from repsim.similarity.stream import Cross, Key, Layer, Stream
+from repsim.similarity.ustatistic import estimate, weighed
+from repsim.stitching.moments import Moments
+
+T = TypeVar("T")
+SAFETY = 16  # how many times the rounding of a value is still rounding
+
+
+class Unbiased(NamedTuple):
+    """Unbiased estimates of ‖Cov(x, y)‖_F², ‖Cov(x, x)‖_F² and ‖Cov(y, y)‖_F² over distinct images (see `ustatistic`).
+
+    Scalars, fp64. With one row per image they are HSIC₁ of the linear Gram matrices.
+    """
+
+    xy: Tensor
+    xx: Tensor
+    yy: Tensor
+
+
+@dataclass(frozen=True)
+class PairMoments(Moments):
+    """`Moments` of rows x (p) and y (q) of `images` images, rows / images from each.
+
+    `unbiased` is None where it was not asked for, and where images < 4.
+    """
+
+    images: int = 0
+    unbiased: Unbiased | None = None
+    known_x: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what `once_x` has computed
+    known_y: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def positions(self) -> int:
+        """m, the rows of one image."""
+        return self.rows // self.images
+
+    def once_x(self, compute: Callable[..., T], *args: Any) -> T:
+        """compute(xx, *args), once for all pairs with this very front layer (say its eigenvectors); `args` are hashable."""
+        return _once(self.known_x, self.xx, compute, args)
+
+    def once_y(self, compute: Callable[..., T], *args: Any) -> T:
+        """compute(yy, *args), once for all pairs with this very end layer."""
+        return _once(self.known_y, self.yy, compute, args)
+
+    def constant(self) -> str | None:
+        """The status of a pair where x or y is one point and the rounding around it; None where both vary."""
+        x = _varies(self.xx, self.mean_x, self.rows, self.noise)
+        y = _varies(self.yy, self.mean_y, self.rows, self.noise)
+        return None if x and y else f"constant layer ({'end' if x else 'front' if y else 'both'})"
+
+    def finite(self) -> bool:
+        """Whether no row held anything but finite numbers."""
+        return bool(self.xx.trace().isfinite() & self.yy.trace().isfinite() & self.xy.sum().isfinite())
+
+    def swapped(self) -> "PairMoments":
+        """The moments of y and x."""
+        found = self.unbiased and Unbiased(self.unbiased.xy, self.unbiased.yy, self.unbiased.xx)
+        plain = (self.rows, self.mean_y, self.mean_x, self.yy, self.xx, self.xy.mT, self.noise)
+        return PairMoments(*plain, self.images, found, self.known_y, self.known_x)
+
+    def restricted(self, basis: Tensor, mean: Tensor | None = None) -> "PairMoments":
+        """As of `Moments`, without the unbiased estimates: they do not follow from these sums."""
+        plain = super().restricted(basis, mean)
+        return replace(self, mean_x=plain.mean_x, xx=plain.xx, xy=plain.xy, unbiased=None, known_x={})
+
+
+def between(x: Tensor, y: Tensor) -> PairMoments:
+    """The moments of x (n, p) and y (n, q), or of m rows per image, (n, m, p) and (n, m, q); products in fp64.
+
+    Raises InputError for tensors that are no such pair: other dimensions, another n or m, no real numbers, not finite.
+    """
+    check(x, y)
+    stream = Stream({("x", "y"): True})
+    stream.add({"x": _rows(x)}, {"y": _rows(y)})
+    return Drawn(stream).moments("x", "y")
+
+
+def check(x: Tensor, y: Tensor) -> None:
+    """Raise InputError where x and y are not rows of the same images."""
+    for name, side in (("x", x), ("y", y)):
+        if side.ndim not in (2, 3) or not side.numel():
+            what = f"a tensor of shape {tuple(side.shape)} is no list of rows"
+            raise InputError(what, where=name, do="give (images, numbers) or (images, rows, numbers)")
+        if not side.is_floating_point():
+            raise InputError(f"numbers of type {side.dtype}", where=name, do="give real floating-point numbers")
+        if not side.isfinite().all():
+            raise InputError("not all numbers are finite", where=name, do="see whether its network has diverged")
+    if len(x) != len(y):
+        raise InputError(f"x has {len(x)} images, y {len(y)}", where="y", do="give both of the same images in the same order")
+    if x.shape[1:-1] != y.shape[1:-1]:
+        what = f"x is {tuple(x.shape)}, y {tuple(y.shape)}: another number of rows per image"
+        raise InputError(what, where="y", do="align the grids, or take a view with one row per image")
+
+
+class Drawn:
+    """The moments of the pairs of a stream in which group g counts `weights[g]` times (None: once)."""
+
+    def __init__(self, stream: Stream, weights: Tensor | None = None):
+        self._stream, self._weights = stream, weights
+        self._halves: dict[tuple[str, Key], _Half] = {}
+
+    def moments(self, x: Key, y: Key) -> PairMoments:
+        """The moments of a pair."""
+        return self._paired(x, y, self._stream.cross(x, y), self._weights)
+
+    def shifted(self, x: Key, y: Key) -> PairMoments:
+        """The moments of a shifted pair, of the whole stream."""
+        assert self._weights is None, "a null is of the whole stream"
+        return self._paired(x, y, self._stream.shifted(x, y), None)
+
+    def _paired(self, x: Key, y: Key, cross: Cross, weights: Tensor | None) -> PairMoments:
+        front, end = self._half("front", x, self._stream.fronts[x]), self._half("end", y, self._stream.ends[y])
+        xy = weighed(cross.products, weights) - front.rows * torch.outer(front.offset, end.offset)
+        sums = (front.rows, front.mean, end.mean, front.gram, end.gram, xy, front.noise)
+        estimates = (_estimate(cross, front.rows // front.images, weights), front.unbiased, end.unbiased)
+        unbiased = Unbiased(*estimates) if all(part is not None for part in estimates) else None
+        return PairMoments(*sums, front.images, unbiased, front.known, end.known)
+
+    def _half(self, side: str, key: Key, layer: Layer) -> "_Half":
+        if (side, key) not in self._halves:
+            self._halves[side, key] = _half(layer, self._weights)
+        return self._halves[side, key]
+
+
+class _Half(NamedTuple):
+    """One layer of a pair."""
+
+    images: int
+    rows: int
+    offset: Tensor  # of the mean from the shift
+    mean: Tensor
+    gram: Tensor
+    noise: float
+    unbiased: Tensor | None
+    known: dict[Any, Any]
+
+
+def _half(layer: Layer, weights: Tensor | None) -> _Half:
+    side, cross = layer.side, layer.cross()
+    images = round(float(weighed(side.counts, weights)))
+    rows = images * layer.positions
+    offset = weighed(side.total, weights) / rows
+    gram = weighed(cross.products, weights) - rows * torch.outer(offset, offset)
+    unbiased = _estimate(cross, layer.positions, weights)
+    noise = torch.finfo(layer.shift.dtype).eps
+    return _Half(images, rows, offset, layer.shift.to(offset) + offset, gram, noise, unbiased, {})
+
+
+def _estimate(cross: Cross, positions: int, weights: Tensor | None) -> Tensor | None:
+    return None if cross.sums is None else estimate(cross.sums, positions, weights)
+
+
+def _rows(side: Tensor) -> Tensor:
+    """(n, m, p) in fp64."""
+    return (side.cpu() if side.device.type == "mps" else side).double().reshape(len(side), -1, side.shape[-1])
+
+
+def _once(known: dict[Any, Any], matrix: Tensor, compute: Callable[..., T], args: tuple[Any, ...]) -> T:
+    key = (compute, *args)
+    if key not in known:
+        known[key] = compute(matrix, *args)
+    return known[key]
+
+
+def _varies(gram: Tensor, mean: Tensor, rows: int, noise: float) -> bool:
+    """Whether centred sums are more than the rounding of values around `mean`."""
+    power = gram.trace()
+    return bool(power > (SAFETY * noise) ** 2 * (power + rows * mean.square().sum()))

@@ -1,0 +1,176 @@
+"""Owns the sums of products of two sides over a stream of images: every front layer of a table times every end layer at once.
+
+One product of all columns of both sides serves all pairs. With `unbiased`, rows and images carry one column more, so
+that the same product gives what the unbiased estimate needs (see `ustatistic`).
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from repsim.similarity.ustatistic import Sums
+
+BLOCK = 8192  # rows whose products are summed in the precision of the products
+ROOM = 2**24  # numbers held for the products within images
+
+
+class Rows:
+    """The shifted rows (n, m, p) of one layer in a batch."""
+
+    def __init__(self, values: Tensor):
+        self.values = values
+
+    @cached_property
+    def sums(self) -> Tensor:
+        """s_i (n, p)."""
+        return self.values.sum(1)
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """[X_i, X_i s_i] (n, m, p + 1)."""
+        return torch.cat((self.values, self.values @ self.sums[..., None]), -1)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """[s_i, ‖s_i‖²] (n, p + 1)."""
+        return torch.cat((self.sums, self.sums.square().sum(1, keepdim=True)), -1)
+
+    def grams(self, start: int, stop: int) -> Tensor:
+        """X_i X_iᵀ of some images, (images · m · m,)."""
+        some = self.values[start:stop]
+        return (some @ some.mT).flatten()
+
+
+class Side:
+    """Images, sums and squared norms of the sums of one layer, by group."""
+
+    def __init__(self, groups: int, like: Tensor):
+        """`like`: a row (p,), for its width and device."""
+        start = summable(like)
+        self.counts, self.norms = start.new_zeros(groups), start.new_zeros(groups)
+        self.total = start.new_zeros(groups, len(like))
+
+    def add(self, group: int, layer: Rows) -> None:
+        sums = summable(layer.sums)
+        self.counts[group] += len(sums)
+        self.norms[group] += sums.square().sum()
+        self.total[group] += sums.sum(0)
+
+    def whole(self) -> "Side":
+        """The same with all images in one group."""
+        found = Side(1, self.total[0])
+        found.counts, found.norms, found.total = self.counts.sum(0, True), self.norms.sum(0, True), self.total.sum(0, True)
+        return found
+
+
+class Table:
+    """Sums of products of every front with every end layer by group, all with the same number m of rows per image."""
+
+    _rows: Tensor  # (g, columns of all fronts, columns of all ends)
+    _images: Tensor  # likewise, of the sums over rows
+    _squares: Tensor  # (g, fronts, ends)
+
+    def __init__(self, groups: int, unbiased: bool):
+        self._groups, self._unbiased, self._begun = groups, unbiased, False
+
+    def add(self, group: int, fronts: Sequence[Rows], ends: Sequence[Rows]) -> None:
+        """Add images of one group: the layers of both sides, always in the same order."""
+        if not self._begun:
+            self._begin(fronts, ends)
+        _add(self._rows[group], _joined(fronts, self._unbiased), _joined(ends, self._unbiased))
+        if self._apart:
+            _add(self._images[group], *(torch.cat([layer.images for layer in side], -1) for side in (fronts, ends)))
+            self._squares[group] += _squares(fronts, ends)
+
+    def products(self, front: int, end: int) -> Tensor:
+        """Σ C_i (g, p, q) of the front and end layer with these numbers."""
+        return self._rows[:, self._x[front], self._y[end]]
+
+    def sums(self, front: int, end: int, x: Side, y: Side) -> Sums:
+        """What the unbiased estimate needs of this pair; `x` and `y`: the two layers."""
+        assert self._unbiased, "the table was not asked for the unbiased estimate"
+        at, to, rows = self._x[front], self._y[end], self._rows
+        images = self._images if self._apart else rows  # one row is its own sum
+        through = rows[:, at.stop, to.stop]
+        return Sums(
+            counts=x.counts,
+            sum_x=x.total,
+            sum_y=y.total,
+            norms_x=x.norms,
+            norms_y=y.norms,
+            products=rows[:, at, to],
+            squares=self._squares[:, front, end] if self._apart else through,
+            through_x=rows[:, at.stop, to],
+            through_y=rows[:, at, to.stop],
+            through=through,
+            outer=images[:, at, to],
+            weighed_x=images[:, at.stop, to],
+            weighed_y=images[:, at, to.stop],
+            weighed=images[:, at.stop, to.stop],
+        )
+
+    def _begin(self, fronts: Sequence[Rows], ends: Sequence[Rows]) -> None:
+        one = fronts[0].values
+        self._x, self._y = _columns(fronts, self._unbiased), _columns(ends, self._unbiased)
+        self._rows = summable(one.new_zeros(())).new_zeros(
+            self._groups, _width(fronts, self._unbiased), _width(ends, self._unbiased)
+        )
+        self._apart = self._unbiased and one.shape[1] > 1
+        if self._apart:
+            self._images = torch.zeros_like(self._rows)
+            self._squares = self._rows.new_zeros(self._groups, len(fronts), len(ends))
+        self._begun = True
+
+
+def summable(tensor: Tensor) -> Tensor:
+    """In fp64 (on the CPU for MPS, which has none)."""
+    return tensor.cpu().double() if tensor.device.type == "mps" else tensor.double()
+
+
+def _add(total: Tensor, x: Tensor, y: Tensor) -> None:
+    """total += Σ xᵀy over rows (r, ·), in blocks."""
+    for one, other in zip(x.split(BLOCK), y.split(BLOCK), strict=True):
+        total += (one.mT @ other).to(total.device)
+
+
+def _joined(layers: Sequence[Rows], unbiased: bool) -> Tensor:
+    """(n · m, columns of all layers)."""
+    parts = [layer.rows if unbiased else layer.values for layer in layers]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts, -1)).flatten(0, 1)
+
+
+def _columns(layers: Sequence[Rows], unbiased: bool) -> list[slice]:
+    """Where the values of each layer are; the column behind them is the added one."""
+    found, at = [], 0
+    for layer in layers:
+        width = layer.values.shape[-1]
+        found.append(slice(at, at + width))
+        at += width + unbiased
+    return found
+
+
+def _width(layers: Sequence[Rows], unbiased: bool) -> int:
+    return sum(layer.values.shape[-1] + unbiased for layer in layers)
+
+
+def _squares(fronts: Sequence[Rows], ends: Sequence[Rows]) -> Tensor:
+    """Σ‖C_i‖² (fronts, ends), from XᵢXᵢᵀ and YᵢYᵢᵀ or from the C_i themselves, whichever takes less; fp64."""
+    positions, p, q = fronts[0].values.shape[1], _width(fronts, False), _width(ends, False)
+    by_rows = positions * (p + q + len(fronts) * len(ends)) < p * q
+    held = positions**2 * (len(fronts) + len(ends)) if by_rows else p * q
+    images, step = len(fronts[0].values), max(1, ROOM // held)
+    take = _squares_by_rows if by_rows else _squares_by_columns
+    return torch.stack([take(fronts, ends, start, start + step) for start in range(0, images, step)]).sum(0)
+
+
+def _squares_by_rows(fronts: Sequence[Rows], ends: Sequence[Rows], start: int, stop: int) -> Tensor:
+    x, y = (torch.stack([layer.grams(start, stop) for layer in side]) for side in (fronts, ends))
+    return summable(x @ y.mT)
+
+
+def _squares_by_columns(fronts: Sequence[Rows], ends: Sequence[Rows], start: int, stop: int) -> Tensor:
+    x, y = (torch.cat([layer.values[start:stop] for layer in side], -1) for side in (fronts, ends))
+    squares = summable((x.mT @ y).square().sum(0))
+    return torch.stack([torch.stack([squares[at, to].sum() for to in _columns(ends, False)]) for at in _columns(fronts, False)])

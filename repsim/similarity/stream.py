@@ -1,0 +1,142 @@
+"""Owns gathering sums of many pairs of layers while images go by: shifted, multiplied for all pairs at once, added by group."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from repsim.similarity.products import Rows, Side, Table
+from repsim.similarity.ustatistic import Sums
+
+Key = Hashable  # names the rows of a layer
+Pair = tuple[Key, Key]  # of a layer of f and one of g
+
+
+@dataclass(frozen=True)
+class Cross:
+    """Of a pair, by group: ΣC_i (g, p, q), and all that the unbiased estimate needs, where it was asked for."""
+
+    products: Tensor
+    sums: Sums | None
+
+
+class Stream:
+    """Sums of the rows (n, m, p) of layers of f and (n, m, q) of layers of g.
+
+    Every layer is shifted by the mean of its first batch (moments do not care, rounding does). With `shifted` pairs every
+    image of f also meets the image of g before its own, around the whole stream: what still agrees, agrees by chance.
+    """
+
+    def __init__(self, pairs: Mapping[Pair, bool], shifted: Mapping[Pair, bool] | None = None, groups: int = 1):
+        """`pairs`, `shifted`: which, and whether also the unbiased estimate is wanted."""
+        shifted = shifted or {}
+        both = [*pairs.items(), *shifted.items()]
+        self.fronts = {x: Layer(groups, any(wanted for (one, _), wanted in both if one == x)) for (x, _), _ in both}
+        self.ends = {y: Layer(groups, any(wanted for (_, one), wanted in both if one == y)) for (_, y), _ in both}
+        self._crosses, self._shifted = _Crosses(pairs, groups), _Crosses(shifted, 1)
+        self._ring = _Ring(dict.fromkeys(x for x, _ in shifted), dict.fromkeys(y for _, y in shifted))
+
+    @torch.no_grad()
+    def add(self, front: Mapping[Key, Tensor], end: Mapping[Key, Tensor], group: int = 0) -> None:
+        """Add the rows of the next images, all of one group."""
+        x = {key: layer.add(front[key], group) for key, layer in self.fronts.items()}
+        y = {key: layer.add(end[key], group) for key, layer in self.ends.items()}
+        self._crosses.add(x, y, group)
+        self._shifted.add(*self._ring.turned(x, y))
+
+    def close(self) -> None:
+        """Let the first image of f meet the last one of g; there are no more images."""
+        self._shifted.add(*self._ring.closing())
+
+    def cross(self, x: Key, y: Key) -> Cross:
+        """The sums of a pair, by group."""
+        return self._crosses.of((x, y), self.fronts[x].side, self.ends[y].side)
+
+    def shifted(self, x: Key, y: Key) -> Cross:
+        """The sums of a shifted pair of a stream that is closed; all in one group."""
+        return self._shifted.of((x, y), self.fronts[x].side.whole(), self.ends[y].side.whole())
+
+
+class Layer:
+    """The sums of one layer by itself."""
+
+    shift: Tensor
+    side: Side
+    positions: int = 0
+
+    def __init__(self, groups: int, unbiased: bool):
+        self._groups, self._unbiased = groups, unbiased
+        self._table = Table(groups, unbiased)
+
+    def add(self, rows: Tensor, group: int) -> Rows:
+        """Add the rows (n, m, p) of images of one group; returns them shifted."""
+        if not self.positions:
+            self.shift, self.positions = rows.mean((0, 1)), rows.shape[1]
+            self.side = Side(self._groups, self.shift)
+        shifted = Rows(rows - self.shift)
+        self.side.add(group, shifted)
+        self._table.add(group, [shifted], [shifted])
+        return shifted
+
+    def cross(self) -> Cross:
+        """Its sums with itself."""
+        sums = self._table.sums(0, 0, self.side, self.side) if self._unbiased else None
+        return Cross(self._table.products(0, 0), sums)
+
+
+class _Crosses:
+    """The tables of some pairs: fronts that meet the same ends share one."""
+
+    def __init__(self, pairs: Mapping[Pair, bool], groups: int):
+        self._tables = [(fronts, ends, Table(groups, unbiased)) for fronts, ends, unbiased in _blocks(pairs)]
+        self._unbiased = dict(pairs)
+        self._where = {(x, y): (table, i, j) for xs, ys, table in self._tables for i, x in enumerate(xs) for j, y in enumerate(ys)}
+
+    def add(self, x: Mapping[Key, Rows], y: Mapping[Key, Rows], group: int = 0) -> None:
+        for fronts, ends, table in self._tables:
+            table.add(group, [x[key] for key in fronts], [y[key] for key in ends])
+
+    def of(self, pair: Pair, x: Side, y: Side) -> Cross:
+        table, i, j = self._where[pair]
+        return Cross(table.products(i, j), table.sums(i, j, x, y) if self._unbiased[pair] else None)
+
+
+class _Ring:
+    """Moves the images of g one place further, over the borders of batches."""
+
+    def __init__(self, fronts: Iterable[Key], ends: Iterable[Key]):
+        self._fronts, self._ends = list(fronts), list(ends)
+        self._first: dict[Key, Tensor] = {}
+        self._last: dict[Key, Tensor] = {}
+
+    def turned(self, x: Mapping[Key, Rows], y: Mapping[Key, Rows]) -> tuple[dict[Key, Rows], dict[Key, Rows]]:
+        """The images of f in this batch that have one before them, and those of g before each."""
+        front, end = {key: x[key].values for key in self._fronts}, {key: y[key].values for key in self._ends}
+        begun = bool(self._first)
+        if not begun:
+            self._first = {key: rows[:1].clone() for key, rows in front.items()}
+        before = {key: torch.cat((self._last[key], rows[:-1])) if begun else rows[:-1] for key, rows in end.items()}
+        self._last = {key: rows[-1:].clone() for key, rows in end.items()}
+        after = {key: rows if begun else rows[1:] for key, rows in front.items()}
+        return _rows(after), _rows(before)
+
+    def closing(self) -> tuple[dict[Key, Rows], dict[Key, Rows]]:
+        """The first image of f and the last one of g."""
+        return _rows(self._first), _rows(self._last)
+
+
+def _rows(values: Mapping[Key, Tensor]) -> dict[Key, Rows]:
+    return {key: Rows(rows) for key, rows in values.items()}
+
+
+def _blocks(pairs: Mapping[Pair, bool]) -> list[tuple[list[Key], tuple[Key, ...], bool]]:
+    """(fronts, ends, unbiased) whose products are exactly the pairs, each once: one block for a full grid."""
+    ends: dict[tuple[Key, bool], list[Key]] = defaultdict(list)
+    for (x, y), unbiased in pairs.items():
+        ends[x, unbiased].append(y)
+    fronts: dict[tuple[tuple[Key, ...], bool], list[Key]] = defaultdict(list)
+    for (x, unbiased), met in ends.items():
+        fronts[tuple(met), unbiased].append(x)
+    return [(xs, met, unbiased) for (met, unbiased), xs in fronts.items()]
