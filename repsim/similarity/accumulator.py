@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
+from repsim.similarity.channels import Channels
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 
@@ -48,21 +49,22 @@ class Facts:
 
     Attributes:
         images: n.
+        noise: relative rounding of the products.
         shift: the mean (m, p) over the first block.
         level, spread: ‖shift‖² and Σ‖x − shift‖² over all images, scalars in fp64; spread is whole after the first sweep.
-        channels: mean and norm of each channel over images and positions, where a kernel wants them: (c,) each, fp64.
+        channels: mean and norms of each channel over images and positions, where a kernel wants them.
         median: of all n² squared distances, zeros of the diagonal included, where a kernel wants it: 0-d, fp64.
         median_images: of how many images, the first of the stream.
     """
 
     images: int
+    noise: float = 0.0
     shift: dict[Source, Tensor] = field(default_factory=dict)
     level: dict[Source, Tensor] = field(default_factory=dict)
     spread: dict[Source, Tensor] = field(default_factory=dict)
-    channels: dict[Source, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    channels: dict[Source, Channels] = field(default_factory=dict)
     median: dict[Source, Tensor] = field(default_factory=dict)
     median_images: int = 0
-    noise: float = 0.0  # relative rounding of the products
 
     def constant(self, source: Source) -> bool:
         """Whether all images have the same row, up to rounding."""
