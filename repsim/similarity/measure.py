@@ -5,10 +5,12 @@ from functools import update_wrapper
 from inspect import signature
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from repsim.errors import InputError, nearest
-from repsim.similarity.moments import PairMoments, between
+from repsim.similarity.moments import PairMoments, between, check
+from repsim.similarity.products import summable
 from repsim.similarity.similarity import Similarity, undefined
 
 Closed = Callable[..., float | None]
@@ -20,12 +22,15 @@ class MomentMeasure:
 
     Attributes:
         null: its mean over permutations of the images of y in closed form, for one row per image; None: there is none known,
-            and the measure of shifted pairs takes its place (every image meets the one before it in the order given).
+            and the measure of shifted pairs takes its place (every image of x meets the one before it of y, in the order given).
         unbiased: whether it reads `PairMoments.unbiased`.
+        rotations: whether orthogonal maps of either side, and columns of zeros, change nothing.
     """
 
-    def __init__(self, function: Callable[..., Similarity], null: Closed | None = None, unbiased: bool = False):
-        self._function, self.null, self.unbiased = function, null, unbiased
+    __name__: str
+
+    def __init__(self, function: Callable[..., Similarity], null: Closed | None, unbiased: bool, rotations: bool):
+        self._function, self.null, self.unbiased, self.rotations = function, null, unbiased, rotations
         self._options = list(signature(function).parameters)[1:]
         update_wrapper(self, function)
 
@@ -34,6 +39,8 @@ class MomentMeasure:
 
         Raises InputError for tensors that are no such pair, and for options that it does not have.
         """
+        check(x, y)
+        x, y = (_narrow(side) if self.rotations else side for side in (x, y))
         moments = between(x, y)
         found = self.of(moments, **options)
         if self.closed(moments.positions):
@@ -41,11 +48,14 @@ class MomentMeasure:
         return found.with_null(self.of(between(x, y.roll(1, 0)), **options).value if len(x) > 1 else None)
 
     def of(self, moments: PairMoments, **options: Any) -> Similarity:
-        """Of moments; without a null."""
+        """Of moments; without a null. Undefined where LAPACK cannot factor them."""
         self._check(options)
         if not moments.finite():
             return undefined("activations that are not finite")
-        return self._function(moments, **options)
+        try:
+            return self._function(moments, **options)
+        except ArithmeticError as error:
+            return undefined(str(error))
 
     def closed(self, positions: int) -> bool:
         """Whether the null of representations with so many rows per image has a formula."""
@@ -62,9 +72,22 @@ class MomentMeasure:
                 do = nearest(name, self._options) if self._options else "leave it out"
                 raise InputError(f"{self.__name__} has no option '{name}'", where=name, do=do)
 
-    __name__: str
 
-
-def moment_measure(null: Closed | None = None, unbiased: bool = False) -> Callable[[Callable[..., Similarity]], MomentMeasure]:
+def moment_measure(
+    null: Closed | None = None, unbiased: bool = False, rotations: bool = False
+) -> Callable[[Callable[..., Similarity]], MomentMeasure]:
     """Make a measure of a function (moments: PairMoments, **options) → Similarity; keeps its docstring."""
-    return lambda function: MomentMeasure(function, null, unbiased)
+    return lambda function: MomentMeasure(function, null, unbiased, rotations)
+
+
+def _narrow(side: Tensor) -> Tensor:
+    """Rows wider than there are of them, in coordinates of the space they span: the same distances, lengths and mean's length.
+
+    X_cᵀ = QR, so that the rows of Rᵀ are those of X_c turned; the mean gets a column of its own.
+    """
+    rows = summable(side).reshape(-1, side.shape[-1])
+    if len(rows) >= side.shape[-1]:
+        return side
+    mean = rows.mean(0)
+    turned = torch.linalg.qr((rows - mean).mT, mode="r").R.mT
+    return torch.cat((turned, mean.norm().expand(len(rows), 1)), -1).reshape(*side.shape[:-1], -1)

@@ -122,8 +122,8 @@ class Drawn:
         front, end = self._half("front", x, self._stream.fronts[x]), self._half("end", y, self._stream.ends[y])
         xy = weighed(cross.products, weights) - front.rows * torch.outer(front.offset, end.offset)
         sums = (front.rows, front.mean, end.mean, front.gram, end.gram, xy, front.noise)
-        estimates = (_estimate(cross, front.rows // front.images, weights), front.unbiased, end.unbiased)
-        unbiased = Unbiased(*estimates) if all(part is not None for part in estimates) else None
+        both = _estimate(cross, front.rows // front.images, weights)
+        unbiased = _unbiased(both, front.unbiased, end.unbiased)
         return PairMoments(*sums, front.images, unbiased, front.known, end.known)
 
     def _half(self, side: str, key: Key, layer: Layer) -> "_Half":
@@ -158,6 +158,10 @@ def _half(layer: Layer, weights: Tensor | None) -> _Half:
 
 def _estimate(cross: Cross, positions: int, weights: Tensor | None) -> Tensor | None:
     return None if cross.sums is None else estimate(cross.sums, positions, weights)
+
+
+def _unbiased(xy: Tensor | None, xx: Tensor | None, yy: Tensor | None) -> Unbiased | None:
+    return None if xy is None or xx is None or yy is None else Unbiased(xy, xx, yy)
 
 
 def _rows(side: Tensor) -> Tensor:

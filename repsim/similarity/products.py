@@ -79,6 +79,8 @@ class Table:
         """Add images of one group: the layers of both sides, always in the same order."""
         if not self._begun:
             self._begin(fronts, ends)
+        if not len(fronts[0].values):
+            return
         _add(self._rows[group], _joined(fronts, self._unbiased), _joined(ends, self._unbiased))
         if self._apart:
             _add(self._images[group], *(torch.cat([layer.images for layer in side], -1) for side in (fronts, ends)))

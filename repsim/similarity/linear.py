@@ -1,0 +1,76 @@
+"""Owns linear CKA from moments: biased, debiased, as an angle. From pairs of images the same numbers come by `tiles`."""
+
+from math import acos
+
+from torch import Tensor
+
+from repsim.similarity.measure import moment_measure
+from repsim.similarity.moments import SAFETY, PairMoments
+from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.ustatistic import FEWEST
+
+
+def _null(m: PairMoments) -> float:
+    """The mean of ‖S_xy‖² over permutations of the images is tr S_xx · tr S_yy / (n − 1)."""
+    scale = m.once_x(_concentration) * m.once_y(_concentration)
+    return (1 / scale).item() / (m.rows - 1)
+
+
+@moment_measure(null=_null, rotations=True)
+def cka(m: PairMoments) -> Similarity:
+    """Linear CKA ‖S_xy‖_F² / (‖S_xx‖_F ‖S_yy‖_F) (Kornblith et al. 2019, section 3), S centred sums over rows x (p), y (q).
+
+    In [0, 1], symmetric; unchanged by translations, isotropic scales and orthogonal maps of either side. The biased (HSIC₀)
+    value: near 1 for anything where p, q ≫ n, so read it beside its null, tr S_xx tr S_yy / ((n − 1) ‖S_xx‖ ‖S_yy‖) for one row
+    per image. A few outlying images can change it much (Davari et al. 2023). Undefined for a constant layer.
+    """
+    if (why := m.constant()) is not None:
+        return undefined(why)
+    return Similarity((m.xy.square().sum() / (m.once_x(_norm) * m.once_y(_norm))).item())
+
+
+@moment_measure(null=lambda m: 0.0, unbiased=True, rotations=True)
+def cka_debiased(m: PairMoments) -> Similarity:
+    """Debiased linear CKA h_xy / √(h_xx h_yy), h unbiased estimates of ‖Cov‖_F² over distinct images (see `ustatistic`).
+
+    With one row per image h is HSIC₁ (Song et al. 2012, equation 5; Nguyen et al. 2021, equation 3), the value lies in [−1, 1]
+    and equals U-statistic distance correlation of exponent 2, squared; its mean over permutations is 0. With m rows per image
+    (channel view) rows of one image never meet: all of its m × m block is left out, not only the diagonal of all rows, which
+    is the other number known as debiased. A negative value is right where nothing is shared; never clamped.
+    Symmetric; unchanged as `cka`. Undefined for n < 4, for a constant layer and where h_xx or h_yy is not above 0.
+    """
+    if (why := m.constant()) is not None:
+        return undefined(why)
+    if m.images < FEWEST:
+        return undefined(f"{m.images} images, and debiasing takes {FEWEST}")
+    assert m.unbiased is not None, "moments without their unbiased estimates"
+    if not (_above(m.unbiased.xx, m.xx, m) and _above(m.unbiased.yy, m.yy, m)):
+        return undefined("one or a few images make up all the variance: ‖Cov‖² of a layer by itself is not above 0")
+    return Similarity((m.unbiased.xy / (m.unbiased.xx * m.unbiased.yy).sqrt()).item())
+
+
+@moment_measure(rotations=True)
+def cka_angular(m: PairMoments) -> Similarity:
+    """arccos(CKA) of the biased linear `cka`, in radians: a metric (Williams et al. 2021, supplement).
+
+    A distance in [0, π/2], symmetric; unchanged as `cka`. Undefined for a constant layer.
+    """
+    found = cka.of(m)
+    return found if found.value is None else Similarity(acos(min(1.0, found.value)))
+
+
+def _above(own: Tensor, gram: Tensor, m: PairMoments) -> bool:
+    """Whether ‖Cov‖² is more than rounding."""
+    return bool(own > SAFETY * m.noise * (gram.trace() / m.rows).square())
+
+
+def _norm(gram: Tensor) -> Tensor:
+    return gram.norm()
+
+
+def _concentration(gram: Tensor) -> Tensor:
+    """‖S‖_F / tr S: 1 for one direction, 1/√p for p equal ones."""
+    return gram.norm() / gram.trace()
+
+
+LINEAR_MEASURES = {"cka": cka, "cka_debiased": cka_debiased, "cka_angular": cka_angular}
