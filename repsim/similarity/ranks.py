@@ -1,0 +1,45 @@
+"""Owns the comparison of long vectors by the order of their entries: average ranks, and Kendall's tau-b."""
+
+import torch
+from scipy.stats import kendalltau
+from torch import Tensor
+
+from repsim.errors import InputError
+
+KENDALL_PAIRS = 5_000_000  # entries up to which tau-b takes seconds for a pair of layers (3,162 images)
+
+
+def doubled_ranks(values: Tensor) -> Tensor:
+    """Twice the rank of each entry, from 2 for the least; equal entries share their average rank.
+
+    Doubled, an average rank is a whole number: int32 holds it exactly for up to 10⁹ entries, which float32 does not from 2²³ on.
+
+    Args:
+        values: (m,), without NaN.
+
+    Returns:
+        (m,) int32 on the device of `values`.
+    """
+    ordered, order = values.sort()
+    start = torch.ones(len(values), dtype=torch.bool, device=values.device)
+    torch.ne(ordered[1:], ordered[:-1], out=start[1:])
+    del ordered
+    first = start.nonzero().squeeze(1).int()
+    after = torch.cat([first[1:], first.new_tensor([len(values)])])
+    ranks = torch.repeat_interleave(first + after + 1, after - first)
+    return torch.empty_like(ranks).scatter_(0, order, ranks)
+
+
+def need_kendall(pairs: int) -> None:
+    """Raise InputError where tau-b of so many pairs of images would take minutes for every pair of layers."""
+    if pairs > KENDALL_PAIRS:
+        what = f"kendall compares {pairs:,} pairs of images; it is offered up to {KENDALL_PAIRS:,}"
+        raise InputError(what, where="comparison", do="take spearman, which is exact for any number, or fewer images")
+
+
+def kendall(x: Tensor, y: Tensor) -> float:
+    """Tau-b = (concordant − discordant) / √((all − tied in x)(all − tied in y)) of two vectors that are not constant.
+
+    In O(m log m) on the CPU. Kendall (1945), The treatment of ties in ranking problems.
+    """
+    return float(kendalltau(x.cpu().numpy(), y.cpu().numpy(), variant="b").statistic)
