@@ -3,10 +3,9 @@
 What fits which shape is in `fit`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,13 +34,13 @@ def align(x: Tensor, y: Tensor, how: str | None) -> tuple[Tensor, Tensor]:
     Unchanged where their grids are equal. Else maps, and the patches of tokens as maps, come to the lesser height and width:
     `pool` averages (adaptive average pooling), `bilinear` and `nearest` resample. Raises InputError as `fit.aligned` does.
     """
-    shapes = tuple(x.shape[1:]), tuple(y.shape[1:])
-    front, end = fit.aligned(*shapes, how)
-    if (front, end) == shapes:
-        return x, y
-    assert len(front) == 3
-    size = front[1], front[2]
-    return _resized(as_map(x), size, how), _resized(as_map(y), size, how)
+    front, end = fit.aligned(tuple(x.shape[1:]), tuple(y.shape[1:]), how)
+    return brought(x, front, how), brought(y, end, how)
+
+
+def brought(value: Tensor, shape: fit.Shape, how: str | None) -> Tensor:
+    """An activation brought to `shape`, one that `fit.aligned` gave for it; unchanged where it is of that shape."""
+    return value if value.shape[1:] == shape else _resized(as_map(value), shape[1:], how)
 
 
 def as_map(value: Tensor) -> Tensor:
@@ -67,13 +66,13 @@ def _pool(value: Tensor) -> Tensor:
     return value[:, fit.skipped(tuple(value.shape[1:])) :].mean(1, keepdim=True)
 
 
-def _resized(value: Tensor, size: tuple[int, int], how: str | None) -> Tensor:
-    if value.shape[2:] == torch.Size(size):
+def _resized(value: Tensor, size: Sequence[int], how: str | None) -> Tensor:
+    if value.shape[2:] == tuple(size):
         return value
+    assert how, f"a map of {tuple(value.shape[2:])} cannot become one of {tuple(size)}"
     if how == "pool":
-        return functional.adaptive_avg_pool2d(value, size)
-    assert how
-    return functional.interpolate(value, size=size, mode=how)
+        return functional.adaptive_avg_pool2d(value, (size[0], size[1]))
+    return functional.interpolate(value, size=list(size), mode=how)
 
 
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -1,0 +1,131 @@
+"""Owns what a request is made of before any number is computed: pieces of two sides of known sizes, and what they cost.
+
+A piece is the request itself, or that of one position where its view is `position`. Light on purpose: plans are made of it.
+"""
+
+from collections.abc import Hashable, Iterable
+from math import prod
+from typing import NamedTuple
+
+from repsim.similarity import fit, positions
+from repsim.similarity.fit import Shape
+from repsim.similarity.known import KNOWN
+from repsim.similarity.positions import Slice
+from repsim.similarity.request import Request
+
+SUM, NUMBER = 8, 4  # bytes of what is summed, and of an activation or an entry of a tile
+SHIFTED = 2  # moments are kept of true pairs and of shifted ones, for the null
+READY = 2  # in how many forms rows wait for products
+INDEX = 16  # bytes of a neighbour: how far, and which
+BY_ORDER = ("spearman", "kendall")
+
+
+class Side(NamedTuple):
+    """One side of a piece: equal sides are computed once.
+
+    Attributes:
+        key: what it depends on.
+        rows, width: of one image.
+        numbers: of one image as it is read, before any view.
+    """
+
+    key: Hashable
+    rows: int
+    width: int
+    numbers: int
+
+
+class Piece(NamedTuple):
+    """What one pass computes: `asked` of the values that it sees, for `origin`, as a person asked."""
+
+    asked: Request
+    origin: Request
+    front: Side
+    end: Side
+    cut: tuple[Slice, Slice] | None = None
+
+    @property
+    def place(self) -> int:
+        """Which position it is of; all pieces of other views are of the first."""
+        return self.cut[0].index if self.cut else 0
+
+
+def pieces(request: Request, front: Shape, end: Shape) -> list[Piece]:
+    """The pieces of a request of layers of these shapes."""
+    if request.view == "position":
+        cuts = positions.slices(request, front, end)
+        wholes = prod(front), prod(end)
+        both = [(cut, _of_slice(cut[0], wholes[0]), _of_slice(cut[1], wholes[1])) for cut in cuts]
+        return [Piece(positions.at(request, cut), request, x, y, cut) for cut, x, y in both]
+    shapes = (front, end)
+    if fit.meets_by_position(request.measure, request.view):
+        shapes = fit.aligned(front, end, request.align)
+    keys = [(value, request.view, shape) for value, shape in zip((request.front, request.end), shapes, strict=True)]
+    x, y = (
+        Side(key, *fit.rows(shape, request.view), prod(whole)) for key, shape, whole in zip(keys, shapes, (front, end), strict=True)
+    )
+    return [Piece(request, request, x, y)]
+
+
+def _of_slice(cut: Slice, whole: int) -> Side:
+    return Side(cut.value, 1, fit.channels(cut.shape), whole)
+
+
+def moment_flops(some: Iterable[Piece], images: int) -> float:
+    """2·rows·width² of each side, and 2·rows·p·q of each pair and of its shifted twin."""
+    some = list(some)
+    alone = sum(2.0 * images * side.rows * side.width**2 for _, side in sides(some))
+    return alone + sum(2.0 * SHIFTED * images * x.rows * x.width * y.width for x, y in pairs(some))
+
+
+def gram_flops(some: Iterable[Piece], images: int) -> float:
+    """n²·width of each side (half of all pairs of images, two operations a number) and n² of each pair of sides."""
+    some = list(some)
+    alone = sum(1.0 * images**2 * side.rows * side.width for _, side in sides(some))
+    return alone + 1.0 * images**2 * len(pairs(some))
+
+
+def moment_parts(piece: Piece, groups: int) -> dict[Hashable, int]:
+    """Bytes of the sums that a piece needs, each under a key of its own: pieces with equal keys share them."""
+    if KNOWN[piece.asked.measure].family not in ("linear", "moments"):
+        return {}
+    x, y = piece.front, piece.end
+    alone = {(at, side): SUM * groups * side.width**2 for at, side in (("front", x), ("end", y))}
+    return {**alone, (x, y): SUM * (groups + 1) * x.width * y.width}
+
+
+def walk_parts(piece: Piece, images: int, block: int) -> dict[Hashable, int]:
+    """The same of two blocks whose rows wait for products, the matrices of a tile, and what is kept from tile to tile."""
+    sides = {("front", piece.front), ("end", piece.end)}
+    tile = 2 * NUMBER * block**2
+    waiting = {(at, side): 2 * READY * NUMBER * block * side.rows * side.width + tile for at, side in sides}
+    return {**waiting, ("tile",): tile, piece.asked: _state(piece.asked, images)}
+
+
+def _state(asked: Request, images: int) -> int:
+    """Whole triangles of both sides for ranks, neighbours for overlaps."""
+    ranked = asked.measure == "rsa" and asked.chosen["comparison"] in BY_ORDER
+    return 2 * NUMBER * images**2 * ranked + 2 * INDEX * images * asked.chosen.get("neighbours", 0)
+
+
+def kept_bytes(some: Iterable[Piece], images: int) -> int:
+    """Of all activations that tiles are made of."""
+    return NUMBER * images * numbers(some)
+
+
+def numbers(some: Iterable[Piece]) -> int:
+    """Of one image, as they are read of both networks."""
+    read: dict[Hashable, int] = {}
+    for piece in some:
+        read["front", piece.origin.front], read["end", piece.origin.end] = piece.front.numbers, piece.end.numbers
+    return sum(read.values())
+
+
+def sides(some: Iterable[Piece]) -> list[tuple[str, Side]]:
+    """The distinct sides of f and of g."""
+    return list(dict.fromkeys(found for piece in some for found in (("front", piece.front), ("end", piece.end))))
+
+
+def pairs(some: Iterable[Piece]) -> list[tuple[Side, Side]]:
+    """The distinct pairs of sides."""
+    return list(dict.fromkeys((piece.front, piece.end) for piece in some))
