@@ -105,10 +105,18 @@ class Tile(Protocol):
 
     rows: slice
     columns: slice
-    first: Block
-    second: Block
     diagonal: bool
     facts: Facts
+
+    @property
+    def first(self) -> Block:
+        """The block of the rows."""
+        ...
+
+    @property
+    def second(self) -> Block:
+        """The block of the columns."""
+        ...
 
     def matrices(self, kernel: "Kernel", sources: Sequence[Source]) -> Tensor:
         """k(x_i, x_j) of each source: (len(sources), a, b). Read only: others may be given the same tensor."""

@@ -19,6 +19,10 @@ class Channels:
     centred: Tensor
     plain: Tensor
 
+    def dead(self, centred: bool) -> int:
+        """How many channels are constant (`centred`), or 0 everywhere."""
+        return int(((self.centred if centred else self.plain) == 0).sum())
+
 
 class ChannelSums:
     """Sums over images and positions of each channel, of values shifted by a number near their mean; fp64."""

@@ -1,0 +1,165 @@
+"""Owns the measures that are a ratio of HSICs: which kernel, which estimate, what the ratio becomes, when it is undefined."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import acos, sqrt
+from typing import Any, get_args
+
+from repsim.errors import InputError, nearest
+from repsim.similarity import hsic
+from repsim.similarity.accumulator import Accumulator, Facts, Kernel, Source, Tile
+from repsim.similarity.kernel_sums import KernelSums
+from repsim.similarity.kernels import Inner, MinusHalfDistance, Rbf, Statistic, Wreath
+from repsim.similarity.pairing import Pairing
+from repsim.similarity.ratios import Ratios, ratios
+from repsim.similarity.request import Request, Sample
+from repsim.similarity.similarity import Similarity, undefined
+
+BANDWIDTH = 0.5  # of an RBF kernel where nothing is said
+WHERE = {(True, True): "both", (True, False): "front", (False, True): "end"}
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure.
+
+    Attributes:
+        kernel: made from the options.
+        debiased: whether HSIC₁ is meant, not HSIC₀.
+        of_ratio: what the ratio becomes.
+    """
+
+    kernel: Callable[[Options], Kernel]
+    debiased: bool = False
+    of_ratio: Callable[[float], float] = float
+
+
+class KernelMeasures(Accumulator):
+    """All measures of `KERNEL_MEASURES` for many pairs of layers: sums once per kernel and view."""
+
+    def __init__(self, requests: Sequence[Request], sample: Sample):
+        members: dict[tuple[Kernel, str], list[Request]] = {}
+        for request in requests:
+            members.setdefault((_measure(request).kernel(request.chosen), _view(request)), []).append(request)
+        self._grids = [Grid(kernel, found, sample) for (kernel, _), found in members.items()]
+
+    def needs(self) -> Iterable[tuple[Kernel, Source]]:
+        return ((grid.kernel, source) for grid in self._grids for source in grid.pairing.sources)
+
+    def add(self, tile: Tile, sweep: int) -> None:
+        for grid in self._grids:
+            grid.sums.add(tile)
+
+    def results(self, facts: Facts) -> Mapping[Request, Similarity]:
+        found = {}
+        for grid in self._grids:
+            found |= grid.results(facts)
+        return found
+
+
+class Grid:
+    """One kernel of all fronts and ends that some requests name."""
+
+    def __init__(self, kernel: Kernel, requests: Sequence[Request], sample: Sample):
+        self.kernel, self._sample = kernel, sample
+        self.pairing = Pairing(requests, _view)
+        self.sums = KernelSums(kernel, self.pairing.fronts, self.pairing.ends, sample)
+
+    def results(self, facts: Facts) -> dict[Request, Similarity]:
+        sums, levels = self.sums.sums(), (self.sums.x.level, self.sums.y.level)
+        found = {}
+        for debiased in {_measure(request).debiased for request in self.pairing.of}:
+            table = ratios(sums, debiased, self._sample, levels, facts.noise)
+            asked = [request for request in self.pairing.of if _measure(request).debiased is debiased]
+            found |= {request: self._result(request, table, facts) for request in asked}
+        return found
+
+    def _result(self, request: Request, table: Ratios, facts: Facts) -> Similarity:
+        details = _details(self.kernel, self.pairing.of[request], facts)
+        why = self._why_not(request, table, facts)
+        return undefined(why, **details) if why else replace(self._number(request, table), details=details)
+
+    def _number(self, request: Request, table: Ratios) -> Similarity:
+        picked = [self.pairing.pick(part, request) for part in (table.value, table.null, table.low, table.high)]
+        value, null, low, high = (None if part is None else _measure(request).of_ratio(part) for part in picked)
+        if low is not None and high is not None:
+            low, high = sorted((low, high))  # an angle turns them round
+        return Similarity(value, null=null, low=low, high=high)
+
+    def _why_not(self, request: Request, table: Ratios, facts: Facts) -> str | None:
+        fewest = hsic.FEWEST if _measure(request).debiased else 2
+        if facts.images < fewest:
+            return f"{facts.images} images, and {request.measure} takes {fewest}"
+        row, column = self.pairing.place(request)
+        where = WHERE.get((table.flat_fronts[row], table.flat_ends[column]))
+        return facts.constant_status(*self.pairing.of[request]) or (where and f"all images are equally alike ({where})")
+
+
+def _details(kernel: Kernel, pair: tuple[Source, Source], facts: Facts) -> dict[str, float]:
+    if isinstance(kernel, Rbf):
+        found = {f"bandwidth_{source.side}": kernel.sigma(facts, source).item() for source in pair}
+        return found | {"median_images": float(facts.median_images)}
+    if kernel.wants == "channels":
+        return {f"dead_{source.side}": float(facts.channels[source].dead(kernel.ready != "unit channels")) for source in pair}
+    return {}
+
+
+def _measure(request: Request) -> Measure:
+    return KERNEL_MEASURES[request.measure]
+
+
+def _view(request: Request) -> str:
+    """Channels stand apart for the measures that make each of them unit, and are one row afterwards."""
+    return "channel" if request.measure == "ortho_cka" and request.view == "flatten" else request.view
+
+
+def _rbf(options: Options) -> Rbf:
+    bandwidth = options.get("bandwidth", BANDWIDTH)
+    if isinstance(bandwidth, bool) or not isinstance(bandwidth, (int, float)) or not 0 < bandwidth < float("inf"):
+        raise InputError(f"{bandwidth!r} times the median distance is no bandwidth", where="bandwidth", do="give a number above 0")
+    return Rbf(float(bandwidth))
+
+
+def _wreath(options: Options) -> Wreath:
+    statistic, centred = options.get("statistic", "max"), options.get("centred", True)
+    if statistic not in get_args(Statistic):
+        raise InputError(f"there is no statistic '{statistic}'", where="statistic", do=nearest(str(statistic), get_args(Statistic)))
+    if not isinstance(centred, bool):
+        raise InputError(f"centred is {centred!r}", where="centred", do="say true or false")
+    return Wreath(statistic, centred)
+
+
+def _linear(options: Options) -> Inner:
+    return Inner()
+
+
+def _by_channel(options: Options) -> Inner:
+    return Inner("flat channels", "channels")
+
+
+def _distance(options: Options) -> MinusHalfDistance:
+    return MinusHalfDistance()
+
+
+def _root(ratio: float) -> float:
+    """Rounding alone makes the ratio of a kernel without negative directions negative."""
+    return sqrt(max(0.0, ratio))
+
+
+def _angle(ratio: float) -> float:
+    return acos(min(1.0, max(0.0, ratio)))
+
+
+KERNEL_MEASURES: dict[str, Measure] = {
+    "cka": Measure(_linear),
+    "cka_debiased": Measure(_linear, debiased=True),
+    "cka_angular": Measure(_linear, of_ratio=_angle),
+    "cka_rbf": Measure(_rbf),
+    "cka_rbf_debiased": Measure(_rbf, debiased=True),
+    "wreath_cka": Measure(_wreath, debiased=True),
+    "wreath_cka_biased": Measure(_wreath),
+    "ortho_cka": Measure(_by_channel, debiased=True),
+    "distance_correlation": Measure(_distance, of_ratio=_root),
+    "distance_correlation_debiased": Measure(_distance, debiased=True),
+}
