@@ -1,7 +1,7 @@
 """Owns the measures that no invertible linear map changes: canonical correlations and what is averaged from them.
 
 Canonical correlations ρ are the singular values of Q_xᵀQ_y, Q orthonormal bases of the centred rows (Hotelling 1936). From
-moments Q_xᵀQ_y = W_xᵀS_xyW_y, W the whitening of each spectrum. All need r_x + r_y ≤ n − 1: at least r_x + r_y − (n − 1)
+moments Q_xᵀQ_y = W_xᵀS_xyW_y, W the whitening of each layer. All need r_x + r_y ≤ n − 1: at least r_x + r_y − (n − 1)
 correlations are 1 whatever the data, and the status says so.
 """
 
@@ -30,13 +30,13 @@ def _null_components(m: PairMoments, variance: float = VARIANCE) -> float:
     return max(x, y) / (m.rows - 1)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def cca(m: PairMoments) -> Similarity:
     """Mean canonical correlation ρ̄ = Σρ_i / min(r_x, r_y) (Raghu et al. 2017; Kornblith et al. 2019, table 1).
 
     r_x and r_y are the ranks of the centred x (n, p) and y (n, q), which are p and q for ordinary data. In [0, 1]; symmetric.
     Unchanged by translations and invertible linear maps of either side. Details: rank_x, rank_y. Where r_x + r_y > n − 1
-    the status says that the value means nothing; undefined for a constant spectrum.
+    the status says that the value means nothing; undefined for a constant layer.
     """
     if (why := m.constant()) is not None:
         return undefined(why)
@@ -44,7 +44,7 @@ def cca(m: PairMoments) -> Similarity:
     return _read(m, _correlations(m, x, y).mean(), rank_x=x.rank, rank_y=y.rank)
 
 
-@moment_measure(null=_null_squared)
+@moment_measure(null=_null_squared, rotations=True)
 def cca_squared(m: PairMoments) -> Similarity:
     """R²_CCA = Σρ_i² / min(r_x, r_y) (Kornblith et al. 2019, table 1). Null: max(r_x, r_y) / (n − 1).
 
@@ -56,13 +56,13 @@ def cca_squared(m: PairMoments) -> Similarity:
     return _read(m, _mean_square(m, x, y), rank_x=x.rank, rank_y=y.rank)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def svcca(m: PairMoments, variance: float = VARIANCE) -> Similarity:
     """ρ̄ of the fewest principal components of each side that hold `variance` of Σσ² (Raghu et al. 2017, section 2).
 
     The share is one of squared singular values, in (0, 1]; the mean is over min(k_x, k_y). In [0, 1]; symmetric. Unchanged by
     translations, orthogonal maps and isotropic scales, not by other linear maps. Details: components_x, components_y.
-    Where k_x + k_y > n − 1 the status says that the value means nothing; undefined for a constant spectrum.
+    Where k_x + k_y > n − 1 the status says that the value means nothing; undefined for a constant layer.
     """
     _need_share(variance)
     if (why := m.constant()) is not None:
@@ -71,7 +71,7 @@ def svcca(m: PairMoments, variance: float = VARIANCE) -> Similarity:
     return _read(m, _correlations(m, x, y).mean(), components_x=x.rank, components_y=y.rank)
 
 
-@moment_measure(null=_null_components)
+@moment_measure(null=_null_components, rotations=True)
 def svcca_squared(m: PairMoments, variance: float = VARIANCE) -> Similarity:
     """Σρ_i² / min(k_x, k_y) of the components that `svcca` takes. Null: max(k_x, k_y) / (n − 1).
 

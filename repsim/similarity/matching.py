@@ -24,12 +24,12 @@ def permutation_match(m: PairMoments) -> Similarity:
     """a = max_P tr(PᵀS_xy) / (‖X_c‖_F ‖Y_c‖_F), the analogue of ν for permutations (Williams et al. 2021). In [−1, 1], a ≤ ν.
 
     Symmetric. Unchanged by translations, permutations of the channels and isotropic positive scales. Undefined for a
-    constant spectrum.
+    constant layer.
     """
     if (why := m.constant()) is not None:
         return undefined(why)
     x, y = spectra(m)
-    return Similarity(_within(assigned(m.xy).sum() / (x.power * y.power).sqrt().item()))
+    return Similarity(_within(m.once(_assigned).sum() / (x.power * y.power).sqrt().item()))
 
 
 @moment_measure()
@@ -55,7 +55,7 @@ def correlation_match(m: PairMoments) -> Similarity:
     """max_π mean_i r(x_i, y_π(i)), r Pearson's correlation: hard matching (Li et al. 2016). In [−1, 1]; symmetric.
 
     The mean is over the channels of the layer with fewer living ones; constant channels have no correlation and are left
-    out. Unchanged by translations, permutations and positive scales of every channel. Undefined for a constant spectrum.
+    out. Unchanged by translations, permutations and positive scales of every channel. Undefined for a constant layer.
     """
     if (why := m.constant()) is not None:
         return undefined(why)
@@ -107,6 +107,10 @@ def assigned(scores: Tensor):
     """The scores (min(p, q),) of the one-to-one matching of rows and columns with the largest sum, as NumPy fp64."""
     matrix = scores.detach().double().cpu().numpy()
     return matrix[linear_sum_assignment(matrix, maximize=True)]
+
+
+def _assigned(m: PairMoments):
+    return assigned(m.xy)
 
 
 def _correlations(m: PairMoments) -> Tensor:

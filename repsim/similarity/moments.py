@@ -38,6 +38,7 @@ class PairMoments(Moments):
     unbiased: Unbiased | None = None
     known_x: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what `once_x` has computed
     known_y: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # what `once` has computed
 
     @property
     def positions(self) -> int:
@@ -51,6 +52,10 @@ class PairMoments(Moments):
     def once_y(self, compute: Callable[..., T], *args: Any) -> T:
         """compute(yy, *args), once for all pairs with this very end layer."""
         return _once(self.known_y, self.yy, compute, args)
+
+    def once(self, compute: Callable[..., T], *args: Any) -> T:
+        """compute(self, *args), once for all measures of this very pair (say its singular values)."""
+        return _once(self.known, self, compute, args)
 
     def constant(self) -> str | None:
         """The status of a pair where x or y is one point and the rounding around it; None where both vary."""
@@ -169,10 +174,10 @@ def _rows(side: Tensor) -> Tensor:
     return (side.cpu() if side.device.type == "mps" else side).double().reshape(len(side), -1, side.shape[-1])
 
 
-def _once(known: dict[Any, Any], matrix: Tensor, compute: Callable[..., T], args: tuple[Any, ...]) -> T:
+def _once(known: dict[Any, Any], of: Any, compute: Callable[..., T], args: tuple[Any, ...]) -> T:
     key = (compute, *args)
     if key not in known:
-        known[key] = compute(matrix, *args)
+        known[key] = compute(of, *args)
     return known[key]
 
 

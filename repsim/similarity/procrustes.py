@@ -20,7 +20,7 @@ from repsim.similarity.singular import nuclear
 from repsim.similarity.spectrum import Spectrum, crowded, spectra
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def nbs(m: PairMoments) -> Similarity:
     """ν, the normalised Bures similarity; the cosine of `procrustes_angular` (Harvey et al. 2023). In [0, 1].
 
@@ -29,7 +29,7 @@ def nbs(m: PairMoments) -> Similarity:
     return _core(m)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def procrustes(m: PairMoments) -> Similarity:
     """√(2 − 2ν) = min_Q ‖X̂Q − Ŷ‖_F of unit-norm X̂, Ŷ (Ding et al. 2021 have its square). In [0, √2]; a metric.
 
@@ -38,19 +38,19 @@ def procrustes(m: PairMoments) -> Similarity:
     return _scaled(m, lambda nu: math.sqrt(2 - 2 * nu))
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def procrustes_squared(m: PairMoments) -> Similarity:
     """2 − 2ν (Ding et al. 2021). In [0, 2]; symmetric; undefined for a constant layer."""
     return _scaled(m, lambda nu: 2 - 2 * nu)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def procrustes_half(m: PairMoments) -> Similarity:
     """1 − ν, half of `procrustes_squared`. In [0, 1]; symmetric; undefined for a constant layer."""
     return _scaled(m, lambda nu: 1 - nu)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def procrustes_angular(m: PairMoments) -> Similarity:
     """arccos ν, the Riemannian shape distance (Williams et al. 2021). In [0, π/2] radians; a metric.
 
@@ -59,7 +59,7 @@ def procrustes_angular(m: PairMoments) -> Similarity:
     return _scaled(m, math.acos)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def procrustes_scaled(m: PairMoments) -> Similarity:
     """1 − ν² = min_{Q, s} ‖sX̂Q − Ŷ‖²_F with the best scale s, `scipy.spatial.procrustes`' disparity. In [0, 1].
 
@@ -68,7 +68,7 @@ def procrustes_scaled(m: PairMoments) -> Similarity:
     return _scaled(m, lambda nu: 1 - nu * nu)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def procrustes_size_and_shape(m: PairMoments) -> Similarity:
     """√(‖X_c‖² + ‖Y_c‖² − 2‖S_xy‖_*) = min_Q ‖X_cQ − Y_c‖_F (Williams et al. 2021, Euclidean). In [0, ∞); a metric.
 
@@ -78,7 +78,7 @@ def procrustes_size_and_shape(m: PairMoments) -> Similarity:
     if (why := m.constant()) is not None:
         return undefined(why)
     x, y = spectra(m)
-    return Similarity((x.power + y.power - 2 * _nuclear(m, x, y)).clamp(min=0.0).sqrt().item())
+    return Similarity((x.power + y.power - 2 * m.once(_nuclear)).clamp(min=0.0).sqrt().item())
 
 
 @moment_measure()
@@ -95,7 +95,7 @@ def ortho_procrustes(m: PairMoments) -> Similarity:
     return Similarity(1 - math.sqrt(2 - 2 * _cosine(nuclear(inner), x, y)) / 2)
 
 
-@moment_measure()
+@moment_measure(rotations=True)
 def shape(m: PairMoments, alpha: float = 1.0) -> Similarity:
     """arccos ν of X_cW_x and Y_cW_y, W = αI + (1 − α)S^{−½} times what keeps tr S (Williams et al. 2021, partial whitening).
 
@@ -121,7 +121,7 @@ def _core(m: PairMoments) -> Similarity:
     if (why := m.constant()) is not None:
         return undefined(why)
     x, y = spectra(m)
-    return Similarity(_cosine(_nuclear(m, x, y), x.power, y.power))
+    return Similarity(_cosine(m.once(_nuclear), x.power, y.power))
 
 
 def _scaled(m: PairMoments, scaling: Callable[[float], float]) -> Similarity:
@@ -129,11 +129,12 @@ def _scaled(m: PairMoments, scaling: Callable[[float], float]) -> Similarity:
     return core if core.value is None else Similarity(scaling(core.value))
 
 
-def _nuclear(m: PairMoments, x: Spectrum, y: Spectrum) -> Tensor:
+def _nuclear(m: PairMoments) -> Tensor:
     """‖S_xy‖_*; of fewer rows than channels within the n − 1 directions that there are."""
     most = m.rows - 1
     if most >= min(m.xy.shape):
         return nuclear(m.xy)
+    x, y = spectra(m)
     return nuclear(x.eigen[1][:, :most].mT @ m.xy @ y.eigen[1][:, :most])
 
 

@@ -45,18 +45,18 @@ def _null_gulp(m: PairMoments, ridge: float = RIDGE) -> float:
     return (x.square().sum() + y.square().sum() - 2 * x.sum() * y.sum() / (m.rows - 1)).item()
 
 
-@moment_measure(null=lambda m: _null_ridge(m, 0.0))
+@moment_measure(null=lambda m: _null_ridge(m, 0.0), rotations=True)
 def regression(m: PairMoments) -> Similarity:
     """R²(x → y) = ‖Q_xᵀY_c‖_F² / ‖Y_c‖_F², all channels of y together (Kornblith et al. 2019, table 1). In [0, 1].
 
     Null: r_x / (n − 1). Not symmetric. Unchanged by translations of either side, invertible linear maps of x, and orthogonal
     maps and isotropic scales of y. Details: rank_x. Where r_x ≥ n − 1 the status says that any y is fitted; undefined
-    for a constant spectrum.
+    for a constant layer.
     """
     return _r_squared(m, 0.0)
 
 
-@moment_measure(null=lambda m: _null_ridge_reversed(m, 0.0))
+@moment_measure(null=lambda m: _null_ridge_reversed(m, 0.0), rotations=True)
 def regression_reversed(m: PairMoments) -> Similarity:
     """R²(y → x): `regression` with y in the place of x. Details: rank_y."""
     return _r_squared(m.swapped(), 0.0, "rank_y")
@@ -67,7 +67,7 @@ def ridge(m: PairMoments, ridge: float = RIDGE) -> Similarity:
     """R² = 1 − ‖X_cB − Y_c‖² / ‖Y_c‖² of B = (S_xx + αI)⁻¹S_xy, α = ridge · tr S_xx / p (Hoerl & Kennard 1970). In [0, 1].
 
     Null: Σ(2s − s²) / (n − 1). Not symmetric. Unchanged by translations, orthogonal maps and isotropic scales of either side;
-    `ridge` 0 is `regression`. Details: rank_x. Undefined for a constant spectrum.
+    `ridge` 0 is `regression`. Details: rank_x. Undefined for a constant layer.
     """
     return _r_squared(m, ridge)
 
@@ -84,9 +84,9 @@ def gulp(m: PairMoments, ridge: float = RIDGE) -> Similarity:
 
     How far ridge predictors on x and on y disagree over all targets; squared, as the published code has it. Layers are of unit
     total variance there: the λ of the paper is ridge / p. With `ridge` 0, where most code leaves it, it is r_x + r_y − 2Σρ²
-    of the canonical correlations ρ and says no more than `cca_squared`. Null: Σs_x² + Σs_y² − 2 Σs_x Σs_y / (n − 1). Symmetric. Unchanged by translations, orthogonal maps and
-    isotropic scales; with `ridge` 0 by invertible linear maps. Details: rank_x, rank_y. With `ridge` 0 the status says
-    where r_x + r_y > n − 1. Undefined for a constant spectrum.
+    of the canonical correlations ρ and says no more than `cca_squared`. Null: Σs_x² + Σs_y² − 2 Σs_x Σs_y / (n − 1).
+    Symmetric. Unchanged by translations, orthogonal maps and isotropic scales; with `ridge` 0 by invertible linear maps.
+    Details: rank_x, rank_y. With `ridge` 0 the status says where r_x + r_y > n − 1. Undefined for a constant layer.
     """
     _need_ridge(ridge)
     if (why := m.constant()) is not None:

@@ -10,7 +10,9 @@ import torch
 from moment_fixtures import centred, fixture_a, fixture_b, fixture_c, normal, related, rotation
 
 from repsim.errors import InputError
+from repsim.similarity import singular
 from repsim.similarity.cca import cca, cca_squared
+from repsim.similarity.moments import between
 from repsim.similarity.procrustes import (
     nbs,
     ortho_procrustes,
@@ -140,6 +142,22 @@ def test_large_means_of_single_precision_leave_the_shape_alone():
     x, y = related(n=200)
     far = [(rows + 100).float() for rows in (x, y)]
     assert nbs(*far).value == pytest.approx(nbs(x, y).value, abs=1e-5)
+
+
+def test_all_scalings_of_a_pair_share_its_singular_values(monkeypatch):
+    calls, moments = [], between(*related())
+    decompose = torch.linalg.svdvals
+    monkeypatch.setattr(singular.torch.linalg, "svdvals", lambda matrix: calls.append(1) or decompose(matrix))
+    values = [measure.of(moments).value for measure in [nbs, *DISTANCES, procrustes_size_and_shape, shape]]
+    assert None not in values
+    assert len(calls) == 1
+
+
+def test_many_more_channels_than_images_give_the_same_by_either_way():
+    x, y = normal(12, 40) + 5, normal(12, 30, seed=1) - 3
+    for measure in (nbs, procrustes_size_and_shape, shape, ortho_procrustes):
+        assert measure(x, y).value == pytest.approx(measure.of(between(x, y)).value, abs=1e-10)
+    assert shape(x, y, alpha=0.5).value == pytest.approx(shape.of(between(x, y), alpha=0.5).value, abs=1e-10)
 
 
 # partial whitening
