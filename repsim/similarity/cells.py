@@ -84,12 +84,13 @@ class Cells:
         """`x` (L,) and `y` (L',): about the means, fp64."""
         self.x, self.y = x, y
         self._groups = bootstrap.groups(sample)
+        self._first, self._second = torch.triu_indices(self._groups, self._groups, device=x.device)
         sizes = {"pairs": (), "x": (len(x),), "xx": (len(x),), "y": (len(y),), "yy": (len(y),), "xy": (len(x), len(y))}
-        self._sums = {name: x.new_zeros(self._groups**2, *size) for name, size in sizes.items()}
+        self._sums = {name: x.new_zeros(len(self._first), *size) for name, size in sizes.items()}
 
     def add(self, first: int, second: int, a: Tensor, b: Tensor) -> None:
-        """Add a (L, m) and b (L', m) of m pairs of images of two groups."""
-        cell = first * self._groups + second
+        """Add a (L, m) and b (L', m) of m pairs of images of the groups `first` ≤ `second`."""
+        cell = first * (2 * self._groups - first - 1) // 2 + second  # row after row of a triangle
         self._sums["pairs"][cell] += a.shape[1]
         for x, y in zip(a.split(STEP, 1), b.split(STEP, 1), strict=True):
             x, y = x.to(self.x) - self.x[:, None], y.to(self.y) - self.y[:, None]
@@ -108,7 +109,7 @@ class Cells:
     def drawn(self, weights: Tensor) -> Sums:
         """With group g taken w_g times: a pair counts w_g w_h times, and no image meets its own copies. `weights` (draws, g)."""
         weights = weights.to(self.x)
-        both = (weights[:, :, None] * weights[:, None, :]).flatten(1)
+        both = weights[:, self._first] * weights[:, self._second]
         return Sums(**{name: torch.tensordot(both, value, 1) for name, value in self._sums.items()})
 
 

@@ -1,17 +1,16 @@
 """Owns the measures of nearest neighbours: whether two layers put the same images next to each image."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from math import comb
+from math import isnan
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from repsim.errors import InputError, nearest
-from repsim.similarity import bootstrap
+from repsim.similarity import alone, bootstrap, overlaps
 from repsim.similarity.accumulator import Accumulator, Facts, Source, Tile, sources
-from repsim.similarity.nearest import found_in
 from repsim.similarity.neighbourhood import Neighbourhood
 from repsim.similarity.rdm import Rdm
 from repsim.similarity.request import Request, Sample
@@ -19,6 +18,58 @@ from repsim.similarity.similarity import Similarity, undefined
 
 FEWEST = {"cknna": 4}  # images that U-centring wants
 METRICS: dict[str, Rdm] = {"cosine": Rdm("cosine"), "euclidean": Rdm("sqeuclidean")}  # a square keeps the order
+
+
+def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cosine") -> Similarity:
+    """Σ_i |N_x(i) ∩ N_y(i)| / nk: the share of the k nearest images of an image that both layers agree on.
+
+    N_x(i) are the k = `neighbours` images nearest to image i in x, i itself not among them; of equally near ones those that
+    come first. Huh, Cheung, Wang & Isola (2024), The platonic representation hypothesis, appendix A.
+
+    Args:
+        x, y: (n, p) and (n, q) of the same images; any float type, any device; computed in fp64.
+        metric: `cosine` (as published: rows of length 1) or `euclidean`.
+
+    Returns:
+        In [0, 1]; 1 for x = y. The same for y and x. Null: k/(n − 1), the exact mean over all orders of the images. A bootstrap
+        draws groups of images with what their neighbours are among all images. Undefined for k ≥ n, and where all images are
+        equally far apart.
+
+    Invariances: orthogonal maps and isotropic scaling; translation with `euclidean`, a factor > 0 for each image with `cosine`.
+    With `cosine` an image of zeros is at distance 1 from every other; `still_images_front`, `…_end` in the details count them.
+    """
+    return alone.measured(Neighbours, "mutual_knn", x, y, neighbours=neighbours, metric=metric)
+
+
+def jaccard(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cosine") -> Similarity:
+    """Mean over images of |N_x(i) ∩ N_y(i)| / |N_x(i) ∪ N_y(i)|; all else as in `mutual_knn`, but the null.
+
+    Klabunde et al. (2023), Similarity of neural network models: a survey. Null: Σ_h h/(2k − h) · P(h), h hypergeometric: k drawn of
+    n − 1 images, of which k count; exact.
+    """
+    return alone.measured(Neighbours, "jaccard", x, y, neighbours=neighbours, metric=metric)
+
+
+def cknna(x: Tensor, y: Tensor, *, neighbours: int = 10) -> Similarity:
+    """Debiased CKA of what is near: A(x, y) / √(A(x, x) A(y, y)), A(x, y) = Σ_i Σ_{j ∈ N_x(i) ∩ N_y(i)} U_ij V_ij.
+
+    U is the U-centred matrix of the cosines of the images in x, with r_i = Σ_{j≠i} K_ij and R = Σ_i r_i
+        U_ij = K_ij − (r_i + r_j)/(n − 2) + R/((n − 1)(n − 2)),    U_ii = 0,
+    V that of y, and N_x(i) the k = `neighbours` images with the greatest cosine to image i (ties: see `mutual_knn`).
+
+    Huh, Cheung, Wang & Isola (2024), appendix A: their sum over mutual neighbours of centred similarities of rows of length 1,
+    here with the centring that makes HSIC unbiased (Székely & Rizzo 2014). A(x, x) is a sum of squares and Cauchy–Schwarz holds,
+    which is not so of their published code: it masks first and puts the masked matrices, which are not symmetric, into the
+    three terms of HSIC₁. With k = n − 1 it is the debiased linear CKA of the rows of length 1.
+
+    Returns:
+        In [−1, 1]; 1 for x = y. The same for y and x. Null: ΣU ΣV / (n(n − 1) √(A(x, x) A(y, y))), sums over the neighbours of
+        each image: the exact mean over all orders of the images. Undefined for k ≥ n, n < 4, and where all images are equally
+        far apart. The bootstrap is that of `mutual_knn`, with U and V as they are.
+
+    Invariances: orthogonal maps, isotropic scaling, a factor > 0 for each image; not translation.
+    """
+    return alone.measured(Neighbours, "cknna", x, y, neighbours=neighbours)
 
 
 class Order(NamedTuple):
@@ -47,34 +98,36 @@ class Neighbours(Accumulator):
             layer.add(tile)
 
     def results(self, facts: Facts) -> Mapping[Request, Similarity]:
-        found = {request: self._why_not(request, facts) for request in self._requests}
+        flat = {layer for layer in self._layers.values() if layer.flat(facts)}
+        found = {request: self._why_not(request, flat) for request in self._requests}
         left = [request for request, why in found.items() if why is None]
         found |= dict(zip(left, self._numbers(left), strict=True))
         return {request: replace(one, details=self._details(request)) for request, one in found.items() if one}
 
-    def _why_not(self, request: Request, facts: Facts) -> Similarity | None:
+    def _why_not(self, request: Request, all_flat: Set[Neighbourhood]) -> Similarity | None:
         """Why a request has no value; None where it has one."""
         k, images = self._requests[request].k, self._sample.images
         if k >= images or images < FEWEST.get(request.measure, 2):
             return undefined(f"{images} images are too few for {k} neighbours")
-        flat = [layer.source.side for layer in self._pair(request) if layer.flat(facts)]
+        flat = [layer.source.side for layer in self._pair(request) if layer in all_flat]
         return undefined(f"all images are equally far apart ({'both' if len(flat) == 2 else flat[0]})") if flat else None
 
     def _numbers(self, requests: Sequence[Request]) -> list[Similarity]:
         """All that have a value; one transfer from the device."""
         if not requests:
             return []
-        sums = [self._by_group(NUMBERS[request.measure](*self._pair(request))) for request in requests]
+        sums = [self._by_group(overlaps.NUMBERS[request.measure](*self._pair(request))) for request in requests]
         return [self._of(request, one) for request, one in zip(requests, torch.stack(sums).cpu(), strict=True)]
 
     def _of(self, request: Request, sums: Tensor) -> Similarity:
         """From the sums by group, (g, 5)."""
         k, n = self._requests[request].k, self._sample.images
-        drawn = _ratio(bootstrap.weights(self._sample) @ sums).tolist() if self._sample.draws else []
+        drawn = overlaps.ratio(bootstrap.weights(self._sample) @ sums).tolist() if self._sample.draws else []
         low, high = bootstrap.interval(drawn)
         total = sums.sum(0)
-        null = jaccard_null(k, n) if request.measure == "jaccard" else float(_shuffled(total, n))
-        return Similarity(float(_ratio(total)), null=null, low=low, high=high)
+        null = overlaps.jaccard_null(k, n) if request.measure == "jaccard" else float(overlaps.shuffled(total, n))
+        value = float(overlaps.ratio(total))
+        return undefined("no pair of neighbours stands out") if isnan(value) else Similarity(value, null=null, low=low, high=high)
 
     def _by_group(self, numbers: Tensor) -> Tensor:
         runs = bootstrap.runs(self._sample, 0, self._sample.images)
@@ -98,47 +151,3 @@ def order(request: Request) -> Order:
     if metric not in METRICS:
         raise InputError(f"there is no metric '{metric}'", where="metric", do=nearest(str(metric), METRICS))
     return Order(METRICS[metric], k)
-
-
-def jaccard_null(k: int, images: int) -> float:
-    """Mean of h / (2k − h) over all orders of the images of one side: h is hypergeometric, k of n − 1 images meet k of them."""
-    others = images - 1
-    ways = ((h, comb(k, h) * comb(others - k, k - h)) for h in range(1, k + 1))
-    return sum(h / (2 * k - h) * (way / comb(others, k)) for h, way in ways)
-
-
-def _ratio(sums: Tensor) -> Tensor:
-    return sums[..., 0] / (sums[..., 1] * sums[..., 2]).sqrt()
-
-
-def _shuffled(sums: Tensor, images: int) -> Tensor:
-    """The mean ratio over all orders of the images of one side: every neighbour of x then meets every pair of images of y."""
-    return sums[3] * sums[4] / (images * (images - 1)) / (sums[1] * sums[2]).sqrt()
-
-
-def _mutual(x: Neighbourhood, y: Neighbourhood) -> Tensor:
-    shared, k = _shared(x, y), torch.full((x.images,), float(x.k), dtype=torch.float64, device=x.index.device)
-    return torch.stack([shared, k, k, k, k], 1)
-
-
-def _jaccard(x: Neighbourhood, y: Neighbourhood) -> Tensor:
-    shared = _shared(x, y)
-    ones = torch.ones_like(shared)
-    return torch.stack([shared / (2 * x.k - shared), ones, ones, ones, ones], 1)
-
-
-def _cknna(x: Neighbourhood, y: Neighbourhood) -> Tensor:
-    u, v = x.centred, y.centred
-    shared, at = found_in(x.index, y.index)
-    products = torch.where(shared, u * v.gather(1, at), 0.0)
-    return torch.stack([part.sum(1) for part in (products, u.square(), v.square(), u, v)], 1)
-
-
-def _shared(x: Neighbourhood, y: Neighbourhood) -> Tensor:
-    """How many neighbours each image has in both layers, (n,)."""
-    return found_in(x.index, y.index)[0].sum(1).double()
-
-
-NUMBERS: dict[str, Callable[[Neighbourhood, Neighbourhood], Tensor]] = {"mutual_knn": _mutual, "jaccard": _jaccard, "cknna": _cknna}
-"""(n, 5) of each image: a, b, c whose sums make the measure Σa / √(Σb Σc), and d, e whose sums make its null, ΣdΣe / n(n − 1)
-in the place of Σa."""

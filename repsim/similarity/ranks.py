@@ -42,4 +42,5 @@ def kendall(x: Tensor, y: Tensor) -> float:
 
     In O(m log m) on the CPU. Kendall (1945), The treatment of ties in ranking problems.
     """
-    return float(kendalltau(x.cpu().numpy(), y.cpu().numpy(), variant="b").statistic)
+    found = kendalltau(x.cpu().numpy(), y.cpu().numpy(), variant="b")
+    return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue] (it guesses another type of result)

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from repsim.errors import InputError, nearest
 from repsim.similarity.accumulator import Facts, Ready, Source, Tile
 from repsim.similarity.kernels import Squared
 
 Kind = Literal["correlation", "euclidean", "sqeuclidean", "cosine"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 SHIFTS = ("euclidean", "sqeuclidean")  # kinds that do not see a vector that is added to all images
 READY: dict[str, Ready] = {"correlation": "correlation", "cosine": "cosine", "euclidean": "shifted", "sqeuclidean": "shifted"}
 
@@ -40,13 +40,6 @@ class Rdm:
             return torch.stack([_half_squared(tile, self.ready, source) for source in sources])
         squared = tile.matrices(Squared(), sources)
         return squared if self.kind == "sqeuclidean" else squared.sqrt()
-
-
-def kind(name: str, field: str, choices: Sequence[str] = get_args(Kind)) -> Kind:
-    """`name` as a kind of dissimilarity; InputError where it is none of `choices`."""
-    if name not in choices:
-        raise InputError(f"there is no dissimilarity '{name}'", where=field, do=nearest(str(name), choices))
-    return name  # pyright: ignore[reportReturnType] (it is one of them)
 
 
 def still(tile: Tile, kernel: Rdm, source: Source) -> int:

@@ -1,25 +1,44 @@
 """Owns representational similarity analysis: how alike two layers are in which images they tell apart."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from math import isnan
-from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from repsim.errors import InputError, nearest
-from repsim.similarity import bootstrap, rdm
-from repsim.similarity.accumulator import Accumulator, Facts, Source, Tile, sources
-from repsim.similarity.cells import Cells, pieces
-from repsim.similarity.ranks import kendall, need_kendall
-from repsim.similarity.rdm import Rdm
+from repsim.similarity import alone
+from repsim.similarity.accumulator import Accumulator, Facts, Source, Tile
+from repsim.similarity.rdm import KINDS, Rdm
+from repsim.similarity.rdm_grids import GRIDS, Grid, comparison
 from repsim.similarity.request import Request, Sample
-from repsim.similarity.similarity import Similarity, undefined
-from repsim.similarity.vectors import Vectors
+from repsim.similarity.similarity import Similarity
 
-FEWEST = 3  # images: fewer have one pair, which is constant
+
+def rsa(x: Tensor, y: Tensor, *, rdm: str = "correlation", comparison: str = "spearman") -> Similarity:
+    """compare(d_x, d_y), where d_x holds the dissimilarity of every two of n images in x, n(n − 1)/2 numbers, and d_y that in y.
+
+    Kriegeskorte, Mur & Bandettini (2008), Representational similarity analysis.
+
+    rdm: `correlation` 1 − Pearson's r of the values of two images, each image less its own mean; `cosine` 1 − cos; `euclidean`
+    ‖x_i − x_j‖; `sqeuclidean` its square. An image without variation (correlation), or of zeros (cosine), is at 1 from every
+    other; `still_images_front`, `still_images_end` in the details count them.
+    comparison: `pearson` r; `spearman` r of the average ranks; `kendall` tau-b, InputError above `ranks.KENDALL_PAIRS` pairs of
+    images; `cosine` Σd_x d_y / √(Σd_x² Σd_y²), which is not centred, and near 1 of any two layers.
+
+    Args:
+        x, y: (n, p) and (n, q) of the same images; any float type, any device; computed in fp64.
+
+    Returns:
+        In [−1, 1]; with `cosine` in [0, 1], for no dissimilarity is below 0. 1 for x = y. The same for y and x.
+        Null: 0, the exact mean over all orders of the images; of `cosine` Σd_x Σd_y / (N √(Σd_x² Σd_y²)), N = n(n − 1)/2.
+        A bootstrap over groups of images counts a pair of images as often as both are drawn, and no image against its own copy; of
+        `spearman` the ranks stay those among all pairs; `kendall` has no interval.
+        Undefined for n < 3, and where all images are equally far apart.
+
+    Invariances: isotropic scaling in every kind. Orthogonal maps in all but `correlation`, which only keeps orders of the
+    values; translation in `euclidean`, `sqeuclidean`; a number added to all values of an image in `correlation`; a factor > 0 for
+    each image in `correlation`, `cosine`. By `spearman`, `kendall` the kinds `euclidean` and `sqeuclidean` agree.
+    """
+    return alone.measured(Rsa, "rsa", x, y, rdm=rdm, comparison=comparison)
 
 
 class Rsa(Accumulator):
@@ -43,180 +62,9 @@ class Rsa(Accumulator):
         return {request: found for grid in self._grids for request, found in grid.results(facts).items()}
 
 
-class Table(NamedTuple):
-    """A comparison of all fronts with all ends, and its null, (fronts, ends); and of bootstrap draws, (draws, fronts, ends)."""
-
-    value: Tensor
-    null: Tensor
-    drawn: Tensor | None = None
-
-    def at(self, i: int, j: int) -> Similarity:
-        """Of one front and one end."""
-        drawn = [] if self.drawn is None else self.drawn[:, i, j].tolist()
-        low, high = bootstrap.interval([None if isnan(value) else value for value in drawn])
-        return Similarity(float(self.value[i, j]), null=float(self.null[i, j]), low=low, high=high)
-
-    def on(self, device: str) -> "Table":
-        return Table(*(part if part is None else part.to(device) for part in self))
-
-
-class Grid(ABC):
-    """All fronts against all ends in one kind of dissimilarity."""
-
-    def __init__(self, kernel: Rdm, requests: Sequence[Request], sample: Sample):
-        self.kernel, self.requests, self.sample = kernel, requests, sample
-        self.fronts = list(dict.fromkeys(sources(request)[0] for request in requests))
-        self.ends = list(dict.fromkeys(sources(request)[1] for request in requests))
-        self._still = dict.fromkeys([*self.fronts, *self.ends], 0)
-
-    def add(self, tile: Tile) -> None:
-        for source in self._still if tile.diagonal else ():
-            self._still[source] += rdm.still(tile, self.kernel, source)
-        self.take(tile, tile.matrices(self.kernel, self.fronts), tile.matrices(self.kernel, self.ends))
-
-    @abstractmethod
-    def take(self, tile: Tile, x: Tensor, y: Tensor) -> None:
-        """Add the dissimilarities of a tile, (fronts, a, b) and (ends, a, b)."""
-
-    @abstractmethod
-    def moments(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of the dissimilarities of each front, and of each end."""
-
-    @abstractmethod
-    def tables(self) -> Mapping[str, Table]:
-        """By comparison, of those that were asked."""
-
-    def results(self, facts: Facts) -> Mapping[Request, Similarity]:
-        """One for each request."""
-        if self.sample.images < FEWEST:
-            return dict.fromkeys(self.requests, undefined("fewer than 3 images"))
-        constant = self._constant(facts)
-        tables = {name: table.on("cpu") for name, table in self.tables().items()}
-        return {request: self._result(request, constant, tables[comparison(request)]) for request in self.requests}
-
-    def asked(self) -> set[str]:
-        return {comparison(request) for request in self.requests}
-
-    def _result(self, request: Request, constant: set[Source], table: Table) -> Similarity:
-        front, end = sources(request)
-        details = {f"still_images_{source.side}": float(self._still[source]) for source in (front, end) if self._still[source]}
-        same = [source.side for source in (front, end) if source in constant]
-        if same:
-            return undefined(f"all images are equally far apart ({'both' if len(same) == 2 else same[0]})", **details)
-        return replace(table.at(self.fronts.index(front), self.ends.index(end)), details=details)
-
-    def _constant(self, facts: Facts) -> set[Source]:
-        """The sources whose dissimilarities are all the same, up to rounding."""
-        found = set()
-        for side, (mean, spread) in zip((self.fronts, self.ends), self.moments(), strict=True):
-            same = rdm.same(self.kernel, mean, spread, facts).tolist()
-            found |= {source for source, flat in zip(side, same, strict=True) if flat or self._unmoved(source, facts)}
-        return found
-
-    def _unmoved(self, source: Source, facts: Facts) -> bool:
-        return self.kernel.kind in rdm.SHIFTS and facts.constant(source)
-
-
-class Values(Grid):
-    """Pearson's r and the cosine of dissimilarities, from sums over pairs of images."""
-
-    _cells: Cells | None = None
-
-    def take(self, tile: Tile, x: Tensor, y: Tensor) -> None:
-        if self._cells is None:
-            self._cells = Cells(self.sample, *(side.mean((1, 2), dtype=torch.float64) for side in (x, y)))
-        for piece in pieces(tile, self.sample):
-            self._cells.add(piece.first, piece.second, piece.of(x), piece.of(y))
-
-    def moments(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        assert self._cells
-        return self._cells.moments()
-
-    def tables(self) -> Mapping[str, Table]:
-        assert self._cells
-        made = {"pearson": _pearson, "cosine": _cosine}
-        return {name: made[name](self._cells, self.sample) for name in self.asked()}
-
-
-class Ranks(Grid):
-    """Spearman's ρ and Kendall's τ-b of dissimilarities, which are all kept, and then replaced by their ranks.
-
-    An interval of ρ takes the ranks among all pairs of images as they are, and draws which of them count.
-    """
-
-    def __init__(self, kernel: Rdm, requests: Sequence[Request], sample: Sample):
-        super().__init__(kernel, requests, sample)
-        self._pairs = sample.images * (sample.images - 1) // 2
-        self._where: list[tuple[int, int, slice]] = []
-        if "kendall" in self.asked():
-            need_kendall(self._pairs)
-
-    def take(self, tile: Tile, x: Tensor, y: Tensor) -> None:
-        if not self._where:
-            self._device = x.device
-            self._vectors = Vectors(len(x) + len(y), self._pairs, x.dtype)
-        for piece in pieces(tile, self.sample):
-            where = self._vectors.append(torch.cat([piece.of(x), piece.of(y)]))
-            self._where.append((piece.first, piece.second, where))
-
-    def moments(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        mean, spread = self._vectors.moments(self._device)
-        return tuple((mean[side], spread[side]) for side in self._sides())  # pyright: ignore[reportReturnType]
-
-    def tables(self) -> Mapping[str, Table]:
-        self._vectors.rank(self._device)
-        found = {}
-        if "kendall" in self.asked():
-            found["kendall"] = self._kendall()
-        if "spearman" in self.asked():
-            found["spearman"] = _pearson(self._summed(), self.sample)
-        return found
-
-    def _sides(self) -> tuple[slice, slice]:
-        return slice(0, len(self.fronts)), slice(len(self.fronts), None)
-
-    def _summed(self) -> Cells:
-        x, y = self._sides()
-        middle = torch.full((len(self.fronts) + len(self.ends),), self._pairs + 1, dtype=torch.float64, device=self._device)
-        cells = Cells(self.sample, middle[x], middle[y])
-        for first, second, where in self._where:
-            ranks = self._vectors.ranks(where)
-            cells.add(first, second, ranks[x], ranks[y])
-        return cells
-
-    def _kendall(self) -> Table:
-        table = torch.full((len(self.fronts), len(self.ends)), torch.nan, dtype=torch.float64)
-        ranks = self._vectors.ranks(slice(0, self._pairs))
-        for request in self.requests:
-            front, end = sources(request)
-            i, j = self.fronts.index(front), self.ends.index(end)
-            if comparison(request) == "kendall":
-                table[i, j] = kendall(ranks[i], ranks[len(self.fronts) + j])
-        return Table(table, torch.zeros_like(table))
-
-
 def kernel(request: Request) -> Rdm:
-    return Rdm(rdm.kind(request.chosen.get("rdm", "correlation"), "rdm"))
-
-
-def comparison(request: Request) -> str:
-    """The comparison that is asked; InputError if there is none of that name."""
-    name = request.chosen.get("comparison", "spearman")
-    if name not in GRIDS:
-        raise InputError(f"there is no comparison '{name}'", where="comparison", do=nearest(str(name), GRIDS))
-    return name
-
-
-def _pearson(cells: Cells, sample: Sample) -> Table:
-    value = cells.total().pearson()
-    drawn = cells.drawn(bootstrap.weights(sample)).pearson() if sample.draws else None
-    return Table(value, torch.zeros_like(value), drawn)
-
-
-def _cosine(cells: Cells, sample: Sample) -> Table:
-    total = cells.total().moved(cells.x, cells.y)
-    drawn = cells.drawn(bootstrap.weights(sample)).moved(cells.x, cells.y).cosine() if sample.draws else None
-    return Table(total.cosine(), total.cosine_null(), drawn)
-
-
-GRIDS: dict[str, type[Grid]] = {"pearson": Values, "cosine": Values, "spearman": Ranks, "kendall": Ranks}
+    """The dissimilarity that is asked; InputError if there is none of that name."""
+    kind = request.chosen.get("rdm", "correlation")
+    if kind not in KINDS:
+        raise InputError(f"there is no dissimilarity '{kind}'", where="rdm", do=nearest(str(kind), KINDS))
+    return Rdm(kind)

@@ -16,9 +16,9 @@ STEP = 2**18  # entries of each vector taken to fp64 at once
 class Vectors:
     """`count` vectors of `length` entries each, filled piece by piece and then replaced by their ranks, in their own place."""
 
-    def __init__(self, count: int, length: int, dtype: torch.dtype, in_memory: int = IN_MEMORY):
+    def __init__(self, count: int, length: int, dtype: torch.dtype):
         self.length, self._filled = length, 0
-        self._values = _room(count, length, dtype, in_memory)
+        self._values = _room(count, length, dtype)
 
     def append(self, piece: Tensor) -> slice:
         """Add (count, m) entries; returns where they are."""
@@ -50,8 +50,8 @@ class Vectors:
         return self._values.view(torch.int32)[:, : self.length]
 
 
-def _room(count: int, length: int, dtype: torch.dtype, in_memory: int) -> Tensor:
-    if count * length * dtype.itemsize <= in_memory:
+def _room(count: int, length: int, dtype: torch.dtype) -> Tensor:
+    if count * length * dtype.itemsize <= IN_MEMORY:
         return torch.empty(count, length, dtype=dtype)
     kind = np.float64 if dtype == torch.float64 else np.float32
     with tempfile.TemporaryFile(prefix="repsim-ranks-") as file:
