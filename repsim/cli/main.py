@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import repsim
-from repsim.cli import data, doctor, models, output, results, stitch, sweep, zoo
+from repsim.cli import compare, data, doctor, models, output, results, stitch, sweep, zoo
 from repsim.errors import UserError
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -17,6 +17,7 @@ MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=repsim.__doc__)
 app.add_typer(sweep.app, name="sweep")
 app.command("stitch")(stitch.stitch)
+app.command("compare")(compare.compare)
 app.add_typer(results.app, name="results")
 app.add_typer(zoo.app, name="zoo")
 app.add_typer(models.app, name="models")

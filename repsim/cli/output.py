@@ -11,6 +11,7 @@ import typer
 from repsim import project as projects
 from repsim.errors import SpecError, UserError, nearest
 from repsim.project import Project
+from repsim.sweep.expand import Sweep, open_sweep
 
 PROJECT: ContextVar[Path | None] = ContextVar("project", default=None)
 
@@ -42,6 +43,12 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def opened(spec: str) -> tuple[Project, Sweep]:
+    """The sweep that `spec` means, read and expanded, and the project it belongs to."""
+    project = project_of(spec)
+    return project, open_sweep(spec_path(spec, project), project)
+
+
 def show(as_json: bool, data: Any, text: str) -> None:
     """`data` as one JSON object, or `text`, on stdout."""
     print(json.dumps(data, indent=1, default=str) if as_json else text)
@@ -50,6 +57,15 @@ def show(as_json: bool, data: Any, text: str) -> None:
 def say(text: str) -> None:
     """A line for people, on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def write(path: Path, text: str) -> None:
+    """`text` as a file, its folder made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(path), do="choose another --out") from None
 
 
 def confirm(question: str, yes: bool) -> None:

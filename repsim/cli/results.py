@@ -1,4 +1,4 @@
-"""Owns `repsim results …`: aggregate, table, plot, curve."""
+"""Owns `repsim results …`: aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,13 +6,17 @@ from typing import Annotated, Any
 import typer
 
 from repsim import child, store
-from repsim.cli.output import Json, SpecArgument, project_of, say, show, spec_path
-from repsim.errors import InputError, SpecError, UserError, nearest
+from repsim.cli import matrices
+from repsim.cli.output import Json, SpecArgument, opened, project_of, say, show, write
+from repsim.errors import InputError, SpecError, nearest
 from repsim.project import Project
 from repsim.sweep import curves, shown
-from repsim.sweep.expand import Sweep, open_sweep
+from repsim.sweep.expand import Sweep
 
 app = typer.Typer(no_args_is_help=True, help="Merge, tabulate and plot what a sweep measured.")
+app.command("heatmap")(matrices.heatmap)
+app.command("identity")(matrices.identity)
+app.command("animate")(matrices.animate)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
@@ -31,7 +35,7 @@ def aggregate(
     json: Json = False,
 ) -> None:
     """Merge the parts of a sweep into one Parquet file of distinct finished runs."""
-    project, sweep = _open(spec)
+    project, sweep = opened(spec)
     job = sweep.jobs[sweep.spec.job]
     table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
     path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
@@ -56,12 +60,12 @@ def table(
 
     if format not in FORMATS:
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
-    project, sweep = _open(spec)
+    project, sweep = opened(spec)
     text = tables.render(_built(project, sweep, rows, cols, value, spread), "json" if json else format)
     if out is None:
         print(text, end="")
         return
-    _write(out, text)
+    write(out, text)
     say(f"→ {out}")
 
 
@@ -77,7 +81,7 @@ def plot(
     """The same numbers as a picture: penalty by layer, one colour and marker per case, with intervals."""
     from repsim.report import plots
 
-    project, sweep = _open(spec)
+    project, sweep = opened(spec)
     path = out or project.results / "plots" / f"{sweep.name}.png"
     plots.penalty_by_layer(_built(project, sweep, rows, cols, value), path)
     show(json, {"file": str(path)}, f"→ {path}")
@@ -120,11 +124,6 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     pictures.draw(found, path)
 
 
-def _open(spec: str) -> tuple[Project, Sweep]:
-    project = project_of(spec)
-    return project, open_sweep(spec_path(spec, project), project)
-
-
 def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, value: str | None, spread: str | None = None) -> Any:
     """The table of a sweep: its own definition, changed by what was asked."""
     import pandas as pd
@@ -138,11 +137,3 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
     found = store.read(project.store, sweep.jobs[sweep.spec.job], ids=[run.id for run in sweep.runs]).to_pandas()
     expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
     return tables.build(definition, found, expected)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(path), do="choose another --out") from None

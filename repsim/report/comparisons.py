@@ -19,14 +19,33 @@ def text(matrices: Sequence[Matrix]) -> str:
 
 def as_dict(matrix: Matrix) -> dict[str, Any]:
     """A matrix of one pair as plain data: {…, cells: [{front_layer, end_layer, value, status, null, low, high}]}."""
-    said = {name: getattr(matrix, name) for name in ("measure", "variant", "front", "end", "scale")}
-    lists = {name: list(getattr(matrix, name)) for name in ("front_layers", "end_layers", "images", "conventions")}
     cells = [
         {"front_layer": front, "end_layer": end, **number._asdict()}
         for (front, end), cell in matrix.cells.items()
         for number in cell.numbers.values()
     ]
-    return {**said, **lists, "missing": matrix.missing, "cells": cells}
+    return {**_head(matrix), "cells": cells}
+
+
+def means_of(matrix: Matrix) -> dict[str, Any]:
+    """A matrix over pairs of networks as plain data: {…, cells: [{front_layer, end_layer, mean, std, n, expected, …}]}."""
+    cells = [
+        {
+            **{"front_layer": front, "end_layer": end, "mean": _finite(cell.mean), "std": _finite(cell.std)},
+            **{"null": _finite(cell.null), "n": len(cell.values), "expected": cell.expected, "troubles": cell.troubles},
+        }
+        for (front, end), cell in matrix.cells.items()
+    ]
+    return {**_head(matrix), "pairs": len(matrix.pairs), "cells": cells}
+
+
+def _head(matrix: Matrix) -> dict[str, Any]:
+    said = {name: getattr(matrix, name) for name in ("measure", "variant", "front", "end", "scale", "missing")}
+    return said | {name: list(getattr(matrix, name)) for name in ("front_layers", "end_layers", "images", "conventions")}
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def _one(matrix: Matrix) -> list[str]:

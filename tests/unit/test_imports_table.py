@@ -14,31 +14,39 @@ import toy
 ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
-    "cli.sweep cli.stitch cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.dry cli.evaluate cli.train",
+    "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
+    "cli.dry cli.evaluate cli.train cli.matrices",
     "cli.send",
     "cli.here",
     "cli.output",
     "reconcile",
     "local",
-    "report.curves",
+    "report.animation",
+    "report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
+    "report.matrixwords report.player",
     "report.wording",
-    "plan table imports exports",
+    "plan table imports exports counterparts",
     "described",
-    "sweep.evaluations",
+    "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves",
     "sweep.filters sweep.known sweep.shown",
     "sweep.expand",
     "sweep.exclude sweep.refusals sweep.layers",
     "sweep.networks",
     "sweep.spec state cost",
-    "catalog interval pace",
-    "identity store cluster submission hardware code child",
+    "catalog interval pace matrices",
+    "identity store cluster submission hardware code child matrix",
     "project yamlfile job",
     "errors",
 ]
-SCIENCE = {"robustness": {"models", "data"}, "stitching": {"models", "data"}, "models": set(), "data": set()}
+SCIENCE = {
+    "similarity": {"stitching", "models", "data"},
+    "robustness": {"models", "data"},
+    "stitching": {"models", "data"},
+    "models": set(),
+    "data": set(),
+}
 """Package → the packages of its half that it may import."""
 OWNERS = {
     "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files

@@ -1,0 +1,73 @@
+"""Owns `repsim results heatmap | identity | animate`: what a sweep of comparisons has measured, layer by layer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repsim.cli.output import Json, SpecArgument, opened, say, show, write
+from repsim.errors import SpecError, nearest
+from repsim.sweep import grids
+
+FORMATS = ("text", "markdown", "json")
+Measures = Annotated[list[str] | None, typer.Option("--measure", metavar="M", help="Only this measure; may be said again.")]
+
+
+def heatmap(
+    spec: SpecArgument,
+    measure: Measures = None,
+    out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
+    json: Json = False,
+) -> None:
+    """Layers of f by layers of g, one panel per measure: mean over pairs of networks; what is undefined is hatched and listed."""
+    from repsim.report import comparisons, heatmaps
+    from repsim.report import matrixwords as words
+
+    project, sweep = opened(spec)
+    path = out or project.results / "plots" / f"{sweep.name}.png"
+    found = grids.of(project, sweep, measure or [])
+    heatmaps.draw(found, path)
+    lines = [f"{matrix.title}: {said}" for matrix in found for said in (words.averaged(matrix), *words.lacking(matrix))]
+    show(
+        json, {"file": str(path), "matrices": [comparisons.means_of(matrix) for matrix in found]}, "\n".join([*lines, f"→ {path}"])
+    )
+
+
+def identity(
+    spec: SpecArgument,
+    measure: Measures = None,
+    format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
+    json: Json = False,
+) -> None:
+    """How often a layer's counterpart is the most similar layer of the other network: by measure, in both directions."""
+    from repsim.counterparts import scores
+    from repsim.report import identity as report
+
+    if format not in FORMATS:
+        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    project, sweep = opened(spec)
+    found = [score for matrix in grids.of(project, sweep, measure or []) for score in scores(matrix)]
+    text = report.render(found, "json" if json else format)
+    if out is None:
+        print(text, end="")
+        return
+    write(out, text)
+    say(f"→ {out}")
+
+
+def animate(
+    spec: SpecArgument,
+    measure: Measures = None,
+    out: Annotated[Path | None, typer.Option("--out", help="GIF or HTML; by default results/plots/SWEEP.html.")] = None,
+    json: Json = False,
+) -> None:
+    """The same over the epochs of checkpoints: a GIF, or an HTML file with controls that needs no network."""
+    from repsim.report import animation
+
+    project, sweep = opened(spec)
+    path = out or project.results / "plots" / f"{sweep.name}.html"
+    films = grids.over_epochs(project, sweep, measure or [])
+    animation.draw(films, path)
+    epochs = list(dict.fromkeys(epoch for film in films for epoch in film))
+    show(json, {"file": str(path), "epochs": epochs}, f"{len(epochs)} epochs → {path}")
