@@ -7,6 +7,7 @@ whole, which is what zero-padding gives. Details: dead_x and dead_y, channels th
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -103,13 +104,13 @@ def wreath_cosine(m: PairMoments) -> Similarity:
     return _dead(x, y, _within(assigned(_cosines(m)[x][:, y]).mean()))
 
 
-def assigned(scores: Tensor):
+def assigned(scores: Tensor) -> np.ndarray:
     """The scores (min(p, q),) of the one-to-one matching of rows and columns with the largest sum, as NumPy fp64."""
     matrix = scores.detach().double().cpu().numpy()
     return matrix[linear_sum_assignment(matrix, maximize=True)]
 
 
-def _assigned(m: PairMoments):
+def _assigned(m: PairMoments) -> np.ndarray:
     return assigned(m.xy)
 
 
