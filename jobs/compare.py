@@ -4,6 +4,7 @@ One group is one pair of networks on the same images: both see a batch once, wha
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -14,7 +15,6 @@ from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 from repsim.similarity import rules
 from repsim.similarity.known import KNOWN
 from repsim.stitching.rules import check_fit
-
 
 VERSION = 1
 PRIOR_RATE = 1e-4  # seconds per image of one number, a guess for one GPU until runs are measured
@@ -50,7 +50,9 @@ class Config(JobConfig):
     bandwidth: float = Field(0.5, gt=0, le=1e6, description="RBF: σ as a multiple of the median distance")
     variance: float = Field(0.99, gt=0, le=1, description="SVCCA: share of the variance that the kept components hold")
     alpha: float = Field(1.0, ge=0, le=1, description="shape: 1 compares up to rotations, 0 up to every invertible map")
-    ridge: float = Field(0.01, ge=0, le=1e6, description="ridge, gulp: λ in mean variances of the regressed layer's values")
+    ridge: float | None = Field(
+        None, ge=0, le=1e6, description="ridge, gulp: λ in mean variances of a layer's values; null: 0.01 of ridge, 0 of gulp"
+    )
     neighbours: int = Field(10, ge=1, le=100_000, description="mutual_knn, jaccard, cknna: k, the image itself not among them")
     metric: Literal["cosine", "euclidean"] = Field("cosine", description="mutual_knn, jaccard: by what images are near")
     rdm: Literal["correlation", "euclidean", "sqeuclidean", "cosine"] = Field(
@@ -114,8 +116,7 @@ def group_key(config: Config) -> Hashable:
 
 def work(config: Config) -> float:
     """Images, weighed by what is done with them: measures of pairs of images take all others for each."""
-    source = sources.get(config.dataset)
-    images = config.images or (source.test_images if config.split == "test" else source.train_images)
+    images = _images(config)
     return images * (1 + images / PAIRS_OF_ONE) if KNOWN[config.measure].family == "pairs" else images
 
 
@@ -125,19 +126,53 @@ def check(config: Config, catalog: Any) -> None:
     sources.must_be_labelled(config.dataset)
     source = sources.get(config.dataset)
     rules.check_images(config, source)
-    shapes = []
-    for side in ("front", "end"):
-        run = getattr(config, f"{side}_network")
-        facts = catalog.network(run)
-        check_fit(source, facts)
-        layer = getattr(config, f"{side}_layer")
-        shapes.append(rules.shape_of(catalog.network_layers(run), facts.classes, layer, f"{side}_layer"))
-    rules.check(config, *shapes)
+    for network in inputs(config):
+        check_fit(source, catalog.network(network))
+    rules.check(config, *_shapes(config, catalog))
+
+
+def plan(configs: Sequence[Config], catalog: Any, device: str) -> Any:
+    """How the comparisons of one group are computed on such a device: see `similarity.planner.Plan`."""
+    from repsim.similarity import memory, planner
+
+    shapes = [_shapes(config, catalog) for config in configs]
+    layers: tuple[dict[str, rules.Shape], dict[str, rules.Shape]] = {}, {}
+    for config, (front, end) in zip(configs, shapes, strict=True):
+        layers[0][config.front_layer], layers[1][config.end_layer] = front, end
+    requests = [rules.request(config, *each) for config, each in zip(configs, shapes, strict=True)]
+    sample = rules.sample(configs[0], _images(configs[0]))
+    return planner.make(dict.fromkeys(requests), *layers, sample, memory.budget(device))
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     """Compare two networks in all ways that are asked for; one row each."""
-    raise NotImplementedError
+    from repsim.models import allocator
+    from repsim.similarity import configured
+
+    started = perf_counter()
+    allocator.keep_freed_memory(context.device)
+    comparison, requests = configured.compared(configs, context)
+    seconds = (perf_counter() - started) / len(configs)
+    for config, request in zip(configs, requests, strict=True):
+        yield Row(run_id=context.run_id(config), **configured.columns(comparison, request), seconds=seconds)
+
+
+def _shapes(config: Config, catalog: Any) -> tuple[rules.Shape, rules.Shape]:
+    """The shapes of the two layers. Raises UserError for layers that the networks have not."""
+    front, end = (
+        rules.shape_of(catalog.network_layers(run), catalog.network(run).classes, layer, field)
+        for run, layer, field in (
+            (config.front_network, config.front_layer, "front_layer"),
+            (config.end_network, config.end_layer, "end_layer"),
+        )
+    )
+    return front, end
+
+
+def _images(config: Config) -> int:
+    """How many images are compared."""
+    source = sources.get(config.dataset)
+    return config.images or (source.test_images if config.split == "test" else source.train_images)
 
 
 SHARED = (

@@ -49,11 +49,11 @@ def cka_debiased(m: PairMoments) -> Similarity:
     return Similarity((m.unbiased.xy / (m.unbiased.xx * m.unbiased.yy).sqrt()).item())
 
 
-@moment_measure(rotations=True)
+@moment_measure(null=lambda m: acos(min(1.0, _null(m))), rotations=True)
 def cka_angular(m: PairMoments) -> Similarity:
     """arccos(CKA) of the biased linear `cka`, in radians: a metric (Williams et al. 2021, supplement).
 
-    A distance in [0, π/2], symmetric; unchanged as `cka`. Undefined for a constant layer.
+    A distance in [0, π/2], symmetric; unchanged as `cka`. Null: the angle of the mean CKA. Undefined for a constant layer.
     """
     found = cka.of(m)
     return found if found.value is None else Similarity(acos(min(1.0, found.value)))

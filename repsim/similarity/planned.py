@@ -51,6 +51,7 @@ class Plan:
         batch: images that the networks see at once.
         bytes: held at most.
         forms: how each request is computed.
+        rows: of one image, as each request compares them.
     """
 
     images: int
@@ -63,6 +64,7 @@ class Plan:
     kept: bool
     bytes: int
     forms: Mapping[Request, Form] = field(repr=False)
+    rows: Mapping[Request, int] = field(repr=False)
 
     def lines(self) -> list[str]:
         """One line for each step, as a person reads it."""

@@ -62,6 +62,7 @@ def make(requests: Iterable[Request], front: Layers, end: Layers, sample: Sample
         bool(kept),
         max(held, default=0) + kept,
         forms,
+        {asked: sum(piece.front.rows for piece in some) for asked, some in every.items()},
     )
 
 

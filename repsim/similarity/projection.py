@@ -58,6 +58,15 @@ class Components:
         return Moments(rows, mean, mean, centred, centred, centred)
 
 
+def approximated(value: Tensor, rank: int) -> Tensor:
+    """An activation (n, …) replaced by its best approximation of this rank. Raises InputError for one that has no such rank."""
+    whole = Value("value")
+    components = Components([whole._replace(rank=rank)])
+    components.add({whole: value})
+    found = components.projections()[whole._replace(rank=rank)]
+    return found(value) if found else value
+
+
 def _projection(moments: Moments, rank: int | None) -> Projection | None:
     assert rank is not None
     try:

@@ -15,7 +15,7 @@ from repsim.similarity.known import LOGITS
 from repsim.similarity.pieces import Piece
 from repsim.similarity.positions import Slice
 from repsim.similarity.projection import Projection
-from repsim.similarity.request import Request, Value
+from repsim.similarity.request import Value
 from repsim.similarity.walk import full_precision
 
 Values = Mapping[Value, Tensor]
@@ -41,14 +41,10 @@ class Pair:
         self._classes = front.facts.classes, end.facts.classes
         self.projections: tuple[Projections, Projections] = {}, {}
 
-    def shapes(self, requests: Iterable[Request]) -> tuple[dict[str, Shape], dict[str, Shape]]:
-        """The shapes of all layers that are asked for, without the batch. Raises InputError for one that a network has not."""
-        asked = list(requests)
-        front, end = self._front, self._end or self._front
-        return (
-            _shapes(front, (one.front.layer for one in asked), self._classes[0]),
-            _shapes(end, (one.end.layer for one in asked), self._classes[1]),
-        )
+    def shapes(self, front: Iterable[str], end: Iterable[str]) -> tuple[dict[str, Shape], dict[str, Shape]]:
+        """The shapes of layers of f and of g, without the batch. Raises InputError for one that a network has not."""
+        f, g = self._front, self._end or self._front
+        return _shapes(f, front, self._classes[0]), _shapes(g, end, self._classes[1])
 
     def reader(self, front: Iterable[Value], end: Iterable[Value], logits: bool = False) -> Callable[[Tensor], Batch]:
         """x (n, c, h, w) in [0, 1] → the values, in one truncated forward of each network; no gradient is kept."""

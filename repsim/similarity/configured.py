@@ -1,0 +1,77 @@
+"""Owns how the fields of comparisons become one comparison of two networks, and its numbers columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from repsim.data import images
+from repsim.data.images import Images
+from repsim.errors import InputError
+from repsim.models import checkpoint
+from repsim.models.network import Network
+from repsim.similarity import convention, engine, reading, rules
+from repsim.similarity import sample as samples
+from repsim.similarity.engine import Comparison
+from repsim.similarity.known import KNOWN
+from repsim.similarity.planner import BATCH
+from repsim.similarity.request import Request
+
+NETWORK, KEPT = "network.pt", "epoch_{:04d}.pt"
+
+
+def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Request]]:
+    """The comparison that all configs of a group ask for, and the request of each. `context` is that of the job."""
+    shared = configs[0]
+    front, end = networks(shared, context.artefacts, context.device)
+    stream = _stream(shared, context)
+    shapes = reading.Pair(front, end).shapes([c.front_layer for c in configs], [c.end_layer for c in configs])
+    requests = [rules.request(c, shapes[0][c.front_layer], shapes[1][c.end_layer]) for c in configs]
+    return engine.compare(front, end, stream, requests, rules.sample(shared, len(stream)), tick=context.tick), requests
+
+
+def networks(c: Any, artefacts: Path, device: str) -> tuple[Network, Network]:
+    """f and g on the device; one and the same object where they are one network after one epoch."""
+    front = _network(artefacts, c.front_network, c.front_epoch, "front_epoch").to(device)
+    if (c.front_network, c.front_epoch) == (c.end_network, c.end_epoch):
+        return front, front
+    return front, _network(artefacts, c.end_network, c.end_epoch, "end_epoch").to(device)
+
+
+def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
+    """What the row of one number says beside its id and its seconds."""
+    found, plan = comparison.found[asked], comparison.plan
+    return {
+        "value": found.value,
+        "status": found.status,
+        "null": found.null,
+        "low": found.low,
+        "high": found.high,
+        "images": plan.images,
+        "rows": plan.images * plan.rows[asked],
+        "view": asked.view,
+        "scale": KNOWN[asked.measure].scale,
+        "form": plan.forms[asked],
+        "convention": convention.key(asked, plan.images, comparison.sample),
+        "sample": comparison.sample,
+        "details": ", ".join(f"{name}={value:.6g}" for name, value in found.details.items()),
+        "front_accuracy": comparison.front_accuracy,
+        "end_accuracy": comparison.end_accuracy,
+    }
+
+
+def _network(artefacts: Path, run: str, epoch: int | None, field: str) -> Network:
+    path = artefacts / run / (NETWORK if epoch is None else KEPT.format(epoch))
+    if epoch is not None and not path.is_file():
+        kept = sorted(int(file.stem.removeprefix("epoch_")) for file in path.parent.glob("epoch_*.pt"))
+        do = f"kept: {', '.join(map(str, kept))}" if kept else "train with checkpoint_every"
+        raise InputError(f"the training {run} kept no network after epoch {epoch}", where=field, do=do)
+    return checkpoint.load(path)
+
+
+def _stream(c: Any, context: Any) -> Images:
+    """The images in their order; a dry run takes a few."""
+    whole = images.load(c.dataset, c.split, context.data_folders, context.cache, context.device)
+    stream = samples.stream(whole, c.images, c.image_seed)
+    return stream if context.steps is None else stream.subset(torch.arange(min(len(stream), context.steps * BATCH)))

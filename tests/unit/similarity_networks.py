@@ -1,0 +1,29 @@
+"""Owns what comparisons are tested on: two small networks that know the digits a little, and some images of them."""
+
+import torch
+
+from repsim.data import batches, images
+from repsim.data.images import Images
+from repsim.models.network import Facts, Network
+from repsim.models.zoo import build
+from repsim.similarity import sample
+
+FACTS = Facts("mcnn", 4, 10, 1, 8)
+ONE_OF_EACH = ("cka", "procrustes", "cka_rbf", "rsa", "l2", "wreath_cka")
+"""Measures of every family and kind of pass, but of outputs."""
+
+
+def digits(cache, count: int = 150, seed: int = 0) -> Images:
+    """Test images of the digits in the order of a comparison."""
+    return sample.stream(images.load("digits", "test", (), cache), count, seed)
+
+
+def trained(cache, seed: int, facts: Facts = FACTS) -> Network:
+    """A network after two passes over the digits, in eval mode."""
+    network = build(facts, (0.3,), (0.4,), torch.Generator().manual_seed(seed)).train()
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    for x, y in [*batches.ordered(images.load("digits", "train", (), cache), 100)] * 2:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(x), y).backward()
+        optimizer.step()
+    return network.eval()
