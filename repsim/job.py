@@ -13,6 +13,7 @@ and may offer
 
     def network(config) -> NetworkFacts: ...     for jobs whose artefact is a network
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
+    ALSO_LAYERS = ("logits",)                    what `layers` may name beside the layers of a network
 
 What the `zoo` of a sweep is to a job, the fields of its Config tell: `front_network` and `end_network`, one run per pair
 of networks and of layers; `network`, one run per network. The job `train` has one run per network that it makes.
@@ -124,6 +125,10 @@ class Job:
     @property
     def row(self) -> type[JobRow]:
         return self.module.Row
+
+    @property
+    def also_layers(self) -> tuple[str, ...]:
+        return getattr(self.module, "ALSO_LAYERS", ())
 
     def inputs(self, config: JobConfig) -> list[RunId]:
         """Ids of the runs whose artefacts `config` reads."""

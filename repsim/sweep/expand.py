@@ -112,16 +112,16 @@ def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, whe
     elif subject == "network":
         yield from (zoo.alone(net, job) for net in nets)
     else:
-        yield from _cuts(spec, nets, catalog, where)
+        yield from _cuts(spec, nets, catalog, job, where)
 
 
-def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, where: str) -> Iterator[Draft]:
+def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
     """Where to cut: every pair of networks at every pair of layers."""
     known: dict[tuple[Any, Any], list[tuple[str, str]]] = {}
     for front, end in zoo.pairs(spec, list(nets), where):
         key = (front.facts, end.facts)
         if key not in known:
-            known[key] = layer_pairs(spec, catalog, front, end, where)
+            known[key] = layer_pairs(spec, catalog, front, end, where, job.also_layers)
         for front_layer, end_layer in known[key]:
             yield zoo.place(front, end, front_layer, end_layer)
 

@@ -4,15 +4,17 @@ from typing import Any
 
 from repsim.errors import UserError
 from repsim.sweep.expand import Sweep
-from repsim.sweep.refusals import subject_of
+from repsim.sweep.refusals import PLACE, subject_of
 
 ROWS = ("arch", "width", "depth", "dataset", "made")
+VALUES = ("penalty", "value", "accuracy")  # the number of a row: the first that it has
 REPEATS = {"network", "seed", "data_seed"}
 """Fields in which the networks of one cell differ."""
 
 
 def table_of(sweep: Sweep) -> dict[str, Any]:
-    """`rows`, `cols` and `value`; of single networks by architecture and whatever else the runs differ in.
+    """`rows`, `cols` and `value`; of single networks by architecture, of comparisons by layer, and whatever else
+    the runs differ in.
 
     Raises: UserError for runs that are not about networks.
     """
@@ -20,14 +22,24 @@ def table_of(sweep: Sweep) -> dict[str, Any]:
     subject = subject_of(job)
     if subject != "training" and not any(run.inputs for run in sweep.runs):
         raise UserError("only sweeps over networks have such a table", where=str(sweep.path), do="see: repsim results aggregate")
-    value = {"value": "accuracy"} if "penalty" not in job.row.model_fields else {}
-    return {"rows": _layers(sweep)} if subject == "pair" else {"rows": _networks(sweep), "cols": _differences(sweep), **value}
+    value = next(({"value": name} for name in VALUES if name in job.row.model_fields), {})
+    if subject != "pair":
+        return {"rows": _networks(sweep), "cols": _differences(sweep), **value}
+    return {"rows": _layers(sweep)} if value == {"value": VALUES[0]} else {"rows": _layers(sweep), "cols": _ways(sweep), **value}
 
 
 def _layers(sweep: Sweep) -> list[str]:
     """Layers; with several architectures these first."""
     archs = {run.labels["front_arch"] for run in sweep.runs}
     return ["front_arch", "front_layer"] if len(archs) > 1 else ["front_layer"]
+
+
+def _ways(sweep: Sweep) -> list[str]:
+    """The case, and each further field in which comparisons of two layers differ."""
+    config = sweep.jobs[sweep.spec.job].config
+    passed = {*PLACE, *(key for case in sweep.spec.cases.values() for key in case)}
+    cols = [name for name in config.model_fields if name not in passed and _varies(sweep, name)]
+    return ["case", *cols] if sweep.spec.cases or not cols else cols
 
 
 def _networks(sweep: Sweep) -> list[str]:
