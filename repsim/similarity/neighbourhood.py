@@ -8,6 +8,7 @@ from torch import Tensor
 from repsim.similarity import rdm
 from repsim.similarity.accumulator import Facts, Source, Tile
 from repsim.similarity.nearest import Nearest
+from repsim.similarity.ranks import snapped
 from repsim.similarity.rdm import Rdm
 
 
@@ -21,6 +22,7 @@ class Neighbourhood:
     _nearest: Nearest | None = None
     _distances: Tensor
     _furthest: Tensor
+    _scale: Tensor  # of distances: their mean in the first tile
 
     def __init__(self, kernel: Rdm, source: Source, k: int, images: int):
         self.source, self.k, self.images, self.still = source, k, images, 0
@@ -30,11 +32,12 @@ class Neighbourhood:
         """Take a tile; the order of tiles does not matter."""
         (distance,) = tile.matrices(self._kernel, [self.source])
         nearest = self._nearest or self._begin(distance)
+        distance = snapped(distance, self._scale)
         self._furthest = torch.maximum(self._furthest, distance.amax())
         self._distances[tile.rows] += distance.sum(1, dtype=torch.float64)
         if tile.diagonal:
             self.still += rdm.still(tile, self._kernel, self.source)
-            distance = distance.clone().fill_diagonal_(torch.inf)
+            distance.fill_diagonal_(torch.inf)
         else:
             self._distances[tile.columns] += distance.sum(0, dtype=torch.float64)
             nearest.offer(tile.columns.start, tile.rows.start, distance.mT)
@@ -72,5 +75,6 @@ class Neighbourhood:
     def _begin(self, like: Tensor) -> Nearest:
         self._distances = torch.zeros(self.images, dtype=torch.float64, device=like.device)
         self._furthest = like.new_zeros(())
+        self._scale = like.mean(dtype=torch.float64)
         self._nearest = Nearest(self.images, self.k, like)
         return self._nearest

@@ -30,6 +30,17 @@ def doubled_ranks(values: Tensor) -> Tensor:
     return torch.empty_like(ranks).scatter_(0, order, ranks)
 
 
+def snapped(values: Tensor, scale: Tensor) -> Tensor:
+    """Each value as the nearest multiple of a power of 2 of about 8 roundings of `scale`: what only rounding parts becomes equal.
+
+    Distances of the same images differ in their last digits with the block that they are computed in; without this, ties would
+    be broken by that. Tied values that are whole numbers stay tied for certain, others but for one in eight or so.
+    """
+    rounding = 8 * torch.finfo(values.dtype).eps * scale.clamp(min=torch.finfo(torch.float32).tiny)
+    step = rounding.log2().ceil().exp2().to(values.dtype)
+    return (values / step).round_().mul_(step)
+
+
 def need_kendall(pairs: int) -> None:
     """Raise InputError where tau-b of so many pairs of images would take minutes for every pair of layers."""
     if pairs > KENDALL_PAIRS:

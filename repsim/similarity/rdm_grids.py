@@ -103,7 +103,8 @@ class Values(Grid):
 
     def take(self, tile: Tile, x: Tensor, y: Tensor) -> None:
         if self._cells is None:
-            self._cells = Cells(self.sample, *(side.mean((1, 2), dtype=torch.float64) for side in (x, y)))
+            others = max(1, x.shape[1] * (x.shape[2] - 1))  # the first tile is on the diagonal, which is 0
+            self._cells = Cells(self.sample, *(side.sum((1, 2), dtype=torch.float64) / others for side in (x, y)))
         for piece in pieces(tile, self.sample):
             self._cells.add(piece.first, piece.second, piece.of(x), piece.of(y))
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repsim.similarity.ranks import doubled_ranks
+from repsim.similarity.ranks import doubled_ranks, snapped
 
 IN_MEMORY = 2**31  # bytes of all vectors together, above which they go to a scratch file
 STEP = 2**18  # entries of each vector taken to fp64 at once
@@ -37,10 +37,11 @@ class Vectors:
         return torch.stack([part.pow(power).sum(1) for part in parts]).sum(0)
 
     def rank(self, device: torch.device) -> None:
-        """Replace the entries of each vector by their doubled ranks."""
+        """Replace the entries of each vector by their doubled ranks; those that only rounding parts are tied."""
         assert self._filled == self.length, "not all pairs have come"
-        for row, ranks in zip(self._values, self._ranks(), strict=True):
-            ranks.copy_(doubled_ranks(row.to(device)))
+        for values, ranks in zip(self._values, self._ranks(), strict=True):
+            values = values.to(device)
+            ranks.copy_(doubled_ranks(snapped(values, values.mean(dtype=torch.float64))))
 
     def ranks(self, where: slice) -> Tensor:
         """Their doubled ranks at `where`: (count, m) int32."""
