@@ -1,6 +1,7 @@
 """Owns the bootstrap over images: which images form a group, how often a draw takes each group, the interval of its draws."""
 
 from collections.abc import Iterator, Sequence
+from math import isnan, nan
 
 import torch
 from torch import Tensor
@@ -35,13 +36,12 @@ def weights(sample: Sample) -> Tensor:
 def interval(values: Sequence[float | None]) -> tuple[float | None, float | None]:
     """The central 95 % of the values drawn (percentile method, Efron & Tibshirani 1993, chapter 13).
 
-    Draws in which the measure is undefined are left out; (None, None) where those are more than half.
+    Draws in which the measure is undefined are left out; (None, None) where those are more than half, or nothing was drawn.
     """
-    defined = [value for value in values if value is not None]
-    if 2 * len(defined) < max(1, len(values)):
+    if not values:
         return None, None
-    ends = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
-    low, high = torch.tensor(defined, dtype=torch.float64).quantile(ends).tolist()
+    ends = intervals(torch.tensor([nan if value is None else value for value in values], dtype=torch.float64))
+    low, high = (None if isnan(end) else end for end in torch.stack(ends).tolist())
     return low, high
 
 
@@ -50,4 +50,4 @@ def intervals(values: Tensor) -> tuple[Tensor, Tensor]:
     ends = values.new_tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     low, high = values.nanquantile(ends, dim=0)
     few = 2 * values.isfinite().sum(0) < len(values)
-    return low.masked_fill(few, torch.nan), high.masked_fill(few, torch.nan)
+    return low.masked_fill(few, nan), high.masked_fill(few, nan)

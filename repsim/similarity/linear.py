@@ -36,16 +36,18 @@ def cka_debiased(m: PairMoments) -> Similarity:
     With one row per image h is HSIC₁ (Song et al. 2012, equation 5; Nguyen et al. 2021, equation 3), the value lies in [−1, 1]
     and equals U-statistic distance correlation of exponent 2, squared; its mean over permutations is 0. With m rows per image
     (channel view) rows of one image never meet: all of its m × m block is left out, not only the diagonal of all rows, which
-    is the other number known as debiased. A negative value is right where nothing is shared; never clamped.
+    is the other number known as debiased; noise may then push the value out of [−1, 1]. A negative value is right where nothing
+    is shared; never clamped.
     Symmetric; unchanged as `cka`. Undefined for n < 4, for a constant layer and where h_xx or h_yy is not above 0.
     """
     if (why := m.constant()) is not None:
         return undefined(why)
     if m.images < FEWEST:
-        return undefined(f"{m.images} images, and debiasing takes {FEWEST}")
+        return undefined(f"{m.images} images, and cka_debiased takes {FEWEST}")
     assert m.unbiased is not None, "moments without their unbiased estimates"
-    if not (_above(m.unbiased.xx, m.xx, m) and _above(m.unbiased.yy, m.yy, m)):
-        return undefined("one or a few images make up all the variance: ‖Cov‖² of a layer by itself is not above 0")
+    x, y = _above(m.unbiased.xx, m.xx, m), _above(m.unbiased.yy, m.yy, m)
+    if not (x and y):
+        return undefined(f"all images are equally alike ({'end' if x else 'front' if y else 'both'})")
     return Similarity((m.unbiased.xy / (m.unbiased.xx * m.unbiased.yy).sqrt()).item())
 
 
@@ -71,6 +73,3 @@ def _norm(gram: Tensor) -> Tensor:
 def _concentration(gram: Tensor) -> Tensor:
     """‖S‖_F / tr S: 1 for one direction, 1/√p for p equal ones."""
     return gram.norm() / gram.trace()
-
-
-LINEAR_MEASURES = {"cka": cka, "cka_debiased": cka_debiased, "cka_angular": cka_angular}

@@ -54,47 +54,81 @@ class Sums:
 def estimate(sums: Sums, positions: int, weights: Tensor | None = None) -> Tensor | None:
     """The unbiased ‖Cov(x, y)‖_F² of rows, a scalar, where `positions` is m and group g counts `weights[g]` times.
 
-    May be negative where the truth is near 0. None where fewer than four images have a weight.
+    The mean over tuples of four distinct images by the product of their weights: in all three terms, since only then a
+    translation changes nothing. May be negative where the truth is near 0. None where fewer than four images have a weight.
     """
-    w = torch.ones_like(sums.norms_x) if weights is None else weights.to(sums.norms_x)
-    if (sums.counts * (w > 0)).sum() < FEWEST:
+    powers = _Powers(sums, weights)
+    if powers.images() < FEWEST:
         return None
-    pairs, triples, quadruples = _tuples(sums.counts, w)
-    twos, threes, fours = _twos(sums, w), _threes(sums, w), _fours(sums, w)
-    return (twos / pairs - 2 * threes / (positions * triples) + fours / (positions**2 * quadruples)) / positions**2
-
-
-def _tuples(counts: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The total weight of all pairs, triples and quadruples of distinct images."""
-    one, two, three, four = ((counts * w**power).sum() for power in (1, 2, 3, 4))
-    triples = one**3 - 3 * one * two + 2 * three
-    return one**2 - two, triples, one**4 - 6 * one**2 * two + 3 * two**2 + 8 * one * three - 6 * four
-
-
-def _twos(s: Sums, w: Tensor) -> Tensor:
-    """Σ ⟨C_i, C_j⟩ over distinct i, j."""
-    return weighed(s.products, w).square().sum() - weighed(s.squares, w**2)
-
-
-def _threes(s: Sums, w: Tensor) -> Tensor:
-    """Σ s_iᵀ C_j t_k over distinct i, j, k."""
-    x, y, products = weighed(s.sum_x, w), weighed(s.sum_y, w), weighed(s.products, w)
-    front_meets = weighed(s.through_x, w**2) @ y  # i = j
-    end_meets = x @ weighed(s.through_y, w**2)  # j = k
-    ends_meet = (products * weighed(s.outer, w**2)).sum()  # i = k
-    return x @ products @ y - front_meets - end_meets - ends_meet + 2 * weighed(s.through, w**3)
-
-
-def _fours(s: Sums, w: Tensor) -> Tensor:
-    """Σ ⟨s_i, s_j⟩⟨t_k, t_l⟩ over distinct i, j, k, l."""
-    x, y, outer = weighed(s.sum_x, w), weighed(s.sum_y, w), weighed(s.outer, w**2)
-    norms_x, norms_y = weighed(s.norms_x, w**2), weighed(s.norms_y, w**2)
-    apart = (x @ x - norms_x) * (y @ y - norms_y)  # i ≠ j and k ≠ l; of the front ones, some meet some of the end ones
-    one_meets = 4 * (x @ outer @ y) - 2 * outer.square().sum()
-    three_meet = 4 * (weighed(s.weighed_x, w**3) @ y + weighed(s.weighed_y, w**3) @ x)
-    return apart - one_meets + three_meet - 6 * weighed(s.weighed, w**4)
+    terms = _twos(powers) - 2 * _threes(powers) / positions + _fours(powers) / positions**2
+    return terms / (_tuples(powers) * positions**2)
 
 
 def weighed(by_group: Tensor, weights: Tensor | None) -> Tensor:
-    """The sum over groups (g, …), group g counted `weights[g]` times (None: once)."""
-    return by_group.sum(0) if weights is None else torch.tensordot(weights.to(by_group), by_group, 1)
+    """The sum over groups (g, …), group g counted `weights[g]` times (None: once); read only."""
+    if weights is None:
+        return by_group[0] if len(by_group) == 1 else by_group.sum(0)
+    return torch.tensordot(weights.to(by_group), by_group, 1)
+
+
+class _Powers:
+    """The sums with every image counted wᵏ times, each made once: where k members of a tuple are one image of weight w."""
+
+    def __init__(self, sums: Sums, weights: Tensor | None):
+        self._sums, self._weights = sums, None if weights is None else weights.to(sums.norms_x)
+        self._made: dict[tuple[str, int], Tensor] = {}
+
+    def __call__(self, name: str, power: int) -> Tensor:
+        key = (name, 1 if self._weights is None else power)
+        if key not in self._made:
+            weights = None if self._weights is None else self._weights**power
+            self._made[key] = weighed(getattr(self._sums, name), weights)
+        return self._made[key]
+
+    def images(self) -> Tensor:
+        """How many have a weight."""
+        counts = self._sums.counts
+        return (counts if self._weights is None else counts * (self._weights > 0)).sum()
+
+
+def _tuples(s: _Powers) -> Tensor:
+    """The total weight of all tuples of four distinct images."""
+    one, two, three, four = (s("counts", power) for power in (1, 2, 3, 4))
+    return one**4 - 6 * one**2 * two + 3 * two**2 + 8 * one * three - 6 * four
+
+
+def _twos(s: _Powers) -> Tensor:
+    """Σ w_i w_j w_k w_l ⟨C_i, C_j⟩ over distinct i, j, k, l.
+
+    Given i and j the weights of k and l add up to W₁² − W₂ − 2 W₁(w_i + w_j) + 2 w_i² + 2 w_j² + 2 w_i w_j, W_a = Σ wᵃ.
+    """
+    one, two = s("counts", 1), s("counts", 2)
+    return (one**2 - two) * _pair(s, 1, 1) - 4 * one * _pair(s, 2, 1) + 4 * _pair(s, 3, 1) + 2 * _pair(s, 2, 2)
+
+
+def _pair(s: _Powers, a: int, b: int) -> Tensor:
+    """Σ w_iᵃ w_jᵇ ⟨C_i, C_j⟩ over distinct i, j."""
+    return (s("products", a) * s("products", b)).sum() - s("squares", a + b)
+
+
+def _threes(s: _Powers) -> Tensor:
+    """Σ w_i w_j w_k w_l s_iᵀ C_j t_k over distinct i, j, k, l; given i, j, k the weights of l add up to W₁ − w_i − w_j − w_k."""
+    return s("counts", 1) * _triple(s, 1, 1, 1) - _triple(s, 2, 1, 1) - _triple(s, 1, 2, 1) - _triple(s, 1, 1, 2)
+
+
+def _triple(s: _Powers, a: int, b: int, c: int) -> Tensor:
+    """Σ w_iᵃ w_jᵇ w_kᶜ s_iᵀ C_j t_k over distinct i, j, k."""
+    x, products, y = s("sum_x", a), s("products", b), s("sum_y", c)
+    front_meets = s("through_x", a + b) @ y  # i = j
+    end_meets = x @ s("through_y", b + c)  # j = k
+    ends_meet = (products * s("outer", a + c)).sum()  # i = k
+    return x @ products @ y - front_meets - end_meets - ends_meet + 2 * s("through", a + b + c)
+
+
+def _fours(s: _Powers) -> Tensor:
+    """Σ w_i w_j w_k w_l ⟨s_i, s_j⟩⟨t_k, t_l⟩ over distinct i, j, k, l."""
+    x, y, outer = s("sum_x", 1), s("sum_y", 1), s("outer", 2)
+    apart = (x @ x - s("norms_x", 2)) * (y @ y - s("norms_y", 2))  # i ≠ j and k ≠ l; some of the first meet some of the last
+    one_meets = 4 * (x @ outer @ y) - 2 * outer.square().sum()
+    three_meet = 4 * (s("weighed_x", 3) @ y + s("weighed_y", 3) @ x)
+    return apart - one_meets + three_meet - 6 * s("weighed", 4)
