@@ -11,6 +11,8 @@ PLACE = {f"{side}_{name}" for side in ("front", "end") for name in ("network", "
 EPOCHS = ("front_epoch", "end_epoch")
 ONCE = {"run_id", "measure", *PLACE}
 """Fields in which the runs of one matrix may differ, or that are said elsewhere; any other that varies is named."""
+UNSAID = {"front_rank": "full", "end_rank": "full", "view": "own", "images": "all"}
+"""What null means where it is no dash."""
 
 
 def build(expected: Sequence[Fields], stored: Mapping[str, Fields], order: Mapping[str, Sequence[str]]) -> list[Matrix]:
@@ -72,7 +74,7 @@ def _variants(expected: Sequence[Fields]) -> dict[str, str]:
 
 def _variant(one: Fields, seen: Mapping[str, set[Any]]) -> str:
     varying = [name for name in one if len(seen.get(name, ())) > 1]
-    return ", ".join(f"{name.replace('_', ' ')} {'–' if one[name] is None else one[name]}" for name in varying)
+    return ", ".join(f"{name.replace('_', ' ')} {UNSAID.get(name, '–') if one[name] is None else one[name]}" for name in varying)
 
 
 def _matrix(

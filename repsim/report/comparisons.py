@@ -10,6 +10,7 @@ from repsim.report import matrixwords as words
 
 WIDTH = 120
 GAP = "  "
+FEW = 2  # conventions that are written out
 
 
 def text(matrices: Sequence[Matrix]) -> str:
@@ -72,10 +73,9 @@ def _below(matrix: Matrix) -> list[str]:
 
 
 def _conventions(matrix: Matrix) -> list[str]:
-    """One line where all numbers of the matrix agree in what they depend on, else how often they differ."""
-    if len(matrix.conventions) > 1:
-        return [f"{len(matrix.conventions)} conventions, as in: {matrix.conventions[0]} (all: --json)"]
-    return list(matrix.conventions)
+    """What the numbers depend on; where they differ in it, the first few and how many more."""
+    more = len(matrix.conventions) - FEW
+    return [*matrix.conventions[:FEW], *([f"and {more} more conventions: --json"] if more > 0 else [])]
 
 
 def _grid(matrix: Matrix, marks: dict[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Owns the comparisons that a person asks for by hand: two networks, layers and measures → a sweep of one run per number.
 
-The job tells, beside its contract, `KNOWN` (measure → what it reads: family, options), `ALSO_LAYERS` (what may be named beside the
-layers of a network) and `plan(configs, catalog, device)` (how comparisons of one group are computed).
+The job tells, beside its contract, `KNOWN` (measure → what it reads: family, options) and `plan(configs, catalog, device)` (how
+comparisons of one group are computed).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -130,7 +130,7 @@ def _drafts(job: Job, asked: Asked, fronts: Sequence[str], ends: Sequence[str]) 
         told = _known(job)[measure]
         fields = {key: value for key, value in asked.fields.items() if key in told.options or key not in options}
         if told.family == OUTPUTS:
-            (layer,) = _also(job)
+            (layer,) = job.also_layers
             said = {key: value for key, value in fields.items() if key not in ("view", "align")}
             yield {"measure": measure, "front_layer": layer, "end_layer": layer, **said}
             continue
@@ -141,10 +141,8 @@ def _drafts(job: Job, asked: Asked, fronts: Sequence[str], ends: Sequence[str]) 
 
 def _layers(job: Job, catalog: Catalog, network: known.Known, words: Sequence[str], flag: str) -> list[str]:
     """The layers that `words` mean, in the order of the network, then what the job has beside."""
-    also = [word for word in words if word in _also(job)]
-    wanted = ["*" if word == "all" else word for word in words if word not in also]
-    found = selecting.select(catalog.layers(network.facts), wanted, network.facts.arch, flag) if wanted else []
-    return [*found, *also]
+    wanted = ["*" if word == "all" else word for word in words]
+    return selecting.select(catalog.layers(network.facts), wanted, network.facts.arch, flag, job.also_layers)
 
 
 def _network(project: Project, there: Sequence[known.Known], name: str, where: str) -> tuple[known.Known, int | None]:
@@ -169,7 +167,3 @@ def _check(job: Job, configs: Sequence[JobConfig], catalog: Catalog) -> None:
 
 def _known(job: Job) -> Mapping[str, Any]:
     return job.module.KNOWN
-
-
-def _also(job: Job) -> Sequence[str]:
-    return job.module.ALSO_LAYERS

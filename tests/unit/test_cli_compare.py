@@ -95,7 +95,7 @@ def test_it_is_the_run_that_a_sweep_would_do(trained):
 
 def test_ranks_make_matrices_of_their_own(trained):
     answer = call(*PAIR, "--layers", "bn1", "--ranks", "1,4,full", "--json")
-    assert [one["variant"] for one in answer.json["matrices"]] == ["front rank 1", "front rank 4", "front rank –"]
+    assert [one["variant"] for one in answer.json["matrices"]] == ["front rank 1", "front rank 4", "front rank full"]
     assert [cells(answer, index)["bn1", "bn1"] for index in range(3)] == [0.1, 0.4, 1.0]
     both = call(*PAIR, "--layers", "bn1", "--ranks", "1,2", "--end-ranks", "3,full", "--json").json["matrices"]
     assert len(both) == 4 and both[0]["variant"] == "front rank 1, end rank 3"

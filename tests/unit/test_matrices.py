@@ -57,7 +57,7 @@ def test_only_what_differs_within_a_measure_names_its_matrices():
     runs = expected(measures=("cka_rbf",), bandwidth=(0.2, 0.4))
     runs += [{**one, "run_id": f"p{one['run_id']}"} for one in expected(measures=("cka",), bandwidth=(0.5,), front_rank=(None, 2))]
     names = [matrix.name for matrix in matrices.build(runs, {}, ORDER)]
-    assert names == ["cka_rbf, bandwidth 0.2", "cka_rbf, bandwidth 0.4", "cka, front rank –", "cka, front rank 2"]
+    assert names == ["cka_rbf, bandwidth 0.2", "cka_rbf, bandwidth 0.4", "cka, front rank full", "cka, front rank 2"]
 
 
 def test_architectures_are_never_averaged_together_and_one_network_is_named_with_its_seed():
