@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from operator import mul
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -152,7 +153,7 @@ class _Half(NamedTuple):
 
 def _half(layer: Layer, weights: Tensor | None) -> _Half:
     side, cross = layer.side, layer.cross()
-    images = round(float(weighed(side.counts, weights)))
+    images = sum(side.counts) if weights is None else round(sum(map(mul, side.counts, weights.tolist())))
     rows = images * layer.positions
     offset = weighed(side.total, weights) / rows
     gram = weighed(cross.products, weights) - rows * torch.outer(offset, offset)

@@ -49,8 +49,8 @@ class Side:
     def __init__(self, groups: int, like: Tensor):
         """`like`: a row (p,), for its width and device."""
         start = summable(like)
-        self.counts, self.norms = start.new_zeros(groups), start.new_zeros(groups)
-        self.total = start.new_zeros(groups, len(like))
+        self.counts = [0] * groups
+        self.norms, self.total = start.new_zeros(groups), start.new_zeros(groups, len(like))
 
     def add(self, group: int, layer: Rows) -> None:
         sums = summable(layer.sums)
@@ -61,7 +61,7 @@ class Side:
     def whole(self) -> "Side":
         """The same with all images in one group."""
         found = Side(1, self.total[0])
-        found.counts, found.norms, found.total = self.counts.sum(0, True), self.norms.sum(0, True), self.total.sum(0, True)
+        found.counts, found.norms, found.total = [sum(self.counts)], self.norms.sum(0, True), self.total.sum(0, True)
         return found
 
 

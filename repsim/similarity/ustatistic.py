@@ -10,6 +10,7 @@ it is HSIC₁ of the linear Gram matrices (Song et al. 2012, equation 5), exactl
 over images by inclusion and exclusion; an image that counts w times is one image of weight w, never two distinct ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ class Sums:
     """Sums over the images of every group (g groups), of values shifted by whatever constant; fp64.
 
     Attributes:
-        counts: images (g,).
+        counts: images of each group.
         sum_x, sum_y: Σ s_i (g, p), Σ t_i (g, q).
         norms_x, norms_y: Σ‖s_i‖², Σ‖t_i‖² (g,).
         products: Σ C_i (g, p, q).
@@ -35,7 +36,7 @@ class Sums:
         weighed: Σ‖s_i‖²‖t_i‖² (g,).
     """
 
-    counts: Tensor
+    counts: Sequence[int]
     sum_x: Tensor
     sum_y: Tensor
     norms_x: Tensor
@@ -57,11 +58,13 @@ def estimate(sums: Sums, positions: int, weights: Tensor | None = None) -> Tenso
     The mean over tuples of four distinct images by the product of their weights: in all three terms, since only then a
     translation changes nothing. May be negative where the truth is near 0. None where fewer than four images have a weight.
     """
-    powers = _Powers(sums, weights)
-    if powers.images() < FEWEST:
+    drawn = [1.0] * len(sums.counts) if weights is None else weights.tolist()
+    if sum(count for count, weight in zip(sums.counts, drawn, strict=True) if weight) < FEWEST:
         return None
-    terms = _twos(powers) - 2 * _threes(powers) / positions + _fours(powers) / positions**2
-    return terms / (_tuples(powers) * positions**2)
+    powers = _Powers(sums, weights)
+    n = [sum(count * weight**power for count, weight in zip(sums.counts, drawn, strict=True)) for power in range(5)]
+    terms = _twos(powers, n) - 2 * _threes(powers, n) / positions + _fours(powers) / positions**2
+    return terms / (_tuples(n) * positions**2)
 
 
 def weighed(by_group: Tensor, weights: Tensor | None) -> Tensor:
@@ -75,7 +78,7 @@ class _Powers:
     """The sums with every image counted wᵏ times, each made once: where k members of a tuple are one image of weight w."""
 
     def __init__(self, sums: Sums, weights: Tensor | None):
-        self._sums, self._weights = sums, None if weights is None else weights.to(sums.norms_x)
+        self._sums, self._weights = sums, weights
         self._made: dict[tuple[str, int], Tensor] = {}
 
     def __call__(self, name: str, power: int) -> Tensor:
@@ -85,24 +88,19 @@ class _Powers:
             self._made[key] = weighed(getattr(self._sums, name), weights)
         return self._made[key]
 
-    def images(self) -> Tensor:
-        """How many have a weight."""
-        counts = self._sums.counts
-        return (counts if self._weights is None else counts * (self._weights > 0)).sum()
 
-
-def _tuples(s: _Powers) -> Tensor:
-    """The total weight of all tuples of four distinct images."""
-    one, two, three, four = (s("counts", power) for power in (1, 2, 3, 4))
+def _tuples(n: Sequence[float]) -> float:
+    """The total weight of all tuples of four distinct images; n[a] = Σ wᵃ."""
+    _, one, two, three, four = n
     return one**4 - 6 * one**2 * two + 3 * two**2 + 8 * one * three - 6 * four
 
 
-def _twos(s: _Powers) -> Tensor:
+def _twos(s: _Powers, n: Sequence[float]) -> Tensor:
     """Σ w_i w_j w_k w_l ⟨C_i, C_j⟩ over distinct i, j, k, l.
 
-    Given i and j the weights of k and l add up to W₁² − W₂ − 2 W₁(w_i + w_j) + 2 w_i² + 2 w_j² + 2 w_i w_j, W_a = Σ wᵃ.
+    Given i and j the weights of k and l add up to n₁² − n₂ − 2 n₁(w_i + w_j) + 2 w_i² + 2 w_j² + 2 w_i w_j.
     """
-    one, two = s("counts", 1), s("counts", 2)
+    _, one, two, *_ = n
     return (one**2 - two) * _pair(s, 1, 1) - 4 * one * _pair(s, 2, 1) + 4 * _pair(s, 3, 1) + 2 * _pair(s, 2, 2)
 
 
@@ -111,9 +109,9 @@ def _pair(s: _Powers, a: int, b: int) -> Tensor:
     return (s("products", a) * s("products", b)).sum() - s("squares", a + b)
 
 
-def _threes(s: _Powers) -> Tensor:
-    """Σ w_i w_j w_k w_l s_iᵀ C_j t_k over distinct i, j, k, l; given i, j, k the weights of l add up to W₁ − w_i − w_j − w_k."""
-    return s("counts", 1) * _triple(s, 1, 1, 1) - _triple(s, 2, 1, 1) - _triple(s, 1, 2, 1) - _triple(s, 1, 1, 2)
+def _threes(s: _Powers, n: Sequence[float]) -> Tensor:
+    """Σ w_i w_j w_k w_l s_iᵀ C_j t_k over distinct i, j, k, l; given i, j, k the weights of l add up to n₁ − w_i − w_j − w_k."""
+    return n[1] * _triple(s, 1, 1, 1) - _triple(s, 2, 1, 1) - _triple(s, 1, 2, 1) - _triple(s, 1, 1, 2)
 
 
 def _triple(s: _Powers, a: int, b: int, c: int) -> Tensor:

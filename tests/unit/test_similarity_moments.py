@@ -8,6 +8,7 @@ import pytest
 import torch
 from moment_fixtures import fixture_a, fixture_c, normal, related
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from repsim.errors import InputError
 from repsim.similarity import bootstrap, products
@@ -184,6 +185,20 @@ def test_only_the_pairs_that_ask_for_unbiased_estimates_pay_for_them():
     assert Drawn(gathered).moments("x", "y").unbiased is not None
     assert Drawn(gathered).moments("x", "z").unbiased is None
     assert gathered.ends["z"].cross().sums is None
+
+
+def test_a_stream_never_mixes_devices_and_sums_in_double_where_its_rows_lie():
+    """Under a mode that only keeps account of devices and refuses to mix them: there need be no such device."""
+    with FakeTensorMode():
+        for m in (1, 3):
+            gathered = Stream({("x", "y"): True}, {("x", "y"): True}, groups=2)
+            for group in (0, 0, 1):
+                gathered.add({"x": torch.ones(4, m, 3, device="cuda")}, {"y": torch.ones(4, m, 2, device="cuda")}, group)
+            gathered.close()
+            for found in (Drawn(gathered).moments("x", "y"), Drawn(gathered).shifted("x", "y")):
+                assert found.unbiased is not None
+                sums = [found.mean_x, found.mean_y, found.xx, found.yy, found.xy, *found.unbiased]
+                assert {(part.device.type, part.dtype) for part in sums} == {("cuda", torch.float64)}
 
 
 @pytest.mark.parametrize(
