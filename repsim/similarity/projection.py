@@ -42,9 +42,8 @@ class Components:
     def add(self, batch: Mapping[Value, Tensor]) -> None:
         """Add the activations (n, …) of the layers themselves, under `Value(layer)`."""
         for name, layer in self._layers.items():
-            value = batch[Value(name)]
-            layer.add(views.rows(value, "channel"), 0)
-        self._images += len(next(iter(batch.values())))
+            layer.add(views.rows(batch[Value(name)], "channel"), 0)
+        self._images += len(next(iter(batch.values()), ()))
 
     def projections(self) -> dict[Value, Projection | None]:
         """One for each value; None where the layer's activations are not finite."""
