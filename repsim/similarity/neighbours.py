@@ -23,8 +23,8 @@ METRICS: dict[str, Rdm] = {"cosine": Rdm("cosine"), "euclidean": Rdm("sqeuclidea
 def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cosine") -> Similarity:
     """Σ_i |N_x(i) ∩ N_y(i)| / nk: the share of the k nearest images of an image that both layers agree on.
 
-    N_x(i) are the k = `neighbours` images nearest to image i in x, i itself not among them; of equally near ones those that
-    come first. Huh, Cheung, Wang & Isola (2024), The platonic representation hypothesis, appendix A.
+    N_x(i) are the k = `neighbours` images nearest to image i in x, i itself not among them; of equally near ones (see
+    `ranks.snapped`) those that come first. Huh, Cheung, Wang & Isola (2024), The platonic representation hypothesis, appendix A.
 
     Args:
         x, y: (n, p) and (n, q) of the same images; any float type, any device; computed in fp64.
@@ -35,7 +35,7 @@ def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cos
         draws groups of images with what their neighbours are among all images. Undefined for k ≥ n, and where all images are
         equally far apart.
 
-    Invariances: orthogonal maps and isotropic scaling; translation with `euclidean`, a factor > 0 for each image with `cosine`.
+    Unchanged by orthogonal maps and isotropic scales; by translations with `euclidean`, by a factor > 0 for each image with `cosine`.
     With `cosine` an image of zeros is at distance 1 from every other; `still_images_front`, `…_end` in the details count them.
     """
     return alone.measured(Neighbours, "mutual_knn", x, y, neighbours=neighbours, metric=metric)
@@ -67,7 +67,7 @@ def cknna(x: Tensor, y: Tensor, *, neighbours: int = 10) -> Similarity:
         each image: the exact mean over all orders of the images. Undefined for k ≥ n, n < 4, and where all images are equally
         far apart. The bootstrap is that of `mutual_knn`, with U and V as they are.
 
-    Invariances: orthogonal maps, isotropic scaling, a factor > 0 for each image; not translation.
+    Unchanged by orthogonal maps, isotropic scales and a factor > 0 for each image; not by translations.
     """
     return alone.measured(Neighbours, "cknna", x, y, neighbours=neighbours)
 

@@ -34,9 +34,10 @@ def rsa(x: Tensor, y: Tensor, *, rdm: str = "correlation", comparison: str = "sp
         `spearman` the ranks stay those among all pairs; `kendall` has no interval.
         Undefined for n < 3, and where all images are equally far apart.
 
-    Invariances: isotropic scaling in every kind. Orthogonal maps in all but `correlation`, which only keeps orders of the
-    values; translation in `euclidean`, `sqeuclidean`; a number added to all values of an image in `correlation`; a factor > 0 for
-    each image in `correlation`, `cosine`. By `spearman`, `kendall` the kinds `euclidean` and `sqeuclidean` agree.
+    Unchanged by isotropic scales and by permutations of the values, in every kind; by orthogonal maps in all kinds but `correlation`;
+    by translations in `euclidean` and `sqeuclidean`; by a factor > 0 for each image in `correlation` and `cosine`, and by a number
+    added to all values of an image in `correlation`. By `spearman` and `kendall`, `euclidean` and `sqeuclidean` are the same; they
+    tie dissimilarities that only rounding parts (see `ranks.snapped`).
     """
     return alone.measured(Rsa, "rsa", x, y, rdm=rdm, comparison=comparison)
 
