@@ -6,9 +6,9 @@ How an accumulator is used (by `walk.Walk`; `tiles.ACCUMULATORS` says which meas
 2. `needs()` names every (kernel, source) it will ask of a tile, so that rows are made ready once per block and what kernels
    must know of a layer beforehand (`Facts`) is gathered.
 3. With `in_order`, `see(block)` is called with every block of the stream, first to last.
-4. `sweeps` times, `add(tile, sweep)` is called with every pair of blocks I ≤ J (sweep 0, then 1 …; 0: no tile is wanted). In each
-   sweep (0, 0) comes first, then (0, 1), (0, 2) …; after that the order is free, and every pair comes once. An off-diagonal
-   tile stands for two, (I, J) and (J, I): all matrices are symmetric, and nobody sees (J, I).
+4. `sweeps` times, `add(tile, sweep)` is called with every pair of parts I ≤ J of the stream (sweep 0, then 1 …; 0: no tile is
+   wanted). The first tile is (0, 0), and of each column (0, J) comes first; beyond that the order is free, and every pair
+   comes once. An off-diagonal tile stands for two, (I, J) and (J, I): all matrices are symmetric, and nobody sees (J, I).
 5. `results(facts)` gives one `Similarity` for each request.
 
 One call of `tile.matrices` gives the matrices of all layers of a side; work per pair of layers belongs into a product of such
@@ -77,7 +77,7 @@ class Facts:
 
 
 class Block(Protocol):
-    """Consecutive images of the stream: start ≤ i < stop."""
+    """Consecutive images of the stream, start ≤ i < stop: a block as it is read, or the part of one that makes a tile."""
 
     start: int
     stop: int
@@ -100,7 +100,7 @@ class Tile(Protocol):
 
     Attributes:
         rows, columns: where they stand in the stream, as slices.
-        diagonal: whether both are the same block.
+        diagonal: whether both are the same part.
     """
 
     rows: slice
@@ -110,12 +110,12 @@ class Tile(Protocol):
 
     @property
     def first(self) -> Block:
-        """The block of the rows."""
+        """The images of the rows."""
         ...
 
     @property
     def second(self) -> Block:
-        """The block of the columns."""
+        """The images of the columns."""
         ...
 
     def matrices(self, kernel: "Kernel", sources: Sequence[Source]) -> Tensor:

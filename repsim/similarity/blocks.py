@@ -1,4 +1,4 @@
-"""Owns blocks of images and tiles of two blocks: rows made ready once per block, products and kernels once per tile.
+"""Owns blocks of images and tiles of parts of them: rows made ready once per block, products and kernels once per tile.
 
 See `accumulator` for what they promise.
 """
@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from repsim.similarity import views
 from repsim.similarity.accumulator import Facts, Kernel, Ready, Source
 from repsim.similarity.channels import unit
+from repsim.similarity.footprint import TILE
 from repsim.similarity.request import Value
 
 Activations = tuple[Mapping[Value, Tensor], Mapping[Value, Tensor]]
@@ -38,14 +39,15 @@ class Block:
 
     def norms(self, source: Source) -> Tensor:
         if source not in self._norms:
-            self._norms[source] = self.ready("shifted", source).square().sum(1)
+            rows = self.ready("shifted", source)
+            self._norms[source] = torch.linalg.vecdot(rows, rows)
         return self._norms[source]
 
     def spread(self, source: Source) -> Tensor:
         """Σ‖x − shift‖², a scalar."""
         if ("shifted", source) in self._ready:
             return self.norms(source).sum()
-        return (self.rows(source) - self._facts.shift[source]).square().sum()
+        return torch.linalg.vector_norm(self.rows(source) - self._facts.shift[source]).square()
 
     @property
     def readable(self) -> bool:
@@ -61,27 +63,53 @@ class Block:
         """Let the activations go; what is ready stays."""
         self._values = {}
 
+    def parts(self) -> list["Part"]:
+        """It in pieces whose tiles are worked on fast: on a CPU what lies in its caches, elsewhere the whole."""
+        device = next(iter(self._ready.values())).device.type
+        size = TILE.get(device, self.stop - self.start)
+        return [Part(self, start, min(start + size, self.stop)) for start in range(self.start, self.stop, size)]
+
+
+class Part:
+    """Images start ≤ i < stop of a block that is ready."""
+
+    def __init__(self, whole: Block, start: int, stop: int):
+        self.start, self.stop = start, stop
+        self._whole, self._where = whole, slice(start - whole.start, stop - whole.start)
+
+    def rows(self, source: Source) -> Tensor:
+        return self._whole.rows(source)[self._where]
+
+    def ready(self, how: Ready, source: Source) -> Tensor:
+        found = self._whole.ready(how, source)
+        return found[self._where] if found.ndim == 2 else found[:, self._where]
+
+    def norms(self, source: Source) -> Tensor:
+        return self._whole.norms(source)[self._where]
+
 
 class Tile:
-    """Two blocks, first ≤ second."""
+    """Two parts, first ≤ second."""
 
-    def __init__(self, first: Block, second: Block, facts: Facts):
+    def __init__(self, first: Part, second: Part, facts: Facts):
         self.first, self.second, self.facts = first, second, facts
         self.rows, self.columns = slice(first.start, first.stop), slice(second.start, second.stop)
         self.diagonal = first.start == second.start
-        self._known: dict[tuple, Tensor] = {}
+        self._inner: dict[tuple[Ready, tuple[Source, ...]], Tensor] = {}
+        self._last: dict[tuple[Source, ...], tuple[Kernel, Tensor]] = {}  # one kernel of some sources: not all at once
 
     def matrices(self, kernel: Kernel, sources: Sequence[Source]) -> Tensor:
-        key = (kernel, tuple(sources))
-        if key not in self._known:
-            self._known[key] = kernel.of(self, sources)
-        return self._known[key]
+        key = tuple(sources)
+        if key not in self._last or self._last[key][0] != kernel:
+            self._last.pop(key, None)
+            self._last[key] = (kernel, kernel.of(self, sources))
+        return self._last[key][1]
 
     def inner(self, ready: Ready, sources: Sequence[Source]) -> Tensor:
         key = (ready, tuple(sources))
-        if key not in self._known:
-            self._known[key] = self._products(ready, sources)
-        return self._known[key]
+        if key not in self._inner:
+            self._inner[key] = self._products(ready, sources)
+        return self._inner[key]
 
     def _products(self, ready: Ready, sources: Sequence[Source]) -> Tensor:
         like = self.first.ready(ready, sources[0])

@@ -121,7 +121,7 @@ def products(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _square_mean(entries: Tensor) -> Tensor:
-    return summable(entries).square().mean(1)
+    return summable(torch.linalg.vector_norm(entries, dim=1)).square() / entries.shape[1]
 
 
 def _moved(where: slice, by: slice) -> slice:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from repsim.similarity.accumulator import Facts, Ready, Source, Tile
+from repsim.similarity.footprint import CHANNEL_ROOM
 
-ROOM = 2**22  # numbers held at once for the channels of a wreath kernel
 Statistic = Literal["max", "median"]
 
 
@@ -107,7 +107,7 @@ class Wreath:
 
 def _greatest(x: Tensor, y: Tensor) -> Tensor:
     """The greatest over channels of the products of (c, a, m) and (c, b, m): (a, b)."""
-    step = max(1, ROOM // (x.shape[1] * y.shape[1]))
+    step = max(1, CHANNEL_ROOM // (x.shape[1] * y.shape[1]))
     found = torch.bmm(x[:step], y[:step].mT).amax(0)
     for start in range(step, len(x), step):
         product = torch.bmm(x[start : start + step], y[start : start + step].mT)
@@ -117,5 +117,5 @@ def _greatest(x: Tensor, y: Tensor) -> Tensor:
 
 def _median(x: Tensor, y: Tensor) -> Tensor:
     """The lower median over channels, in strips of images."""
-    step = max(1, ROOM // (len(x) * y.shape[1]))
+    step = max(1, CHANNEL_ROOM // (len(x) * y.shape[1]))
     return torch.cat([torch.bmm(strip, y.mT).median(0).values for strip in x.split(step, dim=1)])

@@ -17,6 +17,8 @@ class Distances:
         self._parts: list[Tensor] = []
 
     def add(self, tile: Tile) -> None:
+        if tile.columns.start >= self._images:
+            return
         squared = tile.matrices(Squared(), self._sources)
         squared = squared[:, : self._images - tile.rows.start, : self._images - tile.columns.start]
         if tile.diagonal:
@@ -31,11 +33,13 @@ class Distances:
 
     def _median(self, parts: Sequence[Tensor]) -> Tensor:
         """Of an even number the mean of the middle two."""
-        ordered, n = torch.cat(list(parts)).sort().values, self._images
+        above, n = torch.cat(list(parts)), self._images
         middle = sorted({(n * n - 1) // 2, n * n // 2})
-        return torch.stack([_ranked(ordered, place, n) for place in middle]).mean()
+        return torch.stack([_ranked(above, place, n) for place in middle]).mean()
 
 
 def _ranked(above: Tensor, place: int, images: int) -> Tensor:
-    """The number at `place` among all images² of them: first the zeros of the diagonal, then each of `above` twice."""
-    return above[(place - images) // 2].double() if place >= images else above.new_zeros(()).double()
+    """The number at `place` among all images² in order: first the zeros of the diagonal, then each of `above` twice."""
+    if place < images:
+        return above.new_zeros(()).double()
+    return above.kthvalue((place - images) // 2 + 1).values.double()

@@ -20,7 +20,7 @@ class TilePass:
     """
 
     def __init__(self, requests: Sequence[Request], sample: Sample, block: int):
-        """`block`: images of a block; two blocks of activations, made ready, are held at once (see `footprint`)."""
+        """`block`: images of a block; two blocks of activations, made ready, are held at once: see `footprint.footprint`."""
         kinds: dict[type[Accumulator], list[Request]] = {}
         for request in dict.fromkeys(requests):
             kinds.setdefault(ACCUMULATORS[request.measure], []).append(request)

@@ -9,6 +9,7 @@ from repsim.errors import InputError
 from repsim.similarity.accumulator import Accumulator, Facts, Kernel, Source
 from repsim.similarity.blocks import ONE_ROW, Activations, Block, Tile
 from repsim.similarity.channels import ChannelSums
+from repsim.similarity.footprint import MEDIAN_IMAGES
 from repsim.similarity.kernels import Squared
 from repsim.similarity.medians import Distances
 from repsim.similarity.products import summable
@@ -16,7 +17,6 @@ from repsim.similarity.products import summable
 Read = Callable[[int], Activations]
 Tick = Callable[[float, str], None]
 Wanted = Sequence[tuple[Kernel, Source]]
-MEDIAN_IMAGES = 2000  # of which the median distance is taken: the first of the stream
 
 
 class Walk:
@@ -85,26 +85,34 @@ class Walk:
             return
         self.facts.median_images = images = min(self._images, MEDIAN_IMAGES)
         distances = Distances(wanted, images)
-        for tile in self._tiles(-(-images // self._block), [(Squared(), source) for source in wanted]):
-            distances.add(tile)
+        for blocks in self._pairs(-(-images // self._block), [(Squared(), source) for source in wanted]):
+            for tile in self._tiles(*blocks):
+                distances.add(tile)
         self.facts.median = distances.medians()
 
     def _sweep(self, sweep: int) -> None:
         takers = [one for one in self._accumulators if one.sweeps > sweep]
         total = self._count * (self._count + 1) // 2
-        for done, tile in enumerate(self._tiles(self._count, _distinct(takers)), start=1):
-            for one in takers:
-                one.add(tile, sweep)
+        for done, blocks in enumerate(self._pairs(self._count, _distinct(takers)), start=1):
+            for tile in self._tiles(*blocks):
+                for one in takers:
+                    one.add(tile, sweep)
             self._tick(done / total, "pairs of images")
 
-    def _tiles(self, count: int, wanted: Wanted) -> Iterator[Tile]:
+    def _tiles(self, first: Block, second: Block) -> Iterator[Tile]:
+        """All pairs I ≤ J of parts of two blocks."""
+        for row in first.parts():
+            for column in second.parts():
+                if row.start <= column.start:
+                    yield Tile(row, column, self.facts)
+
+    def _pairs(self, count: int, wanted: Wanted) -> Iterator[tuple[Block, Block]]:
         """All pairs I ≤ J of the first `count` blocks; a row begins at the end where the one before it stopped."""
         self._held = {index: block for index, block in self._held.items() if block.readable}
         for row in range(count):
             columns = range(row, count)
             for column in columns if row % 2 == 0 else reversed(columns):
-                first, second = (self._prepared(index, (row, column), wanted) for index in (row, column))
-                yield Tile(first, second, self.facts)
+                yield self._prepared(row, (row, column), wanted), self._prepared(column, (row, column), wanted)
 
     def _prepared(self, index: int, keep: Sequence[int], wanted: Wanted) -> Block:
         block = self._block_of(index, keep)
