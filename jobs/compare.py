@@ -50,9 +50,7 @@ class Config(JobConfig):
     bandwidth: float = Field(0.5, gt=0, le=1e6, description="RBF: σ as a multiple of the median distance")
     variance: float = Field(0.99, gt=0, le=1, description="SVCCA: share of the variance that the kept components hold")
     alpha: float = Field(1.0, ge=0, le=1, description="shape: 1 compares up to rotations, 0 up to every invertible map")
-    ridge: float | None = Field(
-        None, ge=0, le=1e6, description="ridge, gulp: λ in mean variances of a layer's values; null: 0.01 of ridge, 0 of gulp"
-    )
+    ridge: float = Field(0.01, ge=0, le=1e6, description="ridge, gulp: λ in mean variances of the predicting layer's values")
     neighbours: int = Field(10, ge=1, le=100_000, description="mutual_knn, jaccard, cknna: k, the image itself not among them")
     metric: Literal["cosine", "euclidean"] = Field("cosine", description="mutual_knn, jaccard: by what images are near")
     rdm: Literal["correlation", "euclidean", "sqeuclidean", "cosine"] = Field(
@@ -141,7 +139,7 @@ def plan(configs: Sequence[Config], catalog: Any, device: str) -> Any:
         layers[0][config.front_layer], layers[1][config.end_layer] = front, end
     requests = [rules.request(config, *each) for config, each in zip(configs, shapes, strict=True)]
     sample = rules.sample(configs[0], _images(configs[0]))
-    return planner.make(dict.fromkeys(requests), *layers, sample, memory.budget(device))
+    return planner.make(dict.fromkeys(requests), *layers, sample, memory.budget(device), device.split(":")[0])
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:

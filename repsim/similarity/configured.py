@@ -15,8 +15,8 @@ from repsim.similarity import convention, engine, reading, rules
 from repsim.similarity import sample as samples
 from repsim.similarity.engine import Comparison
 from repsim.similarity.known import KNOWN
-from repsim.similarity.planner import BATCH
 from repsim.similarity.request import Request
+from repsim.similarity.room import BATCH
 
 NETWORK, KEPT = "network.pt", "epoch_{:04d}.pt"
 

@@ -80,7 +80,7 @@ def compare(
     with reading.exactly(), reading.evaluating(front, end):
         pair, asked = Pair(front, end), list(dict.fromkeys(requests))
         shapes = pair.shapes((one.front.layer for one in asked), (one.end.layer for one in asked))
-        plan = planner.make(asked, *shapes, sample, memory.budget(str(device)) if budget is None else budget)
+        plan = planner.make(asked, *shapes, sample, memory.budget(str(device)) if budget is None else budget, device.type)
         return _Comparing(pair, images, sample, plan, tick, products).all(device)
 
 

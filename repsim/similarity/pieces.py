@@ -14,9 +14,6 @@ from repsim.similarity.positions import Slice
 from repsim.similarity.request import Request
 
 SUM, NUMBER = 8, 4  # bytes of what is summed, and of an activation or an entry of a tile
-READY = 2  # in how many forms rows wait for products
-INDEX = 16  # bytes of a neighbour: how far, and which
-BY_ORDER = ("spearman", "kendall")
 
 
 class Side(NamedTuple):
@@ -98,20 +95,6 @@ def moment_parts(piece: Piece, groups: int) -> dict[Hashable, int]:
 def _shifted(piece: Piece) -> bool:
     """Whether its null may be that of shifted pairs; linear CKA of one row per image has a closed form."""
     return KNOWN[piece.asked.measure].family != "linear" or piece.front.rows > 1
-
-
-def walk_parts(piece: Piece, images: int, block: int) -> dict[Hashable, int]:
-    """The same of two blocks whose rows wait for products, the matrices of a tile, and what is kept from tile to tile."""
-    sides = {("front", piece.front), ("end", piece.end)}
-    tile = 2 * NUMBER * block**2
-    waiting = {(at, side): 2 * READY * NUMBER * block * side.rows * side.width + tile for at, side in sides}
-    return {**waiting, ("tile",): tile, piece.asked: _state(piece.asked, images)}
-
-
-def _state(asked: Request, images: int) -> int:
-    """Whole triangles of both sides for ranks, neighbours for overlaps."""
-    ranked = asked.measure == "rsa" and asked.chosen["comparison"] in BY_ORDER
-    return 2 * NUMBER * images**2 * ranked + 2 * INDEX * images * asked.chosen.get("neighbours", 0)
 
 
 def kept_bytes(some: Iterable[Piece], images: int) -> int:

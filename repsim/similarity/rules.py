@@ -23,7 +23,6 @@ OPTIONS = (
 WIDEST = 8_192  # values in a row of which second moments are kept: a matrix then takes half a gigabyte, its factors minutes
 FEWEST_DRAWS = 100  # of a bootstrap: its 95 % interval leaves two or three of them on each side
 GROUPS = 100  # of images that a bootstrap draws: sums are kept for each
-RIDGES = {"ridge": 0.01, "ridge_reversed": 0.01, "gulp": 0.0}  # where nothing is said
 SAME_WIDTH = ("l2", "sign_overlap")  # measures that subtract or compare value by value
 
 
@@ -65,7 +64,7 @@ def check(c: Any, front: Shape, end: Shape) -> None:
 def request(c: Any, front: Shape, end: Shape) -> Request:
     """What Config `c` asks for of layers of these shapes; an alignment that changes nothing is left out."""
     needed = fit.meets_by_position(c.measure, view_of(c)) and fit.needs_align(front, end)
-    options = tuple(sorted((name, _option(c, name)) for name in KNOWN[c.measure].options))
+    options = tuple(sorted((name, getattr(c, name)) for name in KNOWN[c.measure].options))
     values = Value(c.front_layer, c.front_rank), Value(c.end_layer, c.end_rank)
     return Request(c.measure, *values, view_of(c), c.align if needed else None, options)
 
@@ -100,11 +99,6 @@ def check_images(c: Any, source: Source) -> None:
 def sample(c: Any, images: int) -> Sample:
     """The stream of so many images that Config `c` means; a bootstrap draws groups of them."""
     return Sample(images, min(images, GROUPS) if c.bootstrap else 1, c.bootstrap, c.image_seed)
-
-
-def _option(c: Any, name: str) -> Any:
-    value = getattr(c, name)
-    return RIDGES[c.measure] if name == "ridge" and value is None else value
 
 
 def _check_rank(shape: Shape, rank: int | None, side: str) -> None:

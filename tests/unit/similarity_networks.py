@@ -9,7 +9,7 @@ from repsim.data import batches, images
 from repsim.data.images import Images
 from repsim.models.network import Facts, Network
 from repsim.models.zoo import build
-from repsim.similarity import rules, sample
+from repsim.similarity import sample
 from repsim.similarity.known import KNOWN
 from repsim.similarity.request import Request, Value
 
@@ -38,6 +38,6 @@ def trained(cache, seed: int, facts: Facts = FACTS) -> Network:
 def asked(measure: str, front: str, end: str, view: str | None = None, front_rank: int | None = None, end_rank: int | None = None):
     """The request of a measure with the options that the job gives it where nothing is said, but small batches."""
     said = {name: field.default for name, field in JOB.config.model_fields.items()}
-    said |= {"batch": 32, "ridge": rules.RIDGES.get(measure)}
+    said["batch"] = 32
     options = tuple(sorted((name, said[name]) for name in KNOWN[measure].options))
     return Request(measure, Value(front, front_rank), Value(end, end_rank), view or KNOWN[measure].view, None, options)

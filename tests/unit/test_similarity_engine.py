@@ -11,7 +11,7 @@ from torch import nn
 from repsim.errors import InputError, Interrupted
 from repsim.models.cut import cuts
 from repsim.models.zoo import build
-from repsim.similarity import engine, features, measures, planner, positions
+from repsim.similarity import engine, features, measures, planner, positions, room
 from repsim.similarity.known import KNOWN, LOGITS
 from repsim.similarity.projection import approximated
 from repsim.similarity.request import Sample
@@ -45,8 +45,9 @@ def budget(request, monkeypatch):
     """Of memory: what is free, or so little that images come in tiles, and their activations are made again for each."""
     if request.param == "roomy":
         return None
-    monkeypatch.setattr(planner, "SHARE", 0.1)
-    return 1_400_000
+    monkeypatch.setattr(planner, "SHARE", 0.0)
+    monkeypatch.setattr(room, "BLOCK", 64)
+    return 60 * 10**6
 
 
 def plain(gathered, request):
@@ -148,7 +149,7 @@ def test_the_number_of_images_at_once_changes_only_rounding(pair, images, monkey
     requests = [asked(measure, "relu2", "relu2") for measure in ONE_OF_EACH]
     compare = partial(engine.compare, *pair, images, requests, Sample(len(images)), products=torch.float64)
     one = compare()
-    monkeypatch.setattr(planner, "BATCH", 17)
+    monkeypatch.setattr(room, "BATCH", 17)
     other = compare()
     assert (one.plan.batch, other.plan.batch) == (500, 17)
     assert all(same(one.found[r], other.found[r], rel=1e-5) for r in requests) and one.sample == other.sample

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from repsim.errors import InputError
-from repsim.similarity import pieces, planner
+from repsim.similarity import pieces, planner, room
 from repsim.similarity.known import KNOWN
 from repsim.similarity.request import Request, Sample, Value
 
@@ -76,7 +76,7 @@ def test_what_fits_is_kept_and_what_does_not_is_read_again_and_again():
     roomy, tight = made(rbf), made(rbf, budget=3 * GB)
     assert roomy.kept and not tight.kept
     assert roomy.steps[0].passes == 1 < tight.steps[0].passes
-    assert tight.block < roomy.block <= planner.BLOCK
+    assert tight.block < roomy.block <= room.BLOCK
     assert roomy.bytes <= 50 * GB and tight.bytes <= 3 * GB
 
 
