@@ -51,7 +51,7 @@ ESTIMATORS = {
     "rsa": "upper triangle of dissimilarities",
     "mutual_knn": "neighbours without the image itself, shared share",
     "jaccard": "neighbours without the image itself, intersection over union",
-    "cknna": f"{CENTRED}, kernel aligned over shared neighbours",
+    "cknna": "rows of length 1, cosines U-centred, ratio over shared neighbours",
     "l2": "as they are, mean over images",
     "sign_overlap": "as they are, above 0 or not",
     "agreement": "class of the greatest logit",

@@ -23,6 +23,7 @@ OPTIONS = (
 WIDEST = 8_192  # values in a row of which second moments are kept: a matrix then takes half a gigabyte, its factors minutes
 FEWEST_DRAWS = 100  # of a bootstrap: its 95 % interval leaves two or three of them on each side
 GROUPS = 100  # of images that a bootstrap draws: sums are kept for each
+KENDALL_IMAGES = 3_162  # above, Kendall's tau takes minutes for every pair of layers: see `ranks`
 SAME_WIDTH = ("l2", "sign_overlap")  # measures that subtract or compare value by value
 
 
@@ -94,6 +95,9 @@ def check_images(c: Any, source: Source) -> None:
     if (c.images or 0) > there:
         what = f"{c.images} of {there} {c.split} images of '{source.name}' are wanted"
         raise InputError(what, where="images", do=f"ask for {there} at most")
+    if c.measure == "rsa" and c.comparison == "kendall" and (c.images or there) > KENDALL_IMAGES:
+        what = f"kendall compares all pairs of images, and is offered for {KENDALL_IMAGES:,} of them"
+        raise InputError(what, where="comparison", do=f"take spearman, or images: {KENDALL_IMAGES}")
 
 
 def sample(c: Any, images: int) -> Sample:

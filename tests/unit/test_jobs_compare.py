@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from similarity_networks import FACTS, JOB, asked, digits, trained
 
 from repsim import job as jobs
+from repsim.data import sources
 from repsim.errors import InputError, Interrupted, SpecError
 from repsim.identity import id_of
 from repsim.models import checkpoint
-from repsim.similarity import engine, features, measures, rules
+from repsim.similarity import engine, features, measures, ranks, rules
 from repsim.similarity.known import KNOWN, LOGITS
 from repsim.similarity.request import Sample
 from repsim.sweep import shown
@@ -260,6 +261,15 @@ def test_what_cannot_run_is_found_before_it_is_sent(fields, message):
 )
 def test_what_can_be_compared_is_let_through(fields):
     JOB.hook("check")(config(**fields), Catalog())
+
+
+def test_kendall_is_refused_before_it_would_take_minutes():
+    images = rules.KENDALL_IMAGES
+    assert images * (images - 1) // 2 <= ranks.KENDALL_PAIRS < (images + 1) * images // 2
+    asked_for = {"dataset": "digits", "measure": "rsa", "comparison": "kendall", "split": "train"}
+    rules.check_images(config(**asked_for, images=None), sources.get("digits"))
+    with pytest.raises(InputError, match="kendall compares all pairs of images"):
+        rules.check_images(config(**asked_for, images=None), replace(sources.get("digits"), train_images=images + 1))
 
 
 def test_an_alignment_that_changes_nothing_is_left_out_of_the_request():
