@@ -17,7 +17,7 @@ from repsim.similarity.known import KNOWN
 from repsim.stitching.rules import check_fit
 
 VERSION = 1
-PRIOR_RATE = 1e-4  # seconds per image of one number, a guess for one GPU until runs are measured
+PRIOR_RATE = 1e-5  # seconds per image of one number, a guess for one GPU until runs are measured
 ALSO_LAYERS = ("logits",)  # what a sweep may name beside the layers of a network
 
 
