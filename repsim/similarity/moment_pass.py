@@ -75,12 +75,12 @@ class MomentPass:
         """Groups are drawn with replacement, the same ones for all requests."""
         defined = self._by_pair([request for request, similarity in found.items() if similarity.value is not None])
         values: dict[Request, list[float | None]] = defaultdict(list)
-        for weights in bootstrap.weights(self._sample):
+        for weights in bootstrap.weights(self._sample).split(self._stream.draws_at_once()):
             drawn = Drawn(self._stream, weights)
             for pair, requests in defined.items():
-                moments = drawn.moments(*pair)
-                for request in requests:
-                    values[request].append(_value(request, moments).value)
+                for moments in drawn.draws(*pair):
+                    for request in requests:
+                        values[request].append(_value(request, moments).value)
         ends = {request: bootstrap.interval(drawn) for request, drawn in values.items()}
         return {r: replace(s, low=ends[r][0], high=ends[r][1]) if r in ends else s for r, s in found.items()}
 

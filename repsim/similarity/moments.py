@@ -10,7 +10,7 @@ from torch import Tensor
 
 from repsim.errors import InputError
 from repsim.similarity.stream import Cross, Key, Layer, Stream
-from repsim.similarity.ustatistic import estimate, weighed
+from repsim.similarity.ustatistic import enough, estimate, weighed
 from repsim.stitching.moments import Moments
 
 T = TypeVar("T")
@@ -109,37 +109,41 @@ def check(x: Tensor, y: Tensor) -> None:
 
 
 class Drawn:
-    """The moments of the pairs of a stream in which group g counts `weights[g]` times (None: once)."""
+    """The moments of the pairs of a stream in d draws, in which group g counts `weights[:, g]` times (None: once, one draw)."""
 
     def __init__(self, stream: Stream, weights: Tensor | None = None):
         self._stream, self._weights = stream, weights
-        self._halves: dict[tuple[str, Key], _Half] = {}
+        self._halves: dict[tuple[str, Key], list[_Half]] = {}
 
     def moments(self, x: Key, y: Key) -> PairMoments:
-        """The moments of a pair."""
-        return self._paired(x, y, self._stream.cross(x, y), self._weights)
+        """The moments of a pair in the only draw."""
+        (found,) = self.draws(x, y)
+        return found
+
+    def draws(self, x: Key, y: Key) -> list[PairMoments]:
+        """The moments of a pair in each draw."""
+        return self._paired(x, y, self._stream.cross(x, y))
 
     def shifted(self, x: Key, y: Key) -> PairMoments:
         """The moments of a shifted pair, of the whole stream."""
         assert self._weights is None, "a null is of the whole stream"
-        return self._paired(x, y, self._stream.shifted(x, y), None)
+        (found,) = self._paired(x, y, self._stream.shifted(x, y))
+        return found
 
-    def _paired(self, x: Key, y: Key, cross: Cross, weights: Tensor | None) -> PairMoments:
+    def _paired(self, x: Key, y: Key, cross: Cross) -> list[PairMoments]:
         front, end = self._half("front", x, self._stream.fronts[x]), self._half("end", y, self._stream.ends[y])
-        xy = weighed(cross.products, weights) - front.rows * torch.outer(front.offset, end.offset)
-        sums = (front.rows, front.mean, end.mean, front.gram, end.gram, xy, front.noise)
-        both = _estimate(cross, front.rows // front.images, weights)
-        unbiased = _unbiased(both, front.unbiased, end.unbiased)
-        return PairMoments(*sums, front.images, unbiased, front.known, end.known)
+        sums = weighed(cross.products, self._weights)
+        estimates = _estimates(cross, self._stream.fronts[x].positions, self._weights)
+        return [_joined(*parts) for parts in zip(front, end, sums, estimates, strict=True)]
 
-    def _half(self, side: str, key: Key, layer: Layer) -> "_Half":
+    def _half(self, side: str, key: Key, layer: Layer) -> "list[_Half]":
         if (side, key) not in self._halves:
-            self._halves[side, key] = _half(layer, self._weights)
+            self._halves[side, key] = _halves(layer, self._weights)
         return self._halves[side, key]
 
 
 class _Half(NamedTuple):
-    """One layer of a pair."""
+    """One layer of a pair, in one draw."""
 
     images: int
     rows: int
@@ -151,23 +155,35 @@ class _Half(NamedTuple):
     known: dict[Any, Any]
 
 
-def _half(layer: Layer, weights: Tensor | None) -> _Half:
-    side, cross = layer.side, layer.cross()
-    images = sum(side.counts) if weights is None else round(sum(map(mul, side.counts, weights.tolist())))
-    rows = images * layer.positions
-    offset = weighed(side.total, weights) / rows
-    gram = weighed(cross.products, weights) - rows * torch.outer(offset, offset)
-    unbiased = _estimate(cross, layer.positions, weights)
-    noise = torch.finfo(layer.shift.dtype).eps
-    return _Half(images, rows, offset, layer.shift.to(offset) + offset, gram, noise, unbiased, {})
+def _joined(front: _Half, end: _Half, sums: Tensor, estimate: Tensor | None) -> PairMoments:
+    xy = sums - front.rows * torch.outer(front.offset, end.offset)
+    unbiased = None
+    if estimate is not None and front.unbiased is not None and end.unbiased is not None:
+        unbiased = Unbiased(estimate, front.unbiased, end.unbiased)
+    plain = (front.rows, front.mean, end.mean, front.gram, end.gram, xy, front.noise)
+    return PairMoments(*plain, front.images, unbiased, front.known, end.known)
 
 
-def _estimate(cross: Cross, positions: int, weights: Tensor | None) -> Tensor | None:
-    return None if cross.sums is None else estimate(cross.sums, positions, weights)
+def _halves(layer: Layer, weights: Tensor | None) -> list[_Half]:
+    side, cross, noise = layer.side, layer.cross(), torch.finfo(layer.shift.dtype).eps
+    estimates, found = _estimates(cross, layer.positions, weights), []
+    drawn = [sum(side.counts)] if weights is None else [round(sum(map(mul, side.counts, draw))) for draw in weights.tolist()]
+    for images, total, sums, unbiased in zip(
+        drawn, weighed(side.total, weights), weighed(cross.products, weights), estimates, strict=True
+    ):
+        rows = images * layer.positions
+        offset = total / rows
+        gram = sums - rows * torch.outer(offset, offset)
+        found.append(_Half(images, rows, offset, layer.shift.to(offset) + offset, gram, noise, unbiased, {}))
+    return found
 
 
-def _unbiased(xy: Tensor | None, xx: Tensor | None, yy: Tensor | None) -> Unbiased | None:
-    return None if xy is None or xx is None or yy is None else Unbiased(xy, xx, yy)
+def _estimates(cross: Cross, positions: int, weights: Tensor | None) -> list[Tensor | None]:
+    """Of each draw; None where it was not asked for or too few images are drawn."""
+    if cross.sums is None:
+        return [None] * (1 if weights is None else len(weights))
+    found = estimate(cross.sums, positions, weights)
+    return [value if defined else None for value, defined in zip(found, enough(cross.sums.counts, weights), strict=True)]
 
 
 def _rows(side: Tensor) -> Tensor:

@@ -37,10 +37,11 @@ class Rows:
         """[s_i, ‖s_i‖²] (n, p + 1)."""
         return torch.cat((self.sums, self.sums.square().sum(1, keepdim=True)), -1)
 
-    def grams(self, start: int, stop: int) -> Tensor:
-        """X_i X_iᵀ of some images, (images · m · m,)."""
-        some = self.values[start:stop]
-        return (some @ some.mT).flatten()
+    def part(self, images: slice) -> "Rows":
+        """Of some images, with what is known already."""
+        found = Rows(self.values[images])
+        found.__dict__.update({name: made[images] for name, made in self.__dict__.items()})
+        return found
 
 
 class Side:
@@ -81,10 +82,11 @@ class Table:
             self._begin(fronts, ends)
         if not len(fronts[0].values):
             return
-        _add(self._rows[group], _joined(fronts, self._unbiased), _joined(ends, self._unbiased))
+        x, y = _joined(fronts, self._unbiased), _joined(ends, self._unbiased)
+        _add(self._rows[group], x.flatten(0, 1), y.flatten(0, 1))
         if self._apart:
             _add(self._images[group], *(torch.cat([layer.images for layer in side], -1) for side in (fronts, ends)))
-            self._squares[group] += _squares(fronts, ends)
+            self._squares[group] += _squares(x, y, self._x, self._y)
 
     def products(self, front: int, end: int) -> Tensor:
         """Σ C_i (g, p, q) of the front and end layer with these numbers."""
@@ -138,9 +140,9 @@ def _add(total: Tensor, x: Tensor, y: Tensor) -> None:
 
 
 def _joined(layers: Sequence[Rows], unbiased: bool) -> Tensor:
-    """(n · m, columns of all layers)."""
+    """(n, m, columns of all layers)."""
     parts = [layer.rows if unbiased else layer.values for layer in layers]
-    return (parts[0] if len(parts) == 1 else torch.cat(parts, -1)).flatten(0, 1)
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
 
 def _columns(layers: Sequence[Rows], unbiased: bool) -> list[slice]:
@@ -157,22 +159,29 @@ def _width(layers: Sequence[Rows], unbiased: bool) -> int:
     return sum(layer.values.shape[-1] + unbiased for layer in layers)
 
 
-def _squares(fronts: Sequence[Rows], ends: Sequence[Rows]) -> Tensor:
-    """Σ‖C_i‖² (fronts, ends), from XᵢXᵢᵀ and YᵢYᵢᵀ or from the C_i themselves, whichever takes less; fp64."""
-    positions, p, q = fronts[0].values.shape[1], _width(fronts, False), _width(ends, False)
+def _squares(x: Tensor, y: Tensor, fronts: Sequence[slice], ends: Sequence[slice]) -> Tensor:
+    """Σ‖C_i‖² (fronts, ends), from XᵢXᵢᵀ and YᵢYᵢᵀ or from the C_i themselves, whichever takes less; fp64.
+
+    x (n, m, ·) and y are of all layers, `fronts` and `ends` where each of them is.
+    """
+    positions, p, q = x.shape[1], x.shape[2], y.shape[2]
     by_rows = positions * (p + q + len(fronts) * len(ends)) < p * q
     held = positions**2 * (len(fronts) + len(ends)) if by_rows else p * q
-    images, step = len(fronts[0].values), max(1, ROOM // held)
-    take = _squares_by_rows if by_rows else _squares_by_columns
-    return torch.stack([take(fronts, ends, start, start + step) for start in range(0, images, step)]).sum(0)
+    step, take = max(1, ROOM // held), _squares_by_rows if by_rows else _squares_by_columns
+    parts = zip(x.split(step), y.split(step), strict=True)
+    return torch.stack([take(one, other, fronts, ends) for one, other in parts]).sum(0)
 
 
-def _squares_by_rows(fronts: Sequence[Rows], ends: Sequence[Rows], start: int, stop: int) -> Tensor:
-    x, y = (torch.stack([layer.grams(start, stop) for layer in side]) for side in (fronts, ends))
-    return summable(x @ y.mT)
+def _squares_by_rows(x: Tensor, y: Tensor, fronts: Sequence[slice], ends: Sequence[slice]) -> Tensor:
+    one, other = (_grams(side, columns) for side, columns in ((x, fronts), (y, ends)))
+    return summable(one @ other.mT)
 
 
-def _squares_by_columns(fronts: Sequence[Rows], ends: Sequence[Rows], start: int, stop: int) -> Tensor:
-    x, y = (torch.cat([layer.values[start:stop] for layer in side], -1) for side in (fronts, ends))
+def _grams(side: Tensor, columns: Sequence[slice]) -> Tensor:
+    """XᵢXᵢᵀ of each layer (layers, n · m · m)."""
+    return torch.stack([(side[..., at] @ side[..., at].mT).flatten() for at in columns])
+
+
+def _squares_by_columns(x: Tensor, y: Tensor, fronts: Sequence[slice], ends: Sequence[slice]) -> Tensor:
     squares = summable((x.mT @ y).square().sum(0))
-    return torch.stack([torch.stack([squares[at, to].sum() for to in _columns(ends, False)]) for at in _columns(fronts, False)])
+    return torch.stack([torch.stack([squares[at, to].sum() for to in ends]) for at in fronts])

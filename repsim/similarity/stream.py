@@ -1,7 +1,7 @@
 """Owns gathering sums of many pairs of layers while images go by: shifted, multiplied for all pairs at once, added by group."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from repsim.similarity.products import Rows, Side, Table
 from repsim.similarity.ustatistic import Sums
 
+ROOM = 2**22  # numbers of one layer or pair held for the draws of a bootstrap
+FIRST, LAST = slice(0, 1), slice(-1, None)
 Key = Hashable  # names the rows of a layer
 Pair = tuple[Key, Key]  # of a layer of f and one of g
 
@@ -44,11 +46,17 @@ class Stream:
         x = {key: layer.add(front[key], group) for key, layer in self.fronts.items()}
         y = {key: layer.add(end[key], group) for key, layer in self.ends.items()}
         self._crosses.add(x, y, group)
-        self._shifted.add(*self._ring.turned(x, y))
+        for turned in self._ring.turned(x, y):
+            self._shifted.add(*turned)
 
     def close(self) -> None:
         """Let the first image of f meet the last one of g; there are no more images."""
         self._shifted.add(*self._ring.closing())
+
+    def draws_at_once(self) -> int:
+        """How many draws of a bootstrap may be held at once: as many as make a matrix of some size of each pair."""
+        widths = [max(len(layer.shift) for layer in side.values()) for side in (self.fronts, self.ends)]
+        return max(1, ROOM // max(widths) ** 2)
 
     def cross(self, x: Key, y: Key) -> Cross:
         """The sums of a pair, by group."""
@@ -75,7 +83,7 @@ class Layer:
         if not self.positions:
             self.shift, self.positions = rows.mean((0, 1)), rows.shape[1]
             self.side = Side(self._groups, self.shift)
-        shifted = Rows(rows - self.shift)
+        shifted = Rows((rows - self.shift).contiguous())
         self.side.add(group, shifted)
         self._table.add(group, [shifted], [shifted])
         return shifted
@@ -108,27 +116,31 @@ class _Ring:
 
     def __init__(self, fronts: Iterable[Key], ends: Iterable[Key]):
         self._fronts, self._ends = list(fronts), list(ends)
-        self._first: dict[Key, Tensor] = {}
-        self._last: dict[Key, Tensor] = {}
+        self._first: dict[Key, Rows] = {}
+        self._last: dict[Key, Rows] = {}
 
-    def turned(self, x: Mapping[Key, Rows], y: Mapping[Key, Rows]) -> tuple[dict[Key, Rows], dict[Key, Rows]]:
-        """The images of f in this batch that have one before them, and those of g before each."""
-        front, end = {key: x[key].values for key in self._fronts}, {key: y[key].values for key in self._ends}
-        begun = bool(self._first)
-        if not begun:
-            self._first = {key: rows[:1].clone() for key, rows in front.items()}
-        before = {key: torch.cat((self._last[key], rows[:-1])) if begun else rows[:-1] for key, rows in end.items()}
-        self._last = {key: rows[-1:].clone() for key, rows in end.items()}
-        after = {key: rows if begun else rows[1:] for key, rows in front.items()}
-        return _rows(after), _rows(before)
+    def turned(self, x: Mapping[Key, Rows], y: Mapping[Key, Rows]) -> Iterator[tuple[dict[Key, Rows], dict[Key, Rows]]]:
+        """The images of f in this batch, each beside the one of g before it; the very first waits for the end."""
+        front, end = {key: x[key] for key in self._fronts}, {key: y[key] for key in self._ends}
+        if self._last:
+            yield _part(front, FIRST), self._last
+        else:
+            self._first = _kept(front, FIRST)
+        yield _part(front, slice(1, None)), _part(end, slice(None, -1))
+        self._last = _kept(end, LAST)
 
     def closing(self) -> tuple[dict[Key, Rows], dict[Key, Rows]]:
         """The first image of f and the last one of g."""
-        return _rows(self._first), _rows(self._last)
+        return self._first, self._last
 
 
-def _rows(values: Mapping[Key, Tensor]) -> dict[Key, Rows]:
-    return {key: Rows(rows) for key, rows in values.items()}
+def _part(side: Mapping[Key, Rows], images: slice) -> dict[Key, Rows]:
+    return {key: rows.part(images) for key, rows in side.items()}
+
+
+def _kept(side: Mapping[Key, Rows], images: slice) -> dict[Key, Rows]:
+    """Copies, so that the batch need not stay."""
+    return {key: Rows(rows.values[images].clone()) for key, rows in side.items()}
 
 
 def _blocks(pairs: Mapping[Pair, bool]) -> list[tuple[list[Key], tuple[Key, ...], bool]]:

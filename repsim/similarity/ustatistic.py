@@ -52,25 +52,28 @@ class Sums:
     weighed: Tensor
 
 
-def estimate(sums: Sums, positions: int, weights: Tensor | None = None) -> Tensor | None:
-    """The unbiased ‖Cov(x, y)‖_F² of rows, a scalar, where `positions` is m and group g counts `weights[g]` times.
+def estimate(sums: Sums, positions: int, weights: Tensor | None = None) -> Tensor:
+    """The unbiased ‖Cov(x, y)‖_F² of rows (d,), where `positions` is m and group g counts `weights[:, g]` times in each of d draws.
 
     The mean over tuples of four distinct images by the product of their weights: in all three terms, since only then a
-    translation changes nothing. May be negative where the truth is near 0. None where fewer than four images have a weight.
+    translation changes nothing. May be negative where the truth is near 0. It means nothing where not `enough` images are drawn.
     """
-    drawn = [1.0] * len(sums.counts) if weights is None else weights.tolist()
-    if sum(count for count, weight in zip(sums.counts, drawn, strict=True) if weight) < FEWEST:
-        return None
     powers = _Powers(sums, weights)
-    n = [sum(count * weight**power for count, weight in zip(sums.counts, drawn, strict=True)) for power in range(5)]
-    terms = _twos(powers, n) - 2 * _threes(powers, n) / positions + _fours(powers) / positions**2
-    return terms / (_tuples(n) * positions**2)
+    terms = _twos(powers) - 2 * _threes(powers) / positions + _fours(powers) / positions**2
+    return terms / (_tuples(powers) * positions**2)
+
+
+def enough(counts: Sequence[int], weights: Tensor | None = None) -> list[bool]:
+    """Whether each draw has four distinct images."""
+    if weights is None:
+        return [sum(counts) >= FEWEST]
+    return [sum(count for count, weight in zip(counts, draw, strict=True) if weight) >= FEWEST for draw in weights.tolist()]
 
 
 def weighed(by_group: Tensor, weights: Tensor | None) -> Tensor:
-    """The sum over groups (g, …), group g counted `weights[g]` times (None: once); read only."""
+    """The sums over groups (g, …) in each draw (d, …), group g counted `weights[:, g]` times (None: once, one draw); read only."""
     if weights is None:
-        return by_group[0] if len(by_group) == 1 else by_group.sum(0)
+        return by_group if len(by_group) == 1 else by_group.sum(0, keepdim=True)
     return torch.tensordot(weights.to(by_group), by_group, 1)
 
 
@@ -82,51 +85,66 @@ class _Powers:
         self._made: dict[tuple[str, int], Tensor] = {}
 
     def __call__(self, name: str, power: int) -> Tensor:
+        """Of each draw (d, …)."""
         key = (name, 1 if self._weights is None else power)
         if key not in self._made:
             weights = None if self._weights is None else self._weights**power
             self._made[key] = weighed(getattr(self._sums, name), weights)
         return self._made[key]
 
+    def images(self, power: int) -> Tensor:
+        """Σ wᵏ (d,)."""
+        counts = self._sums.norms_x.new_tensor(self._sums.counts)
+        return weighed(counts, None if self._weights is None else self._weights**power)
 
-def _tuples(n: Sequence[float]) -> float:
-    """The total weight of all tuples of four distinct images; n[a] = Σ wᵃ."""
-    _, one, two, three, four = n
+
+def _tuples(s: _Powers) -> Tensor:
+    """The total weight of all tuples of four distinct images."""
+    one, two, three, four = (s.images(power) for power in (1, 2, 3, 4))
     return one**4 - 6 * one**2 * two + 3 * two**2 + 8 * one * three - 6 * four
 
 
-def _twos(s: _Powers, n: Sequence[float]) -> Tensor:
+def _twos(s: _Powers) -> Tensor:
     """Σ w_i w_j w_k w_l ⟨C_i, C_j⟩ over distinct i, j, k, l.
 
-    Given i and j the weights of k and l add up to n₁² − n₂ − 2 n₁(w_i + w_j) + 2 w_i² + 2 w_j² + 2 w_i w_j.
+    Given i and j the weights of k and l add up to n₁² − n₂ − 2 n₁(w_i + w_j) + 2 w_i² + 2 w_j² + 2 w_i w_j, n_a = Σ wᵃ.
     """
-    _, one, two, *_ = n
+    one, two = s.images(1), s.images(2)
     return (one**2 - two) * _pair(s, 1, 1) - 4 * one * _pair(s, 2, 1) + 4 * _pair(s, 3, 1) + 2 * _pair(s, 2, 2)
 
 
 def _pair(s: _Powers, a: int, b: int) -> Tensor:
     """Σ w_iᵃ w_jᵇ ⟨C_i, C_j⟩ over distinct i, j."""
-    return (s("products", a) * s("products", b)).sum() - s("squares", a + b)
+    return _inner(s("products", a), s("products", b)) - s("squares", a + b)
 
 
-def _threes(s: _Powers, n: Sequence[float]) -> Tensor:
+def _threes(s: _Powers) -> Tensor:
     """Σ w_i w_j w_k w_l s_iᵀ C_j t_k over distinct i, j, k, l; given i, j, k the weights of l add up to n₁ − w_i − w_j − w_k."""
-    return n[1] * _triple(s, 1, 1, 1) - _triple(s, 2, 1, 1) - _triple(s, 1, 2, 1) - _triple(s, 1, 1, 2)
+    return s.images(1) * _triple(s, 1, 1, 1) - _triple(s, 2, 1, 1) - _triple(s, 1, 2, 1) - _triple(s, 1, 1, 2)
 
 
 def _triple(s: _Powers, a: int, b: int, c: int) -> Tensor:
     """Σ w_iᵃ w_jᵇ w_kᶜ s_iᵀ C_j t_k over distinct i, j, k."""
     x, products, y = s("sum_x", a), s("products", b), s("sum_y", c)
-    front_meets = s("through_x", a + b) @ y  # i = j
-    end_meets = x @ s("through_y", b + c)  # j = k
-    ends_meet = (products * s("outer", a + c)).sum()  # i = k
-    return x @ products @ y - front_meets - end_meets - ends_meet + 2 * s("through", a + b + c)
+    front_meets = _inner(s("through_x", a + b), y)  # i = j
+    end_meets = _inner(x, s("through_y", b + c))  # j = k
+    ends_meet = _inner(products, s("outer", a + c))  # i = k
+    return _through(x, products, y) - front_meets - end_meets - ends_meet + 2 * s("through", a + b + c)
 
 
 def _fours(s: _Powers) -> Tensor:
     """Σ w_i w_j w_k w_l ⟨s_i, s_j⟩⟨t_k, t_l⟩ over distinct i, j, k, l."""
     x, y, outer = s("sum_x", 1), s("sum_y", 1), s("outer", 2)
-    apart = (x @ x - s("norms_x", 2)) * (y @ y - s("norms_y", 2))  # i ≠ j and k ≠ l; some of the first meet some of the last
-    one_meets = 4 * (x @ outer @ y) - 2 * outer.square().sum()
-    three_meet = 4 * (s("weighed_x", 3) @ y + s("weighed_y", 3) @ x)
+    apart = (_inner(x, x) - s("norms_x", 2)) * (_inner(y, y) - s("norms_y", 2))  # i ≠ j, k ≠ l; the first may meet the last
+    one_meets = 4 * _through(x, outer, y) - 2 * _inner(outer, outer)
+    three_meet = 4 * (_inner(s("weighed_x", 3), y) + _inner(s("weighed_y", 3), x))
     return apart - one_meets + three_meet - 6 * s("weighed", 4)
+
+
+def _inner(one: Tensor, other: Tensor) -> Tensor:
+    return (one * other).flatten(1).sum(1)
+
+
+def _through(x: Tensor, matrix: Tensor, y: Tensor) -> Tensor:
+    """xᵀMy of each draw."""
+    return (x[:, None] @ matrix @ y[..., None]).flatten()

@@ -94,7 +94,7 @@ def test_an_image_drawn_twice_is_no_pair_of_distinct_images():
     stream = Stream({("x", "y"): True}, groups=6)
     for image in range(6):
         stream.add({"x": x[image : image + 1]}, {"y": y[image : image + 1]}, image)
-    drawn = Drawn(stream, counts.double()).moments("x", "y")
+    drawn = Drawn(stream, counts.double()[None]).moments("x", "y")
     repeated = torch.arange(6).repeat_interleave(counts)
     np.testing.assert_allclose(unbiased(drawn), truth(x, y, repeated.tolist()), rtol=1e-11)
     plain = between(x[repeated], y[repeated])
@@ -109,8 +109,9 @@ def test_fewer_than_four_distinct_images_have_no_unbiased_estimate():
     stream = Stream({("x", "y"): True}, groups=5)
     for image, (one, other) in enumerate(zip(*pair(5, 2), strict=True)):
         stream.add({"x": one[None]}, {"y": other[None]}, image)
-    weights = torch.tensor([3.0, 1.0, 1.0, 0.0, 0.0])
-    assert Drawn(stream, weights).moments("x", "y").unbiased is None
+    weights = torch.tensor([[3.0, 1.0, 1.0, 0.0, 0.0], [2.0, 1.0, 1.0, 1.0, 0.0]])
+    three, four = Drawn(stream, weights).draws("x", "y")
+    assert three.unbiased is None and four.unbiased is not None
 
 
 def test_rows_that_repeat_within_an_image_say_nothing_new():
