@@ -8,7 +8,10 @@ Size = Callable[[str, Value, str], tuple[int, int]]  # (side, value, view) → (
 TILE = {"cpu": 256}  # images of the part of a block that makes a tile, by kind of device; elsewhere a part is a whole block
 MEDIAN_IMAGES = 2000  # of which the median distance is taken: the first of the stream
 NUMBER, SUM = 4, 8  # bytes of an activation or an entry of a matrix, and of what is summed
+AT_ONCE = 16  # draws of a bootstrap
 CENTRED = ("cka", "cka_debiased", "cka_angular", "ortho_cka")  # measures whose kernel is a product: no matrix is made of it
+RANKED_ROOM = 2**31  # bytes of dissimilarities that wait for their ranks in memory; more of them wait in a scratch file
+RANKING = 32  # bytes for each entry of the one layer that is being ranked
 CHANNEL_ROOM = 2**22  # numbers held at once for the channels of a wreath kernel
 
 
@@ -48,7 +51,8 @@ def _grid(requests: Sequence[Request], sample: Sample, tile: int, block: int) ->
         return 4 * NUMBER * layers * max(block, batch) * batch + SUM * -(-n // batch) * (fronts * ends + layers)
     matrices = (2 if one.measure in CENTRED else 3) * NUMBER * layers * tile**2
     sums = SUM * groups**2 * (fronts * ends + layers) + layers * n * (SUM * (groups + 1) + NUMBER)
-    return matrices + sums + _more(one, sample, layers)
+    drawn = 6 * SUM * layers * n * min(sample.draws, AT_ONCE)
+    return matrices + sums + drawn + _more(one, sample, layers)
 
 
 def _more(one: Request, sample: Sample, layers: int) -> int:
@@ -59,7 +63,8 @@ def _more(one: Request, sample: Sample, layers: int) -> int:
     if one.measure.startswith("wreath"):
         return 2 * NUMBER * CHANNEL_ROOM
     if one.measure == "rsa" and one.chosen.get("comparison") in ("spearman", "kendall"):
-        return NUMBER * n * (n - 1) // 2 * (layers + 4)
+        pairs = n * (n - 1) // 2
+        return min(NUMBER * pairs * layers, RANKED_ROOM) + RANKING * pairs
     return 4 * NUMBER * n * layers * one.chosen.get("neighbours", 0)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 FEWEST = 4  # images that the unbiased estimate takes
-Join = Callable[[Tensor, Tensor], Tensor]  # (L, n), (L', n) → the sums of products over n, of all pairs or of each by itself
+Join = Callable[[Tensor, Tensor], Tensor]  # (…, L, n), (…, L', n) → sums of products over n: of all pairs, flat, or each by itself
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ class Sums:
 
 @dataclass(frozen=True)
 class Hsic:
-    """Of all pairs xy (L, L'), of the kernels of a side with themselves xx (L,) and yy (L',)."""
+    """Of all pairs xy (…, L, L'), of the kernels of a side with themselves xx (…, L) and yy (…, L')."""
 
     xy: Tensor
     xx: Tensor
     yy: Tensor
 
     def ratio(self) -> Tensor:
-        """CKA: xy / √(xx yy) (L, L'); NaN where a kernel has no variance of its own."""
-        scale = torch.outer(self.xx.clamp(min=0), self.yy.clamp(min=0)).sqrt()
+        """CKA: xy / √(xx yy) (…, L, L'); NaN where a kernel has no variance of its own."""
+        scale = (self.xx.clamp(min=0)[..., :, None] * self.yy.clamp(min=0)[..., None, :]).sqrt()
         return torch.where(scale > 0, self.xy / scale, torch.nan)
 
 
 class _Margins(NamedTuple):
-    """Σ_j w_j K_ij and Σ_j w_j² K_ij over j ≠ i, and K_ii: (L, n) each."""
+    """Σ_j w_j K_ij and Σ_j w_j² K_ij over j ≠ i (d, L, n), and K_ii (L, n)."""
 
     once: Tensor
     twice: Tensor
@@ -70,18 +70,18 @@ def biased(sums: Sums, weights: Tensor | None = None) -> Hsic:
 
     Args:
         sums: of the kernels.
-        weights: how often each group is taken (g,); None: once.
+        weights: how often each of d draws takes each group (d, g), results then are (d, …); None: once.
     """
-    by_group, w = _weights(sums, weights)
-    n = w.sum()
+    by_group, of_image = _weights(sums, weights)
+    n = of_image.sum(-1)
 
     def estimate(cross: Tensor, x: _Margins, y: _Margins, join: Join) -> Tensor:
-        rows_x, rows_y = (side.once + w * side.diagonal for side in (x, y))
-        total_x, total_y = ((w * rows).sum(-1, keepdim=True) for rows in (rows_x, rows_y))
-        products = _between(cross, by_group, by_group) + join(w * x.diagonal, w * y.diagonal)
-        return (products - 2 / n * join(w * rows_x, rows_y) + join(total_x, total_y) / n**2) / (n - 1) ** 2
+        rows_x, rows_y = (side.once + of_image * side.diagonal for side in (x, y))
+        total_x, total_y = ((of_image * rows).sum(-1, keepdim=True) for rows in (rows_x, rows_y))
+        products = _between(cross, by_group, by_group) + join(of_image * x.diagonal, of_image * y.diagonal)
+        return (products - 2 / n * join(of_image * rows_x, rows_y) + join(total_x, total_y) / n**2) / (n - 1) ** 2
 
-    return _each(sums, by_group, estimate)
+    return _each(sums, weights, estimate)
 
 
 def unbiased(sums: Sums, weights: Tensor | None = None) -> Hsic:
@@ -98,22 +98,22 @@ def unbiased(sums: Sums, weights: Tensor | None = None) -> Hsic:
 
     Args:
         sums: of the kernels.
-        weights: how often each group is taken (g,); None: once.
+        weights: how often each of d draws takes each group (d, g), results then are (d, …); None: once.
     """
-    by_group, w = _weights(sums, weights)
-    one, two, three, four = ((sums.sizes * by_group**power).sum() for power in (1, 2, 3, 4))
+    by_group, of_image = _weights(sums, weights)
+    one, two, three, four = (torch.sum(of_image**power, -1) for power in (1, 2, 3, 4))
     tuples = one**4 - 6 * one**2 * two + 3 * two**2 + 8 * one * three - 6 * four
     squared = by_group**2
 
     def estimate(cross: Tensor, x: _Margins, y: _Margins, join: Join) -> Tensor:
         pairs = (one**2 - two) * _between(cross, by_group, by_group) - 2 * one * _between(cross, by_group, squared)
         pairs = pairs + 2 * _between(cross, squared, squared)
-        total_x, total_y = ((w * side.once).sum(-1, keepdim=True) for side in (x, y))
-        left = torch.cat((x.once, 2 * w * x.twice), -1)
-        right = torch.cat((2 * w * y.twice - 2 * (one * w + w**2) * y.once, y.once), -1)
+        total_x, total_y = ((of_image * side.once).sum(-1, keepdim=True) for side in (x, y))
+        left = torch.cat((x.once, 2 * of_image * x.twice), -1)
+        right = torch.cat((2 * of_image * y.twice - 2 * (one[..., None] * of_image + of_image**2) * y.once, y.once), -1)
         return (pairs + join(total_x, total_y) + join(left, right)) / tuples
 
-    return _each(sums, by_group, estimate)
+    return _each(sums, weights, estimate)
 
 
 def null(sums: Sums) -> Tensor:
@@ -123,29 +123,32 @@ def null(sums: Sums) -> Tensor:
     return Hsic(torch.outer(*traces) / (n - 1) ** 3, found.xx, found.yy).ratio()
 
 
-def _each(sums: Sums, by_group: Tensor, estimate: Callable[[Tensor, _Margins, _Margins, Join], Tensor]) -> Hsic:
+def _each(sums: Sums, weights: Tensor | None, estimate: Callable[[Tensor, _Margins, _Margins, Join], Tensor]) -> Hsic:
+    by_group, _ = _weights(sums, weights)
     x, y = (_margins(side, by_group) for side in (sums.x, sums.y))
+    pairs = estimate(sums.cross.flatten(2), x, y, _pairs).unflatten(-1, sums.cross.shape[2:])
     own = [estimate(side.own, margins, margins, _selves) for side, margins in ((sums.x, x), (sums.y, y))]
-    return Hsic(estimate(sums.cross, x, y, _pairs), *own)
-
-
-def _margins(half: Half, by_group: Tensor) -> _Margins:
-    rows = half.rows @ torch.stack((by_group, by_group**2), -1)
-    return _Margins(rows[..., 0], rows[..., 1], half.diagonal)
+    return Hsic(*(part[0] if weights is None else part for part in (pairs, *own)))
 
 
 def _weights(sums: Sums, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """How often each group is taken (g,), and each image (n,)."""
-    by_group = torch.ones_like(sums.sizes) if weights is None else weights.to(sums.sizes)
-    return by_group, by_group.repeat_interleave(sums.sizes.long())
+    """How often each draw takes each group (d, g), and each image (d, 1, n), to be met with (d, L, n)."""
+    by_group = torch.ones_like(sums.sizes)[None] if weights is None else weights.to(sums.sizes)
+    return by_group, by_group.repeat_interleave(sums.sizes.long(), dim=1)[:, None]
+
+
+def _margins(half: Half, by_group: Tensor) -> _Margins:
+    once, twice = (half.rows @ torch.cat((by_group, by_group**2)).mT).movedim(-1, 0).chunk(2)
+    return _Margins(once, twice, half.diagonal)
 
 
 def _between(cross: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    return torch.einsum("g,gh...,h->...", first, cross, second)
+    """Σ w_g w'_h cross_gh of weights (d, g) and sums (g, g, k): (d, k)."""
+    return (first[:, :, None] * second[:, None]).flatten(1) @ cross.flatten(0, 1)
 
 
 def _pairs(x: Tensor, y: Tensor) -> Tensor:
-    return x @ y.mT
+    return (x @ y.mT).flatten(-2)
 
 
 def _selves(x: Tensor, y: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from repsim.similarity import bootstrap, hsic
+from repsim.similarity.footprint import AT_ONCE
 from repsim.similarity.hsic import Sums
 from repsim.similarity.pairing import Table
 from repsim.similarity.request import Sample
@@ -47,6 +48,6 @@ def ratios(sums: Sums, debiased: bool, sample: Sample, levels: tuple[Tensor, Ten
     flat = [own <= (ROUNDING * noise) ** 2 * level for own, level in zip((found.xx, found.yy), levels, strict=True)]
     low, high = None, None
     if sample.draws:
-        drawn = torch.stack([estimate(sums, weights).ratio() for weights in bootstrap.weights(sample)])
+        drawn = torch.cat([estimate(sums, some).ratio() for some in bootstrap.weights(sample).split(AT_ONCE)])
         low, high = (end.tolist() for end in bootstrap.intervals(drawn))
     return Ratios(found.ratio().tolist(), null.tolist(), low, high, *(side.tolist() for side in flat))

@@ -65,15 +65,15 @@ def test_unbiased_hsic_is_the_three_term_formula():
 def test_images_drawn_more_than_once_count_more_but_never_meet_their_copies(weights):
     k, other, sizes = kernels(2, 8, 4), kernels(2, 8, 5), (2, 4, 2)
     w = torch.tensor(weights, dtype=torch.float64)
-    found, each = hsic.unbiased(sums(k, other, sizes), w), w.repeat_interleave(torch.tensor(sizes))
+    found, each = hsic.unbiased(sums(k, other, sizes), w[None]), w.repeat_interleave(torch.tensor(sizes))
     for a in range(2):
         for b in range(2):
-            assert found.xy[a, b].item() == pytest.approx(by_tuples(k[a], other[b], each), abs=1e-10)
-        assert found.yy[a].item() == pytest.approx(by_tuples(other[a], other[a], each), abs=1e-10)
+            assert found.xy[0, a, b].item() == pytest.approx(by_tuples(k[a], other[b], each), abs=1e-10)
+        assert found.yy[0, a].item() == pytest.approx(by_tuples(other[a], other[a], each), abs=1e-10)
 
 
 def test_a_function_of_one_image_added_to_a_kernel_changes_no_estimate():
-    k, other, sizes, w = kernels(1, 8, 6), kernels(1, 8, 7), (3, 3, 2), torch.tensor([2.0, 0.0, 3.0])
+    k, other, sizes, w = kernels(1, 8, 6), kernels(1, 8, 7), (3, 3, 2), torch.tensor([[2.0, 0.0, 3.0]])
     f = torch.arange(8.0, dtype=torch.float64) ** 2
     moved = k + f[:, None] + f
     for estimate in (hsic.biased, hsic.unbiased):
@@ -82,8 +82,19 @@ def test_a_function_of_one_image_added_to_a_kernel_changes_no_estimate():
         assert two.xx.item() == pytest.approx(one.xx.item(), rel=1e-9)
 
 
+@pytest.mark.parametrize("estimate", [hsic.biased, hsic.unbiased])
+def test_many_draws_at_once_are_each_draw_by_itself(estimate):
+    k, other, sizes = kernels(3, 8, 6), kernels(2, 8, 7), (3, 3, 2)
+    draws = torch.tensor([[1.0, 1, 1], [2, 0, 1], [0, 1, 2]])
+    together, plain = estimate(sums(k, other, sizes), draws).ratio(), estimate(sums(k, other, sizes)).ratio()
+    apart = [estimate(sums(k, other, sizes), draw[None]).ratio()[0] for draw in draws]
+    assert together.shape == (3, 3, 2)
+    assert torch.allclose(together, torch.stack(apart), rtol=1e-12)
+    assert torch.allclose(together[0], plain, rtol=1e-12)
+
+
 def test_fewer_than_four_distinct_images_give_no_unbiased_estimate():
-    found = hsic.unbiased(sums(kernels(1, 6, 0), kernels(1, 6, 1), (3, 3)), torch.tensor([4.0, 0.0]))
+    found = hsic.unbiased(sums(kernels(1, 6, 0), kernels(1, 6, 1), (3, 3)), torch.tensor([[4.0, 0.0]]))
     assert found.ratio().isnan().all()
 
 
@@ -97,7 +108,7 @@ def test_biased_hsic_is_that_of_centred_matrices():
 def test_biased_hsic_of_weights_is_that_of_a_list_with_repeated_images():
     (k,), (other,), sizes = kernels(1, 7, 2), kernels(1, 7, 3), (3, 2, 2)
     taken = torch.tensor([0, 0, 1, 1, 2, 2, 5, 6])
-    found = hsic.biased(sums(k[None], other[None], sizes), torch.tensor([2.0, 0.0, 1.0]))
+    found = hsic.biased(sums(k[None], other[None], sizes), torch.tensor([[2.0, 0.0, 1.0]]))
     one, two = (centred(side[taken][:, taken]) for side in (k, other))
     assert found.xy.item() == pytest.approx(((one * two).sum() / 49).item(), rel=1e-11)
 

@@ -92,7 +92,7 @@ def test_the_parts_of_a_block_change_nothing(block, part, monkeypatch):
 
 @pytest.mark.parametrize("block", [3, 10, 23])
 def test_the_blocks_of_the_stream_change_no_interval(block):
-    sides, sample = activations(), Sample(N, groups=6, draws=40, seed=3)
+    sides, sample = activations(), Sample(N, groups=6, draws=12, seed=3)
     found = run(asked(), sides, block, sample)
     assert_same(found, run(asked(), sides, 50, sample), 1e-12)
     assert all(one.low is not None and one.high is not None and one.low < one.high for one in found.values())
