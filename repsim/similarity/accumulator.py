@@ -65,10 +65,14 @@ class Facts:
     channels: dict[Source, Channels] = field(default_factory=dict)
     median: dict[Source, Tensor] = field(default_factory=dict)
     median_images: int = 0
+    _constant: dict[Source, bool] = field(default_factory=dict, repr=False)  # asked for every pair, fetched once per layer
 
     def constant(self, source: Source) -> bool:
         """Whether all images have the same row, up to rounding."""
-        return bool(self.spread[source] <= self.images * (4 * self.noise) ** 2 * self.level[source])
+        if source not in self._constant:
+            rounding = self.images * (4 * self.noise) ** 2 * self.level[source]
+            self._constant[source] = bool(self.spread[source] <= rounding)
+        return self._constant[source]
 
     def constant_status(self, front: Source, end: Source) -> str | None:
         """The status of a pair of which one or both are constant; None where both vary."""

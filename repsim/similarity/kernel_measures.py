@@ -68,15 +68,16 @@ class Grid:
 
     def results(self, facts: Facts) -> dict[Request, Similarity]:
         sums, levels = self.sums.sums(), (self.sums.x.level, self.sums.y.level)
+        details = {source: _details(self.kernel, source, facts) for source in self.pairing.sources}
         found = {}
         for debiased in {_measure(request).debiased for request in self.pairing.of}:
             table = ratios(sums, debiased, self._sample, levels, facts.noise)
-            asked = [request for request in self.pairing.of if _measure(request).debiased is debiased]
-            found |= {request: self._result(request, table, facts) for request in asked}
+            for request, (front, end) in self.pairing.of.items():
+                if _measure(request).debiased is debiased:
+                    found[request] = self._result(request, table, facts, details[front] | details[end])
         return found
 
-    def _result(self, request: Request, table: Ratios, facts: Facts) -> Similarity:
-        details = _details(self.kernel, self.pairing.of[request], facts)
+    def _result(self, request: Request, table: Ratios, facts: Facts, details: Mapping[str, float]) -> Similarity:
         why = self._why_not(request, table, facts)
         return undefined(why, **details) if why else replace(self._number(request, table), details=details)
 
@@ -96,12 +97,13 @@ class Grid:
         return facts.constant_status(*self.pairing.of[request]) or (where and f"all images are equally alike ({where})")
 
 
-def _details(kernel: Kernel, pair: tuple[Source, Source], facts: Facts) -> dict[str, float]:
+def _details(kernel: Kernel, source: Source, facts: Facts) -> dict[str, float]:
+    """What a kernel found out about one layer."""
     if isinstance(kernel, Rbf):
-        found = {f"bandwidth_{source.side}": kernel.sigma(facts, source).item() for source in pair}
-        return found | {"median_images": float(facts.median_images)}
+        sigma = kernel.sigma(facts, source).item()
+        return {f"bandwidth_{source.side}": sigma, "median_images": float(facts.median_images)}
     if kernel.wants == "channels":
-        return {f"dead_{source.side}": float(facts.channels[source].dead(kernel.ready != "unit channels")) for source in pair}
+        return {f"dead_{source.side}": float(facts.channels[source].dead(kernel.ready != "unit channels"))}
     return {}
 
 
