@@ -35,8 +35,8 @@ def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cos
         draws groups of images with what their neighbours are among all images. Undefined for k ≥ n, and where all images are
         equally far apart.
 
-    Unchanged by orthogonal maps and isotropic scales; by translations with `euclidean`, by a factor > 0 for each image with `cosine`.
-    With `cosine` an image of zeros is at distance 1 from every other; `still_images_front`, `…_end` in the details count them.
+    Unchanged by orthogonal maps and isotropic scales; by translations with `euclidean`, by a factor > 0 for each image with
+    `cosine`, where an image of zeros is at distance 1 from every other; `still_images_front`, `…_end` in the details count them.
     """
     return alone.measured(Neighbours, "mutual_knn", x, y, neighbours=neighbours, metric=metric)
 

@@ -21,13 +21,13 @@ def doubled_ranks(values: Tensor) -> Tensor:
         (m,) int32 on the device of `values`.
     """
     ordered, order = values.sort()
-    start = torch.ones(len(values), dtype=torch.bool, device=values.device)
-    torch.ne(ordered[1:], ordered[:-1], out=start[1:])
+    starts = torch.ones(len(values), dtype=torch.bool, device=values.device)
+    torch.ne(ordered[1:], ordered[:-1], out=starts[1:])
     del ordered
-    first = start.nonzero().squeeze(1).int()
-    after = torch.cat([first[1:], first.new_tensor([len(values)])])
-    ranks = torch.repeat_interleave(first + after + 1, after - first)
-    return torch.empty_like(ranks).scatter_(0, order, ranks)
+    twice = starts.nonzero().squeeze(1).int()  # of each run of equal entries its first place, then first + last + 2
+    twice = twice + torch.cat([twice[1:], twice.new_tensor([len(values)])]) + 1
+    run = starts.cumsum(0, dtype=torch.int32).sub_(1)
+    return torch.empty_like(run).scatter_(0, order, twice.index_select(0, run))
 
 
 def snapped(values: Tensor, scale: Tensor) -> Tensor:

@@ -34,10 +34,10 @@ def rsa(x: Tensor, y: Tensor, *, rdm: str = "correlation", comparison: str = "sp
         `spearman` the ranks stay those among all pairs; `kendall` has no interval.
         Undefined for n < 3, and where all images are equally far apart.
 
-    Unchanged by isotropic scales and by permutations of the values, in every kind; by orthogonal maps in all kinds but `correlation`;
-    by translations in `euclidean` and `sqeuclidean`; by a factor > 0 for each image in `correlation` and `cosine`, and by a number
-    added to all values of an image in `correlation`. By `spearman` and `kendall`, `euclidean` and `sqeuclidean` are the same; they
-    tie dissimilarities that only rounding parts (see `ranks.snapped`).
+    Unchanged by isotropic scales and permutations of the values, in every kind; by orthogonal maps in all kinds but `correlation`;
+    by translations in `euclidean` and `sqeuclidean`; by a factor > 0 for each image in `correlation` and `cosine`; by a number
+    added to all values of an image in `correlation`. By `spearman` and `kendall`, `euclidean` and `sqeuclidean` are the same;
+    both tie dissimilarities that only rounding parts (see `ranks.snapped`).
     """
     return alone.measured(Rsa, "rsa", x, y, rdm=rdm, comparison=comparison)
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repsim.similarity import footprint
 from repsim.similarity.ranks import doubled_ranks, snapped
 
-IN_MEMORY = 2**31  # bytes of all vectors together, above which they go to a scratch file
 STEP = 2**18  # entries of each vector taken to fp64 at once
 
 
@@ -52,7 +52,7 @@ class Vectors:
 
 
 def _room(count: int, length: int, dtype: torch.dtype) -> Tensor:
-    if count * length * dtype.itemsize <= IN_MEMORY:
+    if count * length * dtype.itemsize <= footprint.RANKED_ROOM:
         return torch.empty(count, length, dtype=dtype)
     kind = np.float64 if dtype == torch.float64 else np.float32
     with tempfile.TemporaryFile(prefix="repsim-ranks-") as file:
