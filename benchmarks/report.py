@@ -35,7 +35,7 @@ def _head(args: argparse.Namespace) -> list[str]:
         "",
         machine.described(args.device),
         "",
-        f"`{machine.command([args.zoo, *args.data])}` (folders left out). Linear stitchers from random starts, "
+        f"`{machine.command([args.zoo, *args.data, args.out])}` (folders left out). Linear stitchers from random starts, "
         f"{subjects.EPOCHS} epochs on {subjects.TRAIN_IMAGES} training images of CIFAR-10, batch {subjects.BATCH}, Adam "
         f"{subjects.LR}, accuracy of the last epoch on all {subjects.TEST_IMAGES} test images. Whole processes are timed, "
         "imports included.",

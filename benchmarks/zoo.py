@@ -102,9 +102,10 @@ def _head(args: argparse.Namespace, machine: Any) -> list[str]:
         "",
         machine.described(args.device),
         "",
-        f"`{machine.command([*args.data])}` (folders left out). {args.images} training images of CIFAR-10, {args.epochs} epochs, "
-        f"batch {BATCH}, SGD with Nesterov momentum at {LR}, crop and flip; scored on all 10,000 test images. Images per second of "
-        "training: from the first step to the last, all networks together; of whole processes: imports, data and scoring included. "
+        f"`{machine.command([*args.data, args.out])}` (folders left out). "
+        f"{args.images} training images of CIFAR-10, {args.epochs} epochs, batch {BATCH}, SGD with Nesterov momentum at {LR}, crop "
+        "and flip; scored on all 10,000 test images. Images per second of training: from the first step to the last, all networks "
+        "together; of whole processes: imports, data and scoring included. "
         f"Median of {args.repeats} runs, and their range; all ways were run in turn.",
         "",
     ]

@@ -70,6 +70,9 @@ def _format(out: Path, format: str | None, suffixes: dict[str, str]) -> str:
     if format is not None and format not in FORMATS:
         raise UserError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     said = suffixes.get(out.suffix)
+    if out.suffix and not said and not out.is_dir():
+        do = f"name a file in {', '.join(suffixes)}, or a folder without a dot in its name"
+        raise UserError(f"cannot write a '{out.suffix}' file", where=str(out), do=do)
     if said and format and said != format:
         raise UserError(f"a {out.suffix} file is not {format}", where=str(out), do="leave --format out, or change the suffix")
     return format or said or "pt"

@@ -54,8 +54,9 @@ class TableDefinition(Strict):
 class Cell:
     """One cell, in the unit of its table; nan where there is no number.
 
-    `n` of `expected` runs are finished with a finite value; `diverged` runs are finished without one. Runs of one pair of
-    networks are averaged first (`values`, one per pair), so that each pair weighs the same; mean and std are over pairs.
+    `n` of `expected` runs are finished with a finite value; `diverged` runs are finished without one; of `undefined` runs the
+    value has no meaning (a robust accuracy without an attack). Runs of one pair of networks are averaged first (`values`, one
+    per pair), so that each pair weighs the same; mean and std are over pairs.
     In a table of single networks each is a pair of its own.
     """
 
@@ -66,6 +67,7 @@ class Cell:
     n: int
     expected: int
     diverged: int
+    undefined: int
     n_pairs: int
     n_units: int
     units: str
@@ -78,8 +80,8 @@ class Cell:
 
     @property
     def short(self) -> bool:
-        """Whether runs are missing or gave no value."""
-        return self.n < self.expected
+        """Whether runs are missing, or diverged."""
+        return self.n + self.undefined < self.expected
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class _Run(NamedTuple):
     front: str
     end: str
     value: float
-    diverged: bool
+    outcome: Literal["missing", "ok", "diverged"]
 
 
 def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Table:
@@ -153,7 +155,8 @@ def _runs(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataF
     """Each expected run with what the store holds of it."""
     values, diverged = _stored(definition, rows, expected)
     for run, front, end in zip(expected["run_id"], *_ends(expected), strict=True):
-        yield _Run(run, str(front), str(end), nan if run in diverged else values.get(run, nan), run in diverged)
+        outcome = "diverged" if run in diverged else "ok" if run in values else "missing"
+        yield _Run(run, str(front), str(end), values[run] if outcome == "ok" else nan, outcome)
 
 
 def _ends(expected: "pd.DataFrame") -> tuple[list[str], list[str]]:
@@ -205,7 +208,8 @@ def _cell(runs: Sequence[_Run], scale: float) -> Cell:
         high=found.mean + found.half,
         n=sum(map(len, pairs.values())),
         expected=len(distinct),
-        diverged=sum(run.diverged for run in distinct),
+        diverged=sum(run.outcome == "diverged" for run in distinct),
+        undefined=sum(run.outcome == "ok" and not isfinite(run.value) for run in distinct),
         n_pairs=len(pairs),
         n_units=found.units,
         units=found.over,

@@ -24,7 +24,9 @@ def train(
     width: Annotated[int | None, typer.Option("--width", help="Its width, if not its default.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", help="Its depth, if not its default.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="What to train on (repsim data list).")] = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="How to train.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="How to train: quick, fast, frankenstein …; a wrong name lists all.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option("--seeds", help="Seeds of the first weights: 0, 0..31 or 0,2,5; 0.")] = None,
     data_seed: Annotated[int | None, typer.Option("--data-seed", help="Seed of the batches; else that of the weights.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the images, if not the recipe's.")] = None,

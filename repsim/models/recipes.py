@@ -89,7 +89,10 @@ def passes(recipe: Recipe) -> float:
 
 
 def refuse_idle(recipe: Recipe, asked: Iterable[str]) -> None:
-    """Raise InputError for a value that was asked for and changes nothing: it would give one network two names."""
+    """Raise InputError for a value that was asked for and changes nothing: it would give one network two names.
+
+    Likewise for a share to attack that is less than one image of a batch.
+    """
     idle = {
         "has no meaning without an adversary": ATTACK if recipe.adversary == "none" else (),
         "is of adversary 'trades'": ("beta",) if recipe.adversary == "madry" else (),
@@ -100,6 +103,9 @@ def refuse_idle(recipe: Recipe, asked: Iterable[str]) -> None:
         for name in asked:
             if name in names:
                 raise InputError(f"{name} {reason}", do=f"leave {name} out")
+    if recipe.adversary == "madry" and round(recipe.attack_ratio * recipe.batch_size) == 0:
+        what = f"attack_ratio {recipe.attack_ratio:g} of a batch of {recipe.batch_size} attacks no image"
+        raise InputError(what, do=f"at least {1 / recipe.batch_size:g}, or adversary: none")
 
 
 # frankenstein: Csiszárik et al. 2021, the defaults of their published training script and their learning curves (300 epochs,

@@ -44,7 +44,7 @@ def as_dict(table: "Table") -> dict[str, Any]:
 def _record(table: "Table", row: "Key", col: "Key", cell: "Cell") -> dict[str, Any]:
     labels = dict(zip((*table.row_names, *table.col_names), (*row, *col), strict=True))
     numbers = {name: value if isfinite(value := getattr(cell, name)) else None for name in ("mean", "std", "low", "high")}
-    counts = {name: getattr(cell, name) for name in ("n", "expected", "diverged", "n_pairs", "n_units", "units")}
+    counts = {name: getattr(cell, name) for name in ("n", "expected", "diverged", "undefined", "n_pairs", "n_units", "units")}
     return labels | {"value": table.definition.value, "unit": table.unit} | numbers | counts | {"text": cell_text(cell, table)}
 
 

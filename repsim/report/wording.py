@@ -5,6 +5,7 @@ A cell reads `3.82 ± 0.41 (12/12)`: mean, half-width of the 95 % interval, fini
     3.82 ± 0.41 (11/12)*               short of its expected n
     3.82 ± 0.41 (9/12, 3 diverged)*    diverged runs have no value and are not averaged
     3.82 ± – (1/1)                     too few independent networks for an interval
+    – (0/12, 12 undefined)             finished, but the value has no meaning for these runs
     – (0/12)*                          nothing finished yet
     (nothing)                          the sweep expects no run here
 """
@@ -70,8 +71,8 @@ def cell_text(cell: "Cell | None", table: "Table") -> str:
     """One cell in the format that this module's docstring documents."""
     if cell is None:
         return ""
-    diverged = f", {cell.diverged} diverged" if cell.diverged else ""
-    count = f"({cell.n}/{cell.expected}{diverged}){'*' if cell.short else ''}"
+    without = "".join(f", {n} {why}" for n, why in ((cell.diverged, "diverged"), (cell.undefined, "undefined")) if n)
+    count = f"({cell.n}/{cell.expected}{without}){'*' if cell.short else ''}"
     if not cell.n:
         return f"– {count}"
     spread = cell.std if table.definition.spread == "std" else cell.half

@@ -306,6 +306,7 @@ def test_exports_that_make_no_sense_are_refused(real, tmp_path):
         ([*ids, "--out", tmp_path / "one.pt"], "one file cannot hold 2 networks"),
         ([ids[0], "--out", tmp_path / "one.pt", "--format", "safetensors"], "a .pt file is not safetensors"),
         ([ids[0], "--out", tmp_path / "x", "--format", "onnx"], "unknown format 'onnx'"),
+        ([ids[0], "--out", tmp_path / "x.npz"], "cannot write a '.npz' file"),
         (["mcnn:7", "--out", tmp_path / "x"], "no network is called 'mcnn:7'"),
         ([ids[0], "--out", real / "jobs" / "train.py" / "x.pt"], "the folder cannot be made"),
     ):

@@ -89,6 +89,13 @@ def test_a_value_that_changes_nothing_is_refused(recipe, asked, said):
     recipes.refuse_idle(RECIPES[recipe], ["epochs", "lr"])
 
 
+def test_share_to_attack_of_less_than_one_image_is_refused():
+    few = recipes.choose("madry", attack_ratio=0.003, batch_size=100)
+    with pytest.raises(InputError, match=r"attack_ratio 0.003 of a batch of 100 attacks no image"):
+        recipes.refuse_idle(few, ["attack_ratio"])
+    recipes.refuse_idle(recipes.choose("madry", attack_ratio=0.01, batch_size=100), ["attack_ratio"])
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 50, 51])
 def test_quarters_is_pytorchs_step_schedule_of_the_published_code(epochs):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)

@@ -14,10 +14,11 @@ from repsim.table import TableDefinition, build
 HARD = "a_b | c & 50% #1 <x> {y} ~^$\\"
 
 
-def table_of(expected, values, drop=(), diverged=(), definition=None):
+def table_of(expected, values, drop=(), diverged=(), undefined=(), definition=None):
     """A table whose pairs (0, 1), (2, 3), (4, 5) have the three `values`, less some runs."""
     rows = finished(expected, lambda run: dict(zip((0, 2, 4), values, strict=True))[run["front_seed"]])
     rows.loc[rows["run_id"].isin(diverged), "outcome"] = "diverged"
+    rows.loc[rows["run_id"].isin(undefined), "penalty"] = float("nan")
     return build(definition or TableDefinition(), rows[~rows["run_id"].isin(drop)], expected)
 
 
@@ -35,6 +36,9 @@ def first_cell(table):
         ({"drop": ["2-3", "4-5"]}, "1.00 ± – (1/3)*"),
         ({"drop": ["0-1", "2-3", "4-5"]}, "– (0/3)*"),
         ({"diverged": ["0-1", "2-3", "4-5"]}, "– (0/3, 3 diverged)*"),
+        ({"undefined": ["4-5"]}, "1.50 ± 6.35 (2/3, 1 undefined)"),
+        ({"undefined": ["4-5"], "drop": ["2-3"]}, "1.00 ± – (1/3, 1 undefined)*"),
+        ({"undefined": ["0-1", "2-3", "4-5"]}, "– (0/3, 3 undefined)"),
     ],
 )
 def test_cell_reads_as_documented(change, text):

@@ -84,12 +84,12 @@ def test_diverged_run_is_counted_and_never_averaged_even_if_it_left_a_value():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
-def test_run_without_a_finite_value_leaves_its_cell_short(value):
+def test_run_without_a_finite_value_is_undefined_and_not_missing(value):
     expected = expected_runs()
     rows = finished(expected, by_seed).astype({"penalty": object})
     rows.loc[rows["run_id"] == "tiny10-bn1-bn1-linear-4-5-0", "penalty"] = value
     cell = build(TableDefinition(), rows, expected).cells[LINEAR]
-    assert (cell.n, cell.expected, cell.diverged) == (2, 3, 0)
+    assert (cell.n, cell.expected, cell.diverged, cell.undefined, cell.short) == (2, 3, 0, 1, False)
     assert cell.mean == pytest.approx(1.5)
 
 
