@@ -63,7 +63,7 @@ def read(arch: str, file: Path) -> Network:
     """The network in a published file, with the normalisation of its data set."""
     source = sources.get(DATASET)
     network = zoo.build(NetworkFacts(arch, None, source.classes, source.channels, source.size), source.mean, source.std)
-    network.body.load_state_dict(checkpoint.read_foreign(file, network.facts))
+    network.body.load_state_dict(checkpoint.read_foreign(file, network.facts).state)
     return network.eval()
 
 

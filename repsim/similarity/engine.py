@@ -141,7 +141,7 @@ class _Comparing:
 
     def _walk(self, some: Sequence[Piece]) -> None:
         finite = [piece for piece in some if self._finite(piece)]
-        self._found |= {piece.asked: undefined(NOT_FINITE) for piece in some if piece not in finite}
+        self._found |= {piece.asked: undefined(NOT_FINITE) for piece in some if not self._finite(piece)}
         if not finite:
             return
         wanted = reading.sources(finite)
