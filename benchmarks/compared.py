@@ -120,9 +120,8 @@ def module_names(module: nn.Module, names: Sequence[str]) -> list[str]:
 
 def _of_seed(arch: str, seed: int) -> Network:
     source = sources.get(subjects.DATASET)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return zoo.build(NetworkFacts(arch, None, source.classes, source.channels, source.size), source.mean, source.std)
+    facts = NetworkFacts(arch, None, source.classes, source.channels, source.size)
+    return zoo.build(facts, source.mean, source.std, torch.Generator().manual_seed(seed))
 
 
 def _counts(name: str, module: nn.Module) -> bool:
