@@ -91,6 +91,7 @@ class Context:
     should_stop: Callable[[], bool] = lambda: False
     time_left: Callable[[], float] = lambda: float("inf")
     steps: int | None = None  # a dry run: do no more than this many steps of each loop
+    beside: int = 1  # processes that share this machine's memory, this one among them
 
     def artefact(self, run: RunId, name: str) -> Path:
         """Path of artefact `name` (say "network.pt") of `run`; its folder is made."""

@@ -119,7 +119,8 @@ def _child(folder: str, index: int, messages: Any, stop: Any, steps: int | None)
     def stopped() -> bool:
         return stop.is_set() or os.getppid() != parent  # an orphan leaves: nobody would know that it computes
 
-    worker.Pack(Submission(Path(folder)), index, stopped, lambda: float("inf"), listen, steps, ended=ended).run()
+    one = Submission(Path(folder))
+    worker.Pack(one, index, stopped, lambda: float("inf"), listen, steps, beside=len(one.plan["tasks"]), ended=ended).run()
 
 
 @contextmanager

@@ -57,6 +57,7 @@ class Pack:
     time_left: Callable[[], float]
     listen: Listen
     steps: int | None = None
+    beside: int = 1
     log: Callable[[str], None] = lambda text: None
     ended: Callable[[str, str], None] = lambda group, outcome: None
     expired: Callable[[], bool] = lambda: False  # told to stop because the time limit is near
@@ -64,8 +65,7 @@ class Pack:
     outcomes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        plan = self.submission.plan
-        self.plan = plan
+        self.plan = plan = self.submission.plan
         self.results = Path(plan["results"])
         self.device = hardware.pick_device(plan["device"])
         self.restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
@@ -150,6 +150,7 @@ class Pack:
             should_stop=self.stop,
             time_left=self.time_left,
             steps=self.steps,
+            beside=self.beside,
         )
 
     def _provenance(self, group: dict[str, Any], job: Job, started: datetime, seconds: float) -> dict[str, Any]:

@@ -76,7 +76,10 @@ def test_memory_is_that_of_the_machine_or_of_the_container_around_it(tmp_path, m
     (tmp_path / "meminfo").write_text("MemTotal: 64000 kB\nMemAvailable: 10000 kB\n")
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN", tmp_path / "own")
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
     assert memory.budget() == int(memory.SHARE * 10_240_000)
+    assert memory.budget(beside=4) == int(memory.SHARE * 10_240_000 / 4)
     for name, text in (("memory.max", "5000000"), ("memory.current", "3000000"), ("memory.stat", "anon 1\ninactive_file 500000\n")):
         (tmp_path / name).write_text(text)
     assert memory.budget() == int(memory.SHARE * 2_500_000)
@@ -84,3 +87,19 @@ def test_memory_is_that_of_the_machine_or_of_the_container_around_it(tmp_path, m
     assert memory.budget() == int(memory.SHARE * 10_240_000)
     (tmp_path / "meminfo").unlink()
     assert memory.budget() > 10**6
+
+
+def test_memory_is_what_slurm_gave_and_what_every_group_around_the_process_leaves(tmp_path, monkeypatch):
+    (tmp_path / "meminfo").write_text("MemAvailable: 10000 kB\n")
+    (tmp_path / "own").write_text("1:name=systemd:/\n0::/slurm/job_1/step_0\n")
+    (tmp_path / "slurm" / "job_1" / "step_0").mkdir(parents=True)
+    for name, path in {"MEMINFO": "meminfo", "CGROUP": ".", "OWN": "own"}.items():
+        monkeypatch.setattr(memory, name, tmp_path / path)
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "8")
+    assert memory.budget() == int(memory.SHARE * 8 * 2**20)
+    for name, text in (("memory.max", "5000000"), ("memory.current", "3000000"), ("memory.stat", "inactive_file 0\n")):
+        (tmp_path / "slurm" / "job_1" / name).write_text(text)
+    assert memory.budget() == int(memory.SHARE * 2_000_000)
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "0")
+    (tmp_path / "slurm" / "job_1" / "memory.max").write_text("max")
+    assert memory.budget() == int(memory.SHARE * 10_240_000)
