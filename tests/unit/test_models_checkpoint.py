@@ -165,6 +165,13 @@ def test_data_that_is_no_state_dict_is_refused(tmp_path, data):
     assert "is no network of repsim" in refused(load, tmp_path / "foreign.pt")
 
 
+def test_a_box_that_holds_itself_is_refused(tmp_path):
+    box: dict[str, object] = {}
+    box["model"] = box
+    torch.save(box, tmp_path / "foreign.pt")
+    assert "its parameters are not those of" in refused(read_foreign, tmp_path / "foreign.pt", FACTS)
+
+
 def test_a_text_file_a_folder_and_a_missing_file_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("hello\n" * 50)
     assert "neither a PyTorch nor a safetensors file" in refused(load, tmp_path / "text.pt")
