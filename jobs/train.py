@@ -181,13 +181,13 @@ def _train(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     splits = _splits(configs[0], context)
     networks = [_built(config, context.device) for config in configs]
     few = next(iter(batches.ordered(splits["train"], 4)))[0]
+    learner.refuse_lone_image(networks[0], few, len(splits["train"]), chosen(configs[0]).batch_size)
     if len(configs) > 1 and not learner.stackable(networks[0], few, chosen(configs[0])):
         yield from (row for config in configs for row in _train([config], context))
         return
     lesson = _lesson(configs, networks, splits, context)
     lesson.run()
-    for k, config in enumerate(configs):
-        yield _finished(config, lesson.outcome(k), context)
+    yield from (_finished(config, lesson.outcome(k), context) for k, config in enumerate(configs))
 
 
 def _splits(config: Config, context: Context) -> "dict[str, Images]":

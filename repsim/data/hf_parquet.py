@@ -20,6 +20,7 @@ from repsim.errors import InputError
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("label", "fine_label")
 ROWS = 1024  # read at once
+MOST_CLASSES = 1_000_000  # a label above is an identity or a date, and a name for every number below it would fill the memory
 
 Row = tuple[bytes | None, int | None, str]
 """Picture, label, and where it stands."""
@@ -42,7 +43,10 @@ def classes(files: Sequence[Path]) -> list[str]:
         raise InputError(f"cannot be read as Parquet: {error}", where=str(files[0].parent), do=AGAIN) from None
     highest = max((label for path in files for _, label, _ in _rows(path, pictures=False) if label is not None), default=-1)
     if highest < 0:
-        raise InputError("there are no images", where=", ".join(map(str, files)), do=AGAIN)
+        raise InputError("there are no images", where=", ".join(map(str, dict.fromkeys(files))), do=AGAIN)
+    if highest >= MOST_CLASSES:
+        do = "number the classes 0, 1, 2 …; a number that is no class wants another column"
+        raise InputError(f"has the label {highest}, more than any set of classes", where=str(files[0].parent), do=do)
     return named if named and len(named) > highest else [str(label) for label in range(highest + 1)]
 
 

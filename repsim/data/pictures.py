@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from repsim.data.facts import Source
 from repsim.errors import InputError
@@ -39,7 +39,7 @@ def decoded(source: Source, data: bytes | None, where: str, again: str = AGAIN) 
                 )
             return framed(source, image, where, again)
     except UNDECODABLE as error:
-        raise InputError(f"the image cannot be decoded: {str(error)[:100]}", where=where, do=again) from None
+        raise InputError(f"the image cannot be decoded: {_reason(error)}", where=where, do=again) from None
 
 
 def look(data: bytes | None, where: str) -> tuple[str, tuple[int, int]]:
@@ -48,7 +48,7 @@ def look(data: bytes | None, where: str) -> tuple[str, tuple[int, int]]:
         with Image.open(io.BytesIO(data or b""), formats=("PNG", "JPEG")) as image:
             return image.mode, image.size
     except UNDECODABLE as error:
-        raise InputError(f"the image cannot be decoded: {str(error)[:100]}", where=where, do=AGAIN) from None
+        raise InputError(f"the image cannot be decoded: {_reason(error)}", where=where, do=AGAIN) from None
 
 
 def from_file(source: Source, path: Path) -> np.ndarray:
@@ -69,6 +69,11 @@ def framed(source: Source, image: Image.Image, where: str, again: str = AGAIN) -
     if frame.how != "exact":
         picture = _centre(picture.resize(_resized(picture.size, source), Image.Resampling.BILINEAR), size)
     return np.moveaxis(np.asarray(picture).reshape(size, size, source.channels), -1, 0)
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow says; where it knows no such file it would name an object in memory."""
+    return "it is neither PNG nor JPEG" if isinstance(error, UnidentifiedImageError) else str(error)[:100]
 
 
 def per_block(source: Source) -> int:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from repsim.errors import InputError
 from repsim.models.recipes import Recipe
 
 Objective = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -147,6 +148,23 @@ def stackable(network: nn.Module, x: Tensor, recipe: Recipe) -> bool:
     except (RuntimeError, NotImplementedError):
         return False
     return True
+
+
+@torch.no_grad()
+def refuse_lone_image(network: nn.Module, x: Tensor, images: int, batch_size: int) -> None:
+    """Raise InputError where an epoch ends with a batch of one image, and a norm of `network` wants more, by trying it on x[:1].
+
+    A batch norm over maps of one pixel would take the variance of one number.
+    """
+    if batch_size > 1 and images % batch_size != 1:
+        return
+    try:
+        detached(network).train()(x[:1])
+    except ValueError as error:
+        what = (
+            f"{images} images in batches of {batch_size} leave a batch of one image, of which a batch norm makes nothing: {error}"
+        )
+        raise InputError(what, do="choose another batch_size, or one image less with train_images") from None
 
 
 def detached(network: nn.Module) -> nn.Module:

@@ -46,9 +46,12 @@ def _whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__  # torch buries a full disk in an error of its own
+        if not isinstance(cause, OSError):
+            raise
         do = "check the folder, its rights and the disk"
-        raise InputError(f"cannot be written: {error.strerror}", where=str(path), do=do) from None
+        raise InputError(f"cannot be written: {cause.strerror}", where=str(path), do=do) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "network", "stat
 MEAN, STD = {"mean", "mu", "new_mean"}, {"std", "sigma", "new_std"}
 COUNTERS = {"n_averaged", "total_ops", "total_params"}  # of torch.optim.swa_utils, and of thop
 ATTACKER = "attacker."
+DEEPEST = 16  # boxes in boxes
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,15 @@ class Unwrapped:
 
 
 def innermost(data: Any) -> Any:
-    """The state dict inside of a training checkpoint; anything else as it is."""
-    if not isinstance(data, Mapping):
-        return data
-    inner = next((data[key] for key in CONTAINERS if isinstance(data.get(key), Mapping)), None)
-    return data if inner is None else innermost(inner)
+    """The state dict inside of a training checkpoint; anything else as it is.
+
+    Boxes are opened to `DEEPEST`: a dictionary in a file may hold itself.
+    """
+    for _ in range(DEEPEST):
+        if not isinstance(data, Mapping):
+            break
+        data = next((data[key] for key in CONTAINERS if isinstance(data.get(key), Mapping)), data)
+    return data
 
 
 def unwrap(state: Mapping[str, Any]) -> Unwrapped:

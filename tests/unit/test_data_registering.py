@@ -161,6 +161,22 @@ def test_parquet_in_the_hugging_face_layout_becomes_a_data_set(data, names):
 # What is refused, with nothing left behind
 
 
+@pytest.mark.parametrize("label", [10**12, 2**63 + 1])
+def test_labels_too_high_for_classes_are_refused_before_any_class_is_named(data, label):
+    write_parquet(data / "pets" / "train.parquet", pa.array([0, 1, label], pa.uint64()))
+    with pytest.raises(InputError, match=f"label {label}"):
+        add(data, "pets")
+    assert not (data / "pets" / registered.FILE).exists()
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(data):
+    for name in ("ant", "bee"):
+        picture(noise(5, 5, 3), data / "birds" / name / "0.png")
+    (data / "birds" / "bee" / "1.png").write_bytes(b"text")
+    with pytest.raises(InputError, match="decoded: it is neither PNG nor JPEG"):
+        add(data)
+
+
 def no_picture(folder):
     (folder / "train/owl/1.png").write_text("text")
     return "train/owl/1.png: the image cannot be decoded"

@@ -233,6 +233,14 @@ def test_a_network_can_be_trained_on_attacked_images(cache, tmp_path, adversary)
     assert all(map(math.isnan, row.curve_train_accuracy)) and not math.isnan(row.curve_accuracy[-1])
 
 
+@pytest.mark.parametrize("images, size", [(33, 16), (1, 16), (3, 1)])
+def test_a_last_batch_of_one_image_is_refused_at_once_where_a_norm_would_see_one_number(cache, tmp_path, images, size):
+    small = {"dataset": "digits", "width": 1, "epochs": 1, "train_images": images, "batch_size": size}
+    with pytest.raises(InputError, match="leave a batch of one image"):
+        train(cache, tmp_path / "refused", arch="resnet18", **small)
+    train(cache, tmp_path / "larger_maps", arch="mcnn", **small)
+
+
 def test_every_field_and_every_column_is_explained():
     for loaded in (TRAIN, IMPORT):
         for model in (loaded.config, loaded.row):

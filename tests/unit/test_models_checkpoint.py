@@ -1,5 +1,6 @@
 """Network files come back as they were written; everything else is refused with the file's name and what to do."""
 
+import errno
 import io
 import os
 import pickle
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from repsim.errors import InputError
+from repsim.models import tensorfile
 from repsim.models.checkpoint import load, read_foreign, save
 from repsim.models.network import Facts, Network
 from repsim.models.zoo import build
@@ -68,6 +70,19 @@ def test_what_cannot_be_saved_leaves_the_old_file_alone(tmp_path):
     with pytest.raises(TypeError):
         save(a_network(), path, {"path": path})
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["network.pt"]
+
+
+def test_a_disk_that_is_full_half_way_is_said_and_leaves_the_old_file_alone(tmp_path):
+    class Full(io.BytesIO):
+        def write(self, data):
+            if self.tell() > 2000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    (tmp_path / "network.pt").write_bytes(b"old")
+    with pytest.raises(InputError, match=r"network.pt: cannot be written: No space left on device"):
+        tensorfile._whole(tmp_path / "network.pt", lambda file: torch.save(a_state(), Full()))
+    assert (tmp_path / "network.pt").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):
@@ -163,6 +178,13 @@ def test_data_that_is_no_state_dict_is_refused(tmp_path, data):
     torch.save(data, tmp_path / "foreign.pt")
     assert "holds no state dict" in refused(read_foreign, tmp_path / "foreign.pt", FACTS)
     assert "is no network of repsim" in refused(load, tmp_path / "foreign.pt")
+
+
+def test_a_box_that_holds_itself_is_refused(tmp_path):
+    box: dict[str, object] = {}
+    box["model"] = box
+    torch.save(box, tmp_path / "foreign.pt")
+    assert "its parameters are not those of" in refused(read_foreign, tmp_path / "foreign.pt", FACTS)
 
 
 def test_a_text_file_a_folder_and_a_missing_file_are_refused(tmp_path):
