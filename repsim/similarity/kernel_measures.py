@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import acos, sqrt
 from typing import Any, get_args
+
+from torch import Tensor
 
 from repsim.errors import InputError, nearest
 from repsim.similarity import hsic
@@ -11,7 +12,7 @@ from repsim.similarity.accumulator import Accumulator, Facts, Kernel, Source, Ti
 from repsim.similarity.kernel_sums import KernelSums
 from repsim.similarity.kernels import Inner, MinusHalfDistance, Rbf, Statistic, Wreath
 from repsim.similarity.pairing import Pairing
-from repsim.similarity.ratios import Ratios, ratios
+from repsim.similarity.ratios import OfRatio, Ratios, Tables, ratios
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.similarity import Similarity, undefined
 
@@ -32,7 +33,7 @@ class Measure:
 
     kernel: Callable[[Options], Kernel]
     debiased: bool = False
-    of_ratio: Callable[[float], float] = float
+    of_ratio: OfRatio = lambda ratio: ratio
 
 
 class KernelMeasures(Accumulator):
@@ -69,31 +70,29 @@ class Grid:
     def results(self, facts: Facts) -> dict[Request, Similarity]:
         sums, levels = self.sums.sums(), (self.sums.x.level, self.sums.y.level)
         details = {source: _details(self.kernel, source, facts) for source in self.pairing.sources}
-        found = {}
-        for debiased in {_measure(request).debiased for request in self.pairing.of}:
-            table = ratios(sums, debiased, self._sample, levels, facts.noise)
-            for request, (front, end) in self.pairing.of.items():
-                if _measure(request).debiased is debiased:
-                    found[request] = self._result(request, table, facts, details[front] | details[end])
-        return found
+        measures = {name: KERNEL_MEASURES[name] for name in dict.fromkeys(request.measure for request in self.pairing.of)}
+        kinds = {measure.debiased for measure in measures.values()}
+        found = {debiased: ratios(sums, debiased, self._sample, levels, facts.noise) for debiased in kinds}
+        tables = {name: found[measure.debiased].tables(measure.of_ratio) for name, measure in measures.items()}
+        results = {}
+        for request, (front, end) in self.pairing.of.items():
+            why = self._why_not(request, found[measures[request.measure].debiased], facts)
+            result = undefined(why) if why else self._number(request, tables[request.measure])
+            results[request] = replace(result, details=details[front] | details[end])
+        return results
 
-    def _result(self, request: Request, table: Ratios, facts: Facts, details: Mapping[str, float]) -> Similarity:
-        why = self._why_not(request, table, facts)
-        return undefined(why, **details) if why else replace(self._number(request, table), details=details)
-
-    def _number(self, request: Request, table: Ratios) -> Similarity:
-        picked = [self.pairing.pick(part, request) for part in (table.value, table.null, table.low, table.high)]
-        value, null, low, high = (None if part is None else _measure(request).of_ratio(part) for part in picked)
-        if low is not None and high is not None:
-            low, high = sorted((low, high))  # an angle turns them round
+    def _number(self, request: Request, tables: Tables) -> Similarity:
+        value, null, low, high = (
+            self.pairing.pick(table, request) for table in (tables.value, tables.null, tables.low, tables.high)
+        )
         return Similarity(value, null=null, low=low, high=high)
 
-    def _why_not(self, request: Request, table: Ratios, facts: Facts) -> str | None:
+    def _why_not(self, request: Request, found: Ratios, facts: Facts) -> str | None:
         fewest = hsic.FEWEST if _measure(request).debiased else 2
         if facts.images < fewest:
             return f"{facts.images} images, and {request.measure} takes {fewest}"
         row, column = self.pairing.place(request)
-        where = WHERE.get((table.flat_fronts[row], table.flat_ends[column]))
+        where = WHERE.get((found.flat_fronts[row], found.flat_ends[column]))
         return facts.constant_status(*self.pairing.of[request]) or (where and f"all images are equally alike ({where})")
 
 
@@ -144,13 +143,13 @@ def _distance(options: Options) -> MinusHalfDistance:
     return MinusHalfDistance()
 
 
-def _root(ratio: float) -> float:
+def _root(ratio: Tensor) -> Tensor:
     """Rounding alone makes the ratio of a kernel without negative directions negative."""
-    return sqrt(max(0.0, ratio))
+    return ratio.clamp(min=0).sqrt()
 
 
-def _angle(ratio: float) -> float:
-    return acos(min(1.0, max(0.0, ratio)))
+def _angle(ratio: Tensor) -> Tensor:
+    return ratio.clamp(0, 1).acos()
 
 
 KERNEL_MEASURES: dict[str, Measure] = {

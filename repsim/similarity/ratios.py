@@ -1,5 +1,6 @@
-"""Owns the ratios of HSIC of all pairs of kernels, as lists of plain numbers: value, null, interval, and which kernels are flat."""
+"""Owns the ratios of HSIC of all pairs of kernels: values, nulls, draws of a bootstrap, and which kernels are flat."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,18 @@ from repsim.similarity.hsic import Sums
 from repsim.similarity.pairing import Table
 from repsim.similarity.request import Sample
 
+OfRatio = Callable[[Tensor], Tensor]
 ROUNDING = 4  # how many times the rounding of an entry is still rounding
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Plain numbers, fronts by ends: value, its null, its interval (None without a bootstrap)."""
+
+    value: Table
+    null: Table
+    low: Table | None
+    high: Table | None
 
 
 @dataclass(frozen=True)
@@ -19,17 +31,22 @@ class Ratios:
     """Of fronts by ends; NaN where undefined.
 
     Attributes:
-        value, null: the ratio, and its mean over permutations of the images of one side.
-        low, high: of the bootstrap; None without one.
+        value, null: the ratio, and its mean over permutations of the images of one side (L, L').
+        drawn: of every draw (draws, L, L'); None without a bootstrap.
         flat_fronts, flat_ends: whether a kernel tells no two images apart beyond rounding.
     """
 
-    value: Table
-    null: Table
-    low: Table | None
-    high: Table | None
+    value: Tensor
+    null: Tensor
+    drawn: Tensor | None
     flat_fronts: list[bool]
     flat_ends: list[bool]
+
+    def tables(self, of_ratio: OfRatio) -> Tables:
+        """What becomes of the ratios."""
+        ends = (None, None) if self.drawn is None else bootstrap.intervals(of_ratio(self.drawn))
+        low, high = (None if end is None else end.tolist() for end in ends)
+        return Tables(of_ratio(self.value).tolist(), of_ratio(self.null).tolist(), low, high)
 
 
 def ratios(sums: Sums, debiased: bool, sample: Sample, levels: tuple[Tensor, Tensor], noise: float) -> Ratios:
@@ -46,8 +63,5 @@ def ratios(sums: Sums, debiased: bool, sample: Sample, levels: tuple[Tensor, Ten
     found = estimate(sums)
     null = torch.zeros_like(found.xy) if debiased else hsic.null(sums)
     flat = [own <= (ROUNDING * noise) ** 2 * level for own, level in zip((found.xx, found.yy), levels, strict=True)]
-    low, high = None, None
-    if sample.draws:
-        drawn = torch.cat([estimate(sums, some).ratio() for some in bootstrap.weights(sample).split(AT_ONCE)])
-        low, high = (end.tolist() for end in bootstrap.intervals(drawn))
-    return Ratios(found.ratio().tolist(), null.tolist(), low, high, *(side.tolist() for side in flat))
+    drawn = [estimate(sums, some).ratio() for some in bootstrap.weights(sample).split(AT_ONCE)] if sample.draws else []
+    return Ratios(found.ratio(), null, torch.cat(drawn) if drawn else None, *(side.tolist() for side in flat))

@@ -13,6 +13,7 @@ from repsim.errors import InputError
 from repsim.similarity import blocks, bootstrap, footprint, kernels, walk
 from repsim.similarity.alone import measured
 from repsim.similarity.kernel_measures import KERNEL_MEASURES, KernelMeasures
+from repsim.similarity.moment_pass import MomentPass
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 from repsim.similarity.tiles import ACCUMULATORS, TilePass
@@ -118,6 +119,15 @@ def test_an_interval_is_of_draws_of_groups_whose_images_never_meet_their_copies(
     drawn = [_drawn_debiased(x, y, weights[of_image]) for weights in bootstrap.weights(sample)]
     assert (found.low, found.high) == pytest.approx(bootstrap.interval(drawn), abs=1e-10)
     assert found.low < found.value < found.high
+
+
+@pytest.mark.parametrize("measure", ["cka", "cka_debiased", "cka_angular"])
+def test_moments_and_pairs_of_images_give_the_same_numbers_and_intervals(measure):
+    (fronts, ends), sample = activations(), Sample(N, groups=6, draws=50, seed=4)
+    requests = asked([measure])
+    moments = MomentPass(requests, sample)
+    moments.add(fronts, ends)
+    assert_same(run(requests, (fronts, ends), 8, sample), moments.results(), 1e-10)
 
 
 def _drawn_debiased(x: Tensor, y: Tensor, w: Tensor) -> float:
