@@ -87,7 +87,7 @@ class Row(JobRow):
     value: float | None = Field(None, description="the measure; null where it is undefined, see status")
     status: str = Field(description="ok, or why the value is undefined or means nothing")
     null: float | None = Field(None, description="the measure on average where every image meets a random other one")
-    low: float | None = Field(None, description="lower end of the 95 % percentile interval of the bootstrap over images")
+    low: float | None = Field(None, description="lower end of the 95 % interval of the bootstrap over images")
     high: float | None = Field(None, description="its upper end")
     images: int = Field(description="images compared")
     rows: int = Field(description="rows compared: images times the positions of each")
@@ -126,6 +126,8 @@ def check(config: Config, catalog: Any) -> None:
     rules.check_images(config, source)
     for network in inputs(config):
         check_fit(source, catalog.network(network))
+    rules.check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
+    rules.check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
     rules.check(config, *_shapes(config, catalog))
 
 

@@ -76,6 +76,11 @@ def network(config: Config) -> NetworkFacts:
     return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size, config.depth)
 
 
+def kept(config: Config) -> Sequence[int]:
+    """No epoch: only the network itself was imported."""
+    return ()
+
+
 def check(config: Config, catalog) -> None:
     """Raise UserError for an unknown architecture or data set, and for a data set that is not there or has no labels."""
     facts = network(config)

@@ -3,13 +3,12 @@
 Artefacts of a run: `network.pt`, the network that counts (`models.checkpoint`): the average of its weights where the recipe has
 one (`ema`), else what the last step left; beside an average `last.pt`, what the last step left; `epoch_0010.pt` …, the network
 that counts after that epoch (`checkpoint_every`); `resume.pt` while it is trained, from which a run that was stopped or killed
-goes on to the same weights. A network that diverged leaves a row, with outcome `diverged`, and no network: nothing may be
-built on it.
+goes on to the same weights. A network that diverged leaves a row, with outcome `diverged`, and no network to build on.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -129,6 +128,11 @@ def network(config: Config) -> NetworkFacts:
     return NetworkFacts(config.arch, config.width, source.classes, source.channels, source.size, config.depth)
 
 
+def kept(config: Config) -> Sequence[int]:
+    """Epochs after which the network is kept."""
+    return range(config.checkpoint_every, chosen(config).epochs + 1, config.checkpoint_every) if config.checkpoint_every else ()
+
+
 def work(config: Config) -> float:
     """Images passed through the network, forward and back; an attack passes an image once per step."""
     images = config.train_images or sources.get(config.dataset).train_images - config.validation
@@ -137,11 +141,7 @@ def work(config: Config) -> float:
 
 def chosen(config: Config) -> recipes.Recipe:
     """The recipe, with what the run asks for in place of its own."""
-    return recipes.choose(config.recipe, config.arch, **_asked(config))
-
-
-def _asked(config: Config) -> dict[str, Any]:
-    return config.model_dump(include=set(recipes.NAMES), exclude_none=True)
+    return recipes.choose(config.recipe, config.arch, **recipes.asked(config.model_dump()))
 
 
 def check(config: Config, catalog) -> None:
@@ -157,7 +157,7 @@ def check(config: Config, catalog) -> None:
         raise SpecError("networks trained against attacks cannot be trained together", do="leave together out")
     if config.split_seed and not config.validation:
         raise SpecError("split_seed has no meaning without validation", do="leave it out, or hold images out")
-    recipes.refuse_idle(recipe, _asked(config))
+    recipes.refuse_idle(recipe, recipes.asked(config.model_dump()))
     catalog.layers(facts)
 
 

@@ -7,6 +7,7 @@ the classes and the input, not on the weights.
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ class Catalog:
         self._cache = cache / "layers"
         self._sheets: dict[NetworkFacts, Sheet] = {}
         self._networks: dict[RunId, NetworkFacts] = {}
+        self._kept: dict[RunId, Sequence[int] | None] = {}
 
-    def register(self, run: RunId, facts: NetworkFacts) -> None:
-        """Say what network the run `run` makes."""
-        self._networks[run] = facts
+    def register(self, run: RunId, facts: NetworkFacts, kept: Sequence[int] | None = None) -> None:
+        """Say what network the run `run` makes, and after which epochs it keeps it besides; None: unknown."""
+        self._networks[run], self._kept[run] = facts, kept
 
     def layers(self, facts: NetworkFacts) -> Sheet:
         """Every layer of such a network, in execution order; UserError if it cannot be built."""
@@ -43,6 +45,10 @@ class Catalog:
         if run not in self._networks:
             raise SpecError(f"no network with id '{run}' is known here", do="see: repsim zoo list")
         return self._networks[run]
+
+    def kept(self, run: RunId) -> Sequence[int] | None:
+        """After which epochs the run `run` keeps its network, beside the one that counts; None where that is unknown."""
+        return self._kept.get(run)
 
     def network_layers(self, run: RunId) -> Sheet:
         """Every layer of the network that the run `run` makes."""

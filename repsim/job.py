@@ -12,6 +12,7 @@ A job file has a light top (pydantic only; torch is imported inside `run`):
 and may offer
 
     def network(config) -> NetworkFacts: ...     for jobs whose artefact is a network
+    def kept(config) -> Sequence[int]: ...       epochs after which such a job keeps the network, as front_epoch names them
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
     ALSO_LAYERS = ("logits",)                    what `layers` may name beside the layers of a network
 
@@ -144,7 +145,7 @@ class Job:
         return self.module.run(configs, context)
 
     def hook(self, name: str) -> Callable[..., Any] | None:
-        """An optional function of the contract (`network`, `check`), or None."""
+        """An optional function of the contract (`network`, `kept`, `check`), or None."""
         return getattr(self.module, name, None)
 
 

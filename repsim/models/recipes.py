@@ -88,6 +88,11 @@ def passes(recipe: Recipe) -> float:
     return 1.0 + attacked[recipe.adversary]
 
 
+def asked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Config's `fields` ask for in place of a recipe's own values; those that are None do not."""
+    return {name: fields[name] for name in NAMES if fields.get(name) is not None}
+
+
 def refuse_idle(recipe: Recipe, asked: Iterable[str]) -> None:
     """Raise InputError for a value that was asked for and changes nothing: it would give one network two names.
 

@@ -46,6 +46,8 @@ def measured(
 def check(x: Tensor, y: Tensor, dimensions: tuple[int, ...]) -> None:
     """Raise InputError where x and y are not activations of the same images."""
     for name, side in (("x", x), ("y", y)):
+        if not isinstance(side, Tensor):
+            raise InputError(f"{type(side).__name__} is no tensor", where=name, do="give torch.as_tensor of it")
         if side.ndim not in dimensions or not side.numel():
             what = f"a tensor of shape {tuple(side.shape)} is no list of activations"
             raise InputError(what, where=name, do="give " + " or ".join(SHAPES[count] for count in dimensions))

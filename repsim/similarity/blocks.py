@@ -14,6 +14,7 @@ from repsim.similarity.accumulator import Facts, Kernel, Ready, Source
 from repsim.similarity.channels import unit
 from repsim.similarity.footprint import TILE
 from repsim.similarity.request import Value
+from repsim.similarity.symmetric import own_products
 
 Activations = tuple[Mapping[Value, Tensor], Mapping[Value, Tensor]]
 
@@ -115,7 +116,11 @@ class Tile:
         like = self.first.ready(ready, sources[0])
         found = like.new_empty(len(sources), len(like), len(self.second.ready(ready, sources[0])))
         for one, source in zip(found, sources, strict=True):
-            torch.mm(self.first.ready(ready, source), self.second.ready(ready, source).mT, out=one)
+            first = self.first.ready(ready, source)
+            if self.diagonal:
+                one.copy_(own_products(first))
+            else:
+                torch.mm(first, self.second.ready(ready, source).mT, out=one)
         return found
 
 

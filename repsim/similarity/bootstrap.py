@@ -33,21 +33,23 @@ def weights(sample: Sample) -> Tensor:
     return torch.nn.functional.one_hot(drawn, sample.groups).sum(1).double()
 
 
-def interval(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """The central 95 % of the values drawn (percentile method, Efron & Tibshirani 1993, chapter 13).
+def interval(values: Sequence[float | None], value: float | None) -> tuple[float | None, float | None]:
+    """The central 95 % of the values drawn, moved by mean of the draws − `value` (Efron & Tibshirani 1993, chapters 10 and 13).
 
-    Draws in which the measure is undefined are left out; (None, None) where those are more than half, or nothing was drawn.
+    A draw holds some images twice, which raises every measure that is biased upwards (CKA, CCA, Procrustes, distance
+    correlation): moved, the interval is that of what the measure gives on so many different images. Draws in which the
+    measure is undefined are left out; (None, None) where those are more than half, or nothing was drawn.
     """
-    if not values:
+    if not values or value is None:
         return None, None
-    ends = intervals(torch.tensor([nan if value is None else value for value in values], dtype=torch.float64))
-    low, high = (None if isnan(end) else end for end in torch.stack(ends).tolist())
+    drawn = torch.tensor([nan if value is None else value for value in values], dtype=torch.float64)
+    low, high = (None if isnan(end) else end for end in torch.stack(intervals(drawn, drawn.new_tensor(value))).tolist())
     return low, high
 
 
-def intervals(values: Tensor) -> tuple[Tensor, Tensor]:
-    """`interval` of many numbers at once: values (draws, …), NaN where undefined; NaN where there is no interval."""
+def intervals(values: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """`interval` of many numbers at once: drawn (draws, …), NaN where undefined, of value (…); NaN where there is no interval."""
     ends = values.new_tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    low, high = values.nanquantile(ends, dim=0)
+    low, high = values.nanquantile(ends, dim=0) - (values.nanmean(0) - value)
     few = 2 * values.isfinite().sum(0) < len(values)
     return low.masked_fill(few, nan), high.masked_fill(few, nan)

@@ -103,9 +103,13 @@ def pwcca(m: PairMoments) -> Similarity:
 @moment_measure()
 def pwcca_reversed(m: PairMoments) -> Similarity:
     """`pwcca` with y in the place of x: the columns of y weigh. Details: rank_x and rank_y are still those of x and of y."""
+    if (why := m.constant()) is not None:
+        return undefined(why)
     found = pwcca.of(m.swapped())
-    ranks = {"rank_x": found.details["rank_y"], "rank_y": found.details["rank_x"]} if found.details else {}
-    return Similarity(found.value, found.status, details=ranks)
+    if found.value is None:
+        return found
+    x, y = (spectrum.whitening.rank for spectrum in spectra(m))
+    return Similarity(found.value, crowded(m, x, y) or OK, details={"rank_x": x, "rank_y": y})
 
 
 def cross(m: PairMoments, x: Basis, y: Basis) -> Tensor:

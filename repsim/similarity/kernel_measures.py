@@ -144,8 +144,13 @@ def _distance(options: Options) -> MinusHalfDistance:
 
 
 def _root(ratio: Tensor) -> Tensor:
-    """Rounding alone makes the ratio of a kernel without negative directions negative."""
-    return ratio.clamp(min=0).sqrt()
+    """Rounding alone makes the ratio of a kernel without negative directions negative, or more than 1."""
+    return ratio.clamp(0, 1).sqrt()
+
+
+def _biased(ratio: Tensor) -> Tensor:
+    """Without what rounding pushed over 1."""
+    return ratio.clamp(max=1)
 
 
 def _angle(ratio: Tensor) -> Tensor:
@@ -153,13 +158,13 @@ def _angle(ratio: Tensor) -> Tensor:
 
 
 KERNEL_MEASURES: dict[str, Measure] = {
-    "cka": Measure(_linear),
+    "cka": Measure(_linear, of_ratio=_biased),
     "cka_debiased": Measure(_linear, debiased=True),
     "cka_angular": Measure(_linear, of_ratio=_angle),
-    "cka_rbf": Measure(_rbf),
+    "cka_rbf": Measure(_rbf, of_ratio=_biased),
     "cka_rbf_debiased": Measure(_rbf, debiased=True),
     "wreath_cka": Measure(_wreath, debiased=True),
-    "wreath_cka_biased": Measure(_wreath),
+    "wreath_cka_biased": Measure(_wreath, of_ratio=_biased),
     "ortho_cka": Measure(_by_channel, debiased=True),
     "distance_correlation": Measure(_distance, of_ratio=_root),
     "distance_correlation_debiased": Measure(_distance, debiased=True),

@@ -26,7 +26,7 @@ def cka(m: PairMoments) -> Similarity:
     """
     if (why := m.constant()) is not None:
         return undefined(why)
-    return Similarity((m.xy.square().sum() / (m.once_x(_norm) * m.once_y(_norm))).item())
+    return Similarity((m.xy.square().sum() / (m.once_x(_norm) * m.once_y(_norm))).clamp(max=1.0).item())
 
 
 @moment_measure(null=lambda m: 0.0, unbiased=True, rotations=True)

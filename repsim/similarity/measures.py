@@ -1,6 +1,6 @@
 """Owns the measures by name, as plain functions of two tensors, and the comparison of two gathered layers by one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -38,6 +38,7 @@ def compare(
     """
     if measure not in MEASURES:
         raise InputError(f"there is no measure '{measure}'", where="measure", do=nearest(measure, MEASURES))
+    _need_options(measure, options)
     same_sample(x, y)
     one, other, known = x[front], y[end or front], KNOWN[measure]
     if known.family == "outputs":
@@ -57,6 +58,14 @@ def of(measure: str, x: Tensor, y: Tensor, view: str, align: str | None = None, 
     by_channel = measure == "ortho_cka" and view == "flatten"  # it is of flattened maps, once every channel is of unit norm
     front, end = (_plain(views.rows(side, "channel" if by_channel else view)) for side in (x, y))
     return MEASURES[measure](front, end, **options)
+
+
+def _need_options(measure: str, options: Mapping[str, Any]) -> None:
+    known = KNOWN[measure].options
+    for name in options:
+        if name not in known:
+            do = nearest(name, known) if known else "leave it out"
+            raise InputError(f"{measure} has no option '{name}'", where=name, do=do)
 
 
 def _plain(rows: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from repsim.similarity.pairing import Pairing, Table
 from repsim.similarity.products import summable
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.symmetric import own_products
 
 BATCH = 256  # images where nothing is said
 
@@ -97,12 +98,12 @@ class Grid:
     def _tables(self) -> tuple[Table, Table | None, Table | None]:
         """Value and interval of all pairs; a draw takes batches with replacement."""
         parts = Hsic(*(torch.stack([getattr(one, name) for one in self._found]) for name in ("xy", "xx", "yy")))
-        value = _ratio(parts, torch.ones(len(self._found))).tolist()
+        value = _ratio(parts, torch.ones(len(self._found)))
         if not self._sample.draws:
-            return value, None, None
+            return value.tolist(), None, None
         draws = bootstrap.weights(replace(self._sample, groups=len(self._found)))
-        low, high = bootstrap.intervals(torch.stack([_ratio(parts, weights) for weights in draws]))
-        return value, low.tolist(), high.tolist()
+        low, high = bootstrap.intervals(torch.stack([_ratio(parts, weights) for weights in draws]), value)
+        return value.tolist(), low.tolist(), high.tolist()
 
 
 def _ratio(batches: Hsic, weights: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ def _ratio(batches: Hsic, weights: Tensor) -> Tensor:
 def _centred(rows: Tensor) -> Tensor:
     """U-centred inner products of every batch (batches, n, p): (batches, n, n); ⟨U, U'⟩ is n (n − 3) HSIC₁."""
     rows = rows - rows.mean(1, keepdim=True)
-    products = torch.bmm(rows, rows.mT)
+    products = own_products(rows)
     products.diagonal(dim1=1, dim2=2).zero_()
     n = products.shape[1]
     means = products.sum(2, keepdim=True) / (n - 2)

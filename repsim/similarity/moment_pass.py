@@ -81,7 +81,7 @@ class MomentPass:
                 for moments in drawn.draws(*pair):
                     for request in requests:
                         values[request].append(_value(request, moments).value)
-        ends = {request: bootstrap.interval(drawn) for request, drawn in values.items()}
+        ends = {request: bootstrap.interval(drawn, found[request].value) for request, drawn in values.items()}
         return {r: replace(s, low=ends[r][0], high=ends[r][1]) if r in ends else s for r, s in found.items()}
 
     def _by_pair(self, requests: Sequence[Request]) -> dict[Pair, list[Request]]:

@@ -94,6 +94,8 @@ def between(x: Tensor, y: Tensor) -> PairMoments:
 def check(x: Tensor, y: Tensor) -> None:
     """Raise InputError where x and y are not rows of the same images."""
     for name, side in (("x", x), ("y", y)):
+        if not isinstance(side, Tensor):
+            raise InputError(f"{type(side).__name__} is no tensor", where=name, do="give torch.as_tensor of it")
         if side.ndim not in (2, 3) or not side.numel():
             what = f"a tensor of shape {tuple(side.shape)} is no list of rows"
             raise InputError(what, where=name, do="give (images, numbers) or (images, rows, numbers)")

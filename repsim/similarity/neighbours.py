@@ -123,10 +123,10 @@ class Neighbours(Accumulator):
         """From the sums by group, (g, 5)."""
         k, n = self._requests[request].k, self._sample.images
         drawn = overlaps.ratio(bootstrap.weights(self._sample) @ sums).tolist() if self._sample.draws else []
-        low, high = bootstrap.interval(drawn)
         total = sums.sum(0)
         null = overlaps.jaccard_null(k, n) if request.measure == "jaccard" else float(overlaps.shuffled(total, n))
         value = float(overlaps.ratio(total))
+        low, high = bootstrap.interval(drawn, value)
         return undefined("no pair of neighbours stands out") if isnan(value) else Similarity(value, null=null, low=low, high=high)
 
     def _by_group(self, numbers: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class OutputMeasure:
         """Of all images added so far."""
         means = averages.mean()
         value = self._value(means).item()
-        low, high = bootstrap.interval(self._value(averages.drawn()).tolist()) if draws else (None, None)
+        low, high = bootstrap.interval(self._value(averages.drawn()).tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, means.tolist(), strict=False))
         return Similarity(value, null=self._null(means, averages.null()), low=low, high=high, details=details)
 

@@ -51,11 +51,15 @@ def at(request: Request, pair: tuple[Slice, Slice]) -> Request:
 
 
 def mean(found: Sequence[Similarity]) -> Similarity:
-    """The mean over the positions where the measure is defined, of the value, the null and every detail."""
+    """The mean over the positions where the measure is defined, of the value, the null and every detail.
+
+    A detail that a position does not mention is 0 there: counts are mentioned where there is something to count.
+    """
     defined = [one for one in found if one.value is not None]
     if not defined:
         return undefined(found[0].status, positions=0)
-    details = {name: fmean(one.details[name] for one in defined) for name in defined[0].details}
+    names = dict.fromkeys(name for one in defined for name in one.details)
+    details = {name: fmean(one.details.get(name, 0.0) for one in defined) for name in names}
     nulls = [one.null for one in defined if one.null is not None]
     return Similarity(
         fmean(one.value for one in defined if one.value is not None),

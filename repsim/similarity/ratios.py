@@ -44,7 +44,7 @@ class Ratios:
 
     def tables(self, of_ratio: OfRatio) -> Tables:
         """What becomes of the ratios."""
-        ends = (None, None) if self.drawn is None else bootstrap.intervals(of_ratio(self.drawn))
+        ends = (None, None) if self.drawn is None else bootstrap.intervals(of_ratio(self.drawn), of_ratio(self.value))
         low, high = (None if end is None else end.tolist() for end in ends)
         return Tables(of_ratio(self.value).tolist(), of_ratio(self.null).tolist(), low, high)
 

@@ -32,8 +32,8 @@ class Table(NamedTuple):
     def at(self, i: int, j: int) -> Similarity:
         """Of one front and one end."""
         drawn = [] if self.drawn is None else self.drawn[:, i, j].tolist()
-        low, high = bootstrap.interval([None if isnan(value) else value for value in drawn])
-        return Similarity(float(self.value[i, j]), null=float(self.null[i, j]), low=low, high=high)
+        low, high = bootstrap.interval([None if isnan(value) else value for value in drawn], value := float(self.value[i, j]))
+        return Similarity(value, null=float(self.null[i, j]), low=low, high=high)
 
     def on(self, device: str) -> "Table":
         return Table(self.value.to(device), self.null.to(device), None if self.drawn is None else self.drawn.to(device))

@@ -59,7 +59,7 @@ def regression(m: PairMoments) -> Similarity:
 @moment_measure(null=lambda m: _null_ridge_reversed(m, 0.0), rotations=True)
 def regression_reversed(m: PairMoments) -> Similarity:
     """R²(y → x): `regression` with y in the place of x. Details: rank_y."""
-    return _r_squared(m.swapped(), 0.0, "rank_y")
+    return _r_squared(m, 0.0, backwards=True)
 
 
 @moment_measure(null=_null_ridge)
@@ -75,7 +75,7 @@ def ridge(m: PairMoments, ridge: float = RIDGE) -> Similarity:
 @moment_measure(null=_null_ridge_reversed)
 def ridge_reversed(m: PairMoments, ridge: float = RIDGE) -> Similarity:
     """`ridge` with y in the place of x, α relative to the mean variance of y. Details: rank_y."""
-    return _r_squared(m.swapped(), ridge, "rank_y")
+    return _r_squared(m, ridge, backwards=True)
 
 
 @moment_measure(null=_null_gulp)
@@ -99,17 +99,18 @@ def gulp(m: PairMoments, ridge: float = RIDGE) -> Similarity:
     return Similarity(value.clamp(min=0.0).item(), status or OK, details=ranks)
 
 
-def _r_squared(m: PairMoments, ridge: float, rank: str = "rank_x") -> Similarity:
-    """R²(x → y); `rank` names the rank of x in the details."""
+def _r_squared(m: PairMoments, ridge: float, backwards: bool = False) -> Similarity:
+    """R²(x → y), or R²(y → x) `backwards`."""
     _need_ridge(ridge)
     if (why := m.constant()) is not None:
         return undefined(why)
-    x, y = spectra(m)
+    pair = m.swapped() if backwards else m
+    x, y = spectra(pair)
     fit = _predictor(x, ridge)
-    value = (fit.explained @ (fit.basis.weights.mT @ m.xy).square().sum(-1) / y.power).clamp(max=1.0).item()
+    value = (fit.explained @ (fit.basis.weights.mT @ pair.xy).square().sum(-1) / y.power).clamp(max=1.0).item()
     exhausted = not ridge and fit.basis.rank >= m.rows - 1
     status = f"rank {fit.basis.rank} of n − 1 = {m.rows - 1}: any target is fitted" if exhausted else OK
-    return Similarity(value, status, details={rank: fit.basis.rank})
+    return Similarity(value, status, details={"rank_y" if backwards else "rank_x": fit.basis.rank})
 
 
 def _predictor(spectrum: Spectrum, ridge: float) -> _Predictor:

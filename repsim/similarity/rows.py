@@ -40,7 +40,7 @@ class RowMeasure:
         (value, *rest), null = averages.mean().tolist(), averages.null()
         if not torch.tensor([value, *rest]).isfinite().all():
             return undefined("activations that are not finite")
-        low, high = bootstrap.interval(averages.drawn()[:, 0].tolist()) if draws else (None, None)
+        low, high = bootstrap.interval(averages.drawn()[:, 0].tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, rest, strict=True))
         return Similarity(value, null=None if null is None else null[0].item(), low=low, high=high, details=details)
 

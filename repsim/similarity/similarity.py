@@ -14,7 +14,7 @@ class Similarity:
         value: None where the measure is undefined; never NaN.
         status: "ok", or why the value is undefined or means nothing, in words ("constant layer", "rank of both ≥ n − 1").
         null: what the measure gives on average when every image meets a random other one; None where it is undefined.
-        low, high: 95 % percentile interval of a bootstrap over images; None where none was asked for.
+        low, high: 95 % interval of a bootstrap over images; None where none was asked for.
         details: further numbers by name (components kept, ranks, dead channels, bandwidth).
     """
 

@@ -84,7 +84,7 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str) -> S
     catalog = Catalog(project.data_folders, project.cache)
     nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], lambda: _imports(project, loaded[IMPORT]), where) if makers else []
     for net in nets:
-        catalog.register(net.run, net.facts)
+        catalog.register(net.run, net.facts, net.kept)
     networks = tuple(_network_run(net, loaded[net.job]) for net in nets)
     runs = [_run(spec, job, draft, where) for draft in kept(spec, list(_drafts(spec, nets, catalog, job, where)), job, where)]
     distinct: dict[RunId, Run] = {}

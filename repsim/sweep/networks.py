@@ -1,6 +1,6 @@
 """Owns the zoo block: which networks a sweep is about, which run makes each, and which pairs are formed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ class Network:
     arch: str  # with the width where one is given, as in mcnn-w16
     dataset: str
     seed: int
+    kept: Sequence[int] | None = None  # epochs after which its training keeps it besides; None: the job does not say
 
     @property
     def made(self) -> str:
@@ -213,5 +214,6 @@ def _imported(block: Zoo, importer: Job, imports: Imports, where: str) -> Callab
 def _network(job: Job, config: JobConfig, run: RunId) -> Network:
     hook = job.hook("network")
     assert hook, f"{job.path} makes networks but offers no network(config)"
-    facts, values = hook(config), config.model_dump()
-    return Network(run, job.name, config, facts, facts.label, values["dataset"], values["seed"])
+    facts, values, keeps = hook(config), config.model_dump(), job.hook("kept")
+    kept = keeps(config) if keeps else None
+    return Network(run, job.name, config, facts, facts.label, values["dataset"], values["seed"], kept)

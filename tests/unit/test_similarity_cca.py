@@ -93,6 +93,8 @@ def test_pwcca_is_its_definition_on_the_variates_in_both_directions(p, q):
 def test_details_of_pwcca_reversed_name_the_ranks_of_the_right_layers():
     x, y = related(p=5, q=3)
     assert pwcca_reversed(x, y).details == pwcca(x, y).details == {"rank_x": 5, "rank_y": 3}
+    assert pwcca_reversed(x[:8], y[:8]).status == pwcca(x[:8], y[:8]).status
+    assert pwcca(x[:8], y[:8]).status.startswith("ranks 5 + 3 exceed")
 
 
 @pytest.mark.parametrize("measure", ALL)
@@ -165,8 +167,9 @@ def test_a_constant_layer_is_undefined(measure):
     x, _ = related()
     found = measure(x, torch.full((len(x), 4), 3.0, dtype=torch.float64))
     assert found.value is None
-    assert found.status.startswith("constant layer")
+    assert found.status == "constant layer (end)"
     assert found.null is None
+    assert measure(torch.ones_like(x), x).status == "constant layer (front)"
 
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, 1.5, float("nan")])

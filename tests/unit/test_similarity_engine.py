@@ -130,6 +130,14 @@ def test_positions_where_a_measure_is_undefined_are_left_out_and_said():
     assert positions.mean([undefined("why")] * 2) == undefined("why", positions=0)
 
 
+def test_what_only_some_positions_count_is_0_at_the_others():
+    found = positions.mean([Similarity(0.4), Similarity(0.8, details={"still_images_front": 3.0}), undefined("constant layer")])
+    assert found.details == {"positions": 2, "still_images_front": 1.5}
+    values = torch.randn(20, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+    values[3, :, 0, 0] = 0
+    assert measures.of("rsa", values, values, "position").details == dict(positions=4, still_images_front=0.25, still_images_end=0.25)
+
+
 def test_a_rank_replaces_a_layer_by_its_best_approximation(pair, images, gathered, budget):
     requests = [asked(m, "relu2", "relu2", front_rank=2, end_rank=3) for m in (*ONE_OF_EACH, "svcca")]
     found = engine.compare(*pair, images, requests, Sample(len(images)), budget).found
@@ -270,6 +278,8 @@ def test_features_of_other_images_or_another_order_are_not_compared(pair, images
         ("cka", "bn9", {}, "'bn9' was not gathered"),
         ("cka", "bn4", {"view": "flaten"}, "did you mean 'flatten'"),
         ("shape", "bn4", {"alhpa": 1.0}, "shape has no option 'alhpa'"),
+        ("rsa", "bn4", {"rmd": "cosine"}, "rsa has no option 'rmd'"),
+        ("agreement", "logits", {"labels": None}, "agreement has no option 'labels'"),
     ],
 )
 def test_a_comparison_of_features_that_cannot_be_meant_is_refused(gathered, measure, layer, fields, message):

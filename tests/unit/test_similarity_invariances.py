@@ -291,3 +291,5 @@ def test_what_is_no_pair_of_layers_is_refused(name, options):
     for one, other in wrong:
         with pytest.raises(InputError):
             measured(name, one, other, **options)
+    with pytest.raises(InputError, match="ndarray is no tensor"):
+        MEASURES[name](x.numpy(), y, *labels(name), **options)

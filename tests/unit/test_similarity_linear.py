@@ -12,6 +12,7 @@ from torch import Tensor
 
 from repsim.errors import InputError
 from repsim.similarity.linear import cka, cka_angular, cka_debiased
+from repsim.similarity.measures import MEASURES
 from repsim.similarity.moments import between
 from repsim.similarity.request import Sample
 from repsim.similarity.similarity import OK
@@ -63,6 +64,13 @@ def test_the_angle_is_the_arc_cosine_of_the_biased_value():
     apart = torch.eye(6, dtype=torch.float64)
     found = cka_angular(torch.stack((apart[0] - apart[1],), 1), torch.stack((apart[2] - apart[3],), 1))
     assert found.value == pytest.approx(pi / 2)
+
+
+@pytest.mark.parametrize("measure", ["cka", "cka_rbf", "distance_correlation", "wreath_cka_biased"])
+def test_rounding_pushes_no_biased_value_over_1(measure):
+    for seed in range(20):
+        x = torch.randn(25, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        assert MEASURES[measure](x, 3 * x).value <= 1
 
 
 def test_a_layer_is_most_similar_to_itself():

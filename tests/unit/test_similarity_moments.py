@@ -326,8 +326,15 @@ def test_the_interval_holds_the_central_share_of_groups_drawn_with_replacement()
     for weights in bootstrap.weights(sample):
         rows = torch.cat([torch.arange(5 * g, 5 * g + 5).repeat(int(w)) for g, w in enumerate(weights)])
         values.append(float(MOMENT_MEASURES["cka"](x[rows], y[rows])))
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(values, (2.5, 97.5))), rel=1e-10)
-    assert min(values) < float(found) < max(values)
+    moved = np.percentile(values, (2.5, 97.5)) - np.mean(values) + float(found)
+    assert (found.low, found.high) == pytest.approx(tuple(moved), rel=1e-10)
+    assert found.low < float(found) < found.high
+
+
+def test_an_interval_of_a_measure_that_images_drawn_twice_raise_still_holds_its_value():
+    x, y = torch.randn(60, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(5)).split(20, dim=1)
+    (found,) = passed(requests("regression"), {X: x}, {Y: y}, batch=60, groups=60, draws=200, seed=3).values()
+    assert found.low < float(found) < found.high
 
 
 def test_groups_of_unequal_size_take_every_image_once():
@@ -353,9 +360,9 @@ def test_draws_are_of_as_many_groups_as_there_are_and_the_same_for_one_seed():
 
 
 def test_an_interval_of_few_defined_draws_is_none():
-    assert bootstrap.interval([None, None, 1.0]) == (None, None)
-    assert bootstrap.interval([1.0, None, 1.0]) == (1.0, 1.0)
-    assert bootstrap.interval([]) == (None, None)
+    assert bootstrap.interval([None, None, 1.0], 1.0) == (None, None)
+    assert bootstrap.interval([1.0, None, 1.0], 0.5) == (0.5, 0.5)
+    assert bootstrap.interval([], 1.0) == (None, None)
 
 
 def test_activations_that_are_not_finite_and_constant_layers_have_a_status_in_place_of_a_number():

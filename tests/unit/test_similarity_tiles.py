@@ -117,7 +117,7 @@ def test_an_interval_is_of_draws_of_groups_whose_images_never_meet_their_copies(
     x, y = (side.flatten(1) for side in (sides[0][FRONTS[0]], sides[1][ENDS[0]]))
     of_image = torch.tensor([sample.group(i) for i in range(N)])
     drawn = [_drawn_debiased(x, y, weights[of_image]) for weights in bootstrap.weights(sample)]
-    assert (found.low, found.high) == pytest.approx(bootstrap.interval(drawn), abs=1e-10)
+    assert (found.low, found.high) == pytest.approx(bootstrap.interval(drawn, found.value), abs=1e-10)
     assert found.low < found.value < found.high
 
 
