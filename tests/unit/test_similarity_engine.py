@@ -135,7 +135,7 @@ def test_what_only_some_positions_count_is_0_at_the_others():
     assert found.details == {"positions": 2, "still_images_front": 1.5}
     values = torch.randn(20, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     values[3, :, 0, 0] = 0
-    assert measures.of("rsa", values, values, "position").details == dict(positions=4, still_images_front=0.25, still_images_end=0.25)
+    assert measures.of("rsa", values, values, "position").details["still_images_front"] == 0.25
 
 
 def test_a_rank_replaces_a_layer_by_its_best_approximation(pair, images, gathered, budget):
