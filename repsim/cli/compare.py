@@ -54,7 +54,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare layers of A with layers of B, each with each; numbers are stored, and asked again only read."""
-    project = project_of()
+    project, picked = project_of(), hardware.pick_device(device)
     _refuse_picture(out)
     fields = single.fields_of(
         set_ or [], {"view": view, "align": align, "images": images, "bootstrap": bootstrap, "dataset": dataset}
@@ -68,7 +68,7 @@ def compare(
         fields,
     )
     sweep = comparisons.sweep_of(project, front, end, asked)
-    plan, code = _complete(project, sweep, device)
+    plan, code = _complete(project, sweep, picked)
     _tell(project, sweep, plan, out, json)
     if missing := _missing(project, sweep):
         say(f"repsim: {len(missing):,} of {number(len(sweep.runs), 'comparison')} are missing")
@@ -80,12 +80,11 @@ def _complete(project: Project, sweep: Sweep, device: str) -> tuple[dict[str, An
     missing = _missing(project, sweep)
     if not missing:
         return None, 0
-    picked = hardware.pick_device(device)
-    plan = comparisons.plan(project, sweep, missing, picked)
-    say(f"{number(len(missing), 'number')} to compute of {len(sweep.runs):,}, on {picked}:")
+    plan = comparisons.plan(project, sweep, missing, device)
+    say(f"{number(len(missing), 'number')} to compute of {len(sweep.runs):,}, on {device}:")
     for line in plan.lines():
         say(f"  {line}")
-    outcomes, reasons = here.complete(project, sweep, picked, local.workers_for(picked, None))
+    outcomes, reasons = here.complete(project, sweep, device, local.workers_for(device, None))
     for reason in reasons:
         say(f"repsim: {reason}")
     return plan.as_dict(), here.exit_code(outcomes, reasons)

@@ -136,4 +136,6 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
     found = store.read(project.store, sweep.jobs[sweep.spec.job], ids=[run.id for run in sweep.runs]).to_pandas()
     expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
-    return tables.build(definition, found, expected)
+    table = tables.build(definition, found, expected)
+    shown.refuse_mixed(sweep, [*definition.rows, *definition.cols])
+    return table

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from repsim.data.sources import Source
-from repsim.errors import InputError, nearest
+from repsim.errors import InputError, nearest, within
 from repsim.similarity import fit
 from repsim.similarity.fit import Shape
 from repsim.similarity.known import KNOWN, LOGITS
@@ -57,10 +57,11 @@ def shape_of(sheet: Sheet, classes: int, name: str, field: str) -> Shape:
 
 def check(c: Any, front: Shape, end: Shape) -> None:
     """Raise InputError where Config `c` does not fit layers of these shapes."""
-    for shape, rank, side in ((front, c.front_rank, "front"), (end, c.end_rank, "end")):
-        fit.check_view(shape, view_of(c))
-        _check_rank(shape, rank, side)
-    check_request(request(c, front, end), front, end)
+    with within(f"{c.front_layer} × {c.end_layer}"):
+        for shape, rank, side in ((front, c.front_rank, "front"), (end, c.end_rank, "end")):
+            fit.check_view(shape, view_of(c))
+            _check_rank(shape, rank, side)
+        check_request(request(c, front, end), front, end)
 
 
 def request(c: Any, front: Shape, end: Shape) -> Request:

@@ -1,5 +1,6 @@
 """Owns what the table of a sweep shows where nothing is said: its rows, its columns and the number."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from repsim.errors import UserError
@@ -26,6 +27,20 @@ def table_of(sweep: Sweep) -> dict[str, Any]:
     if subject != "pair":
         return {"rows": _networks(sweep), "cols": _differences(sweep), **value}
     return {"rows": _layers(sweep)} if value == {"value": VALUES[0]} else {"rows": _layers(sweep), "cols": _ways(sweep), **value}
+
+
+def refuse_mixed(sweep: Sweep, keys: Sequence[str]) -> None:
+    """Raise UserError where a cell with these keys would be the mean of two measures: a similarity and a distance have none."""
+    if "measure" not in sweep.jobs[sweep.spec.job].config.model_fields:
+        return
+    beside = ["end_layer"] if "front_layer" in keys else []  # a layer is shown with its partner
+    first: dict[tuple[Any, ...], str] = {}
+    for run in sweep.runs:
+        said = {**run.labels, **run.config.model_dump()}
+        measure = first.setdefault(tuple(said.get(key) for key in [*keys, *beside]), said["measure"])
+        if measure != said["measure"]:
+            what = f"a cell would be the mean of {measure} and {said['measure']}"
+            raise UserError(what, where="table", do="name measure among its rows or columns, as in --cols measure")
 
 
 def _layers(sweep: Sweep) -> list[str]:

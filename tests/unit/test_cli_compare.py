@@ -82,6 +82,12 @@ def test_layers_are_kinds_globs_names_all_and_logits_in_the_order_of_the_network
     assert len(found) == 49 and ("conv1", "fc") in found
 
 
+def test_a_device_that_is_not_there_is_refused_though_all_is_stored(trained):
+    assert call(*PAIR, "--layers", "bn1").code == 0
+    answer = call(*PAIR, "--layers", "bn1", "--device", "tpu")
+    assert (answer.code, answer.out) == (2, "") and "unknown device 'tpu'" in answer.err
+
+
 def test_it_is_the_run_that_a_sweep_would_do(trained):
     call(*PAIR, "--layers", "bn1", "--end-layers", "bn2", "--ranks", "1", "--measures", "rbf", "--set", "bandwidth=0.25")
     (row,) = rows(trained)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from inspect import signature
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,14 +12,17 @@ from similarity_networks import FACTS, JOB, asked, digits, trained
 
 from repsim import job as jobs
 from repsim.data import sources
-from repsim.errors import InputError, Interrupted, SpecError
+from repsim.errors import InputError, Interrupted, SpecError, UserError
 from repsim.identity import id_of
 from repsim.models import checkpoint
+from repsim.project import Project
 from repsim.similarity import engine, features, measures, ranks, rules
 from repsim.similarity.known import KNOWN, LOGITS
 from repsim.similarity.request import Sample
 from repsim.sweep import shown
+from repsim.sweep.expand import open_sweep
 
+ROOT = Path(__file__).parents[2]
 BASE = {"front_network": "aaaa", "end_network": "bbbb", "dataset": "digits", "front_layer": "relu2", "end_layer": "relu2"}
 OUTPUTS = {"front_layer": LOGITS, "end_layer": LOGITS}
 
@@ -37,14 +41,17 @@ class Catalog:
         {"name": "huge", "kind": "Conv2d", "shape": [64, 32, 32]},
     )
 
-    def __init__(self, facts=jobs.NetworkFacts(**asdict(FACTS)), data_folders=()):
-        self.facts, self.data_folders = facts, data_folders
+    def __init__(self, facts=jobs.NetworkFacts(**asdict(FACTS)), data_folders=(), kept=None):
+        self.facts, self.data_folders, self.epochs = facts, data_folders, kept
 
     def network(self, run):
         return self.facts
 
     def network_layers(self, run):
         return list(self.sheet)
+
+    def kept(self, run):
+        return self.epochs
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +243,7 @@ def test_what_cannot_be_meant_is_refused_by_the_name_of_its_field(fields, named)
         ({"front_rank": 9}, r"9 principal components(.|\n)*choose 1 to 8"),
         ({"measure": "l2", "end_layer": "bn4"}, "rows have 512 and 128 values"),
         ({"measure": "cca", "view": "flatten", "front_layer": "huge"}, "second moments of 65,536 values"),
-        ({"measure": "cca", "view": "channel", "end_layer": LOGITS}, "no positions in common"),
+        ({"measure": "cca", "view": "channel", "end_layer": LOGITS}, r"relu2 × logits · view: .* no positions in common"),
     ],
 )
 def test_what_cannot_run_is_found_before_it_is_sent(fields, message):
@@ -261,6 +268,25 @@ def test_what_cannot_run_is_found_before_it_is_sent(fields, message):
 )
 def test_what_can_be_compared_is_let_through(fields):
     JOB.hook("check")(config(**fields), Catalog())
+
+
+@pytest.mark.parametrize(
+    ("kept", "advice"), [(range(5, 11, 5), "kept: 5, 10"), ((), "checkpoint_every"), (range(1, 99), "19, 20, …$")]
+)
+def test_an_epoch_that_will_not_be_kept_is_found_before_the_training_is_sent(kept, advice):
+    with pytest.raises(InputError, match=rf"end_epoch: the network is not kept after epoch 99\n.*{advice}"):
+        JOB.hook("check")(config(end_epoch=99), Catalog(kept=kept))
+    JOB.hook("check")(config(end_epoch=99), Catalog(kept=None))
+    JOB.hook("check")(config(end_epoch=10), Catalog(kept=[*kept, 10]))
+
+
+def test_a_sweep_over_more_epochs_than_are_trained_says_so_in_its_file(tmp_path):
+    text = (ROOT / "sweeps" / "digits_over_training.yaml").read_text()
+    path = tmp_path / "longer.yaml"
+    path.write_text(text.replace("1..12", "1..13"))
+    assert path.read_text() != text
+    with pytest.raises(InputError, match=r"longer\.yaml(.|\n)*front_epoch: the network is not kept after epoch 13"):
+        open_sweep(path, Project(ROOT))
 
 
 def test_kendall_is_refused_before_it_would_take_minutes():
@@ -321,6 +347,22 @@ def test_a_sweep_compares_logits_beside_layers_and_checkpoints_of_one_training(p
         toy.sweep(project, text + "layers: logit\nfixed: {measure: cka}")
     with pytest.raises(SpecError, match="has no layer 'logits'"):
         toy.sweep(project, text.replace("compare", "stitch") + "layers: logits")
+
+
+def test_no_cell_of_a_table_is_the_mean_of_two_measures(project):
+    text = "zoo: {arch: net, dataset: d, seeds: 0..1}\nlayers: {front: relu, end: relu, combine: all}\n"
+    sweep = toy.sweep(project, f"job: compare\n{text}grid: {{measure: [cka, rbf]}}")
+    for keys in (["front_layer", "measure"], ["measure", "end_layer"]):
+        shown.refuse_mixed(sweep, keys)
+    with pytest.raises(UserError, match=r"the mean of cka and rbf\n.*name measure among its rows or columns"):
+        shown.refuse_mixed(sweep, ["front_layer", "end_layer"])
+    apart = [run for run in sweep.runs if (run.config.measure == "cka") == (run.config.end_layer == "relu1")]
+    shown.refuse_mixed(replace(sweep, runs=tuple(apart)), ["front_layer"])  # shown as relu1 and relu1→relu2
+    with pytest.raises(UserError, match="the mean of"):
+        shown.refuse_mixed(replace(sweep, runs=tuple(apart)), ["front_seed"])
+    shown.refuse_mixed(toy.sweep(project, text), ["front_layer"])
+    cases = toy.sweep(project, f"job: compare\n{text}cases: {{a: {{measure: [cka, rbf]}}, b: {{measure: rbf, bandwidth: 0.2}}}}")
+    shown.refuse_mixed(cases, ["case", "front_layer"])
 
 
 def test_the_table_of_a_sweep_of_comparisons_has_layers_and_measures(project):

@@ -126,6 +126,11 @@ def test_a_dry_run_takes_few_steps_but_leaves_all_that_a_run_leaves(cache, tmp_p
     assert row.epochs == 1 and stored(tmp_path, row)
 
 
+@pytest.mark.parametrize(("every", "epochs"), [(0, []), (1, [1, 2, 3, 4, 5]), (2, [2, 4]), (5, [5]), (6, [])])
+def test_a_training_tells_which_epochs_it_keeps(every, epochs):
+    assert list(TRAIN.hook("kept")(TRAIN.config(**{**MCNN, "epochs": 5, "checkpoint_every": every}))) == epochs
+
+
 def test_a_training_that_is_told_to_stop_leaves_no_network(cache, tmp_path):
     with pytest.raises(Interrupted):
         train(cache, tmp_path, {"should_stop": lambda: True})
