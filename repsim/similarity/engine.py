@@ -24,12 +24,11 @@ from repsim.similarity.planned import Plan
 from repsim.similarity.projection import Components
 from repsim.similarity.reading import Batch, Pair
 from repsim.similarity.request import Request, Sample, Value
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.similarity import NOT_FINITE, Similarity, undefined
 from repsim.similarity.tiles import TilePass
 from repsim.similarity.witness import Witness
 
 Tick = Callable[[float, str], None]
-NOT_FINITE = "activations that are not finite"
 
 
 @dataclass(frozen=True)

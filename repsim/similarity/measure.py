@@ -11,7 +11,7 @@ from torch import Tensor
 from repsim.errors import InputError, nearest
 from repsim.similarity.moments import PairMoments, between, check
 from repsim.similarity.products import summable
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.similarity import NOT_FINITE, Similarity, undefined
 
 Closed = Callable[..., float | None]
 """(moments, **options) → the exact mean over all permutations of the images of y; None where undefined."""
@@ -51,7 +51,7 @@ class MomentMeasure:
         """Of moments; without a null. Undefined where LAPACK cannot factor them."""
         self._check(options)
         if not moments.finite():
-            return undefined("activations that are not finite")
+            return undefined(NOT_FINITE)
         try:
             return self._function(moments, **options)
         except ArithmeticError as error:

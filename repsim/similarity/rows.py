@@ -13,7 +13,7 @@ from repsim.similarity.fit import meets_by_position
 from repsim.similarity.moments import check
 from repsim.similarity.products import summable
 from repsim.similarity.request import Request, Sample, Value
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.similarity import NOT_FINITE, Similarity, undefined
 
 
 class RowMeasure:
@@ -39,7 +39,7 @@ class RowMeasure:
         """Of all images added so far."""
         (value, *rest), null = averages.mean().tolist(), averages.null()
         if not torch.tensor([value, *rest]).isfinite().all():
-            return undefined("activations that are not finite")
+            return undefined(NOT_FINITE)
         low, high = bootstrap.interval(averages.drawn()[:, 0].tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, rest, strict=True))
         return Similarity(value, null=None if null is None else null[0].item(), low=low, high=high, details=details)
@@ -72,7 +72,8 @@ def sign_overlap(x: Tensor, y: Tensor) -> Tensor:
     front_active, end_active, the share of active numbers on each side (Csiszárik et al. 2021 count them at batch norms).
     """
     front, end = x > 0, y > 0
-    return torch.stack([share.to(x.dtype).mean(1) for share in (front == end, front, end)], 1)
+    nothing = (x - x) + (y - y)  # 0, but NaN of numbers that are not finite: they have no sign to compare
+    return torch.stack([(share + nothing).mean(1) for share in (front == end, front, end)], 1)
 
 
 class RowPass:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 OK = "ok"
+NOT_FINITE = "activations that are not finite, or too large to be squared"
 
 
 @dataclass(frozen=True)

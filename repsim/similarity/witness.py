@@ -9,6 +9,8 @@ from repsim.similarity.reading import Batch
 from repsim.similarity.request import Value
 from repsim.similarity.sample import Fingerprint, as_bytes
 
+ROOM = 1e-4  # of the largest number that can be squared: 10⁸ squares have a sum
+
 
 class Witness:
     """Sees every batch once, in order."""
@@ -38,12 +40,14 @@ class Witness:
         return front, end
 
     def finite(self, side: str, value: Value) -> bool:
-        """Whether all of a value's numbers are finite."""
+        """Whether all of a value's numbers are finite, and sums of their squares."""
         return bool(self._finite[side, value])
 
     def _note(self, side: str, values: Mapping[Value, Tensor]) -> None:
         for value, activation in values.items():
-            finite = torch.stack(activation.aminmax()).isfinite().all()  # one look at each number, and nothing is made
+            ends = torch.stack(activation.aminmax())  # one look at each number, and nothing is made
+            largest = torch.finfo(torch.promote_types(ends.dtype, torch.float32)).max
+            finite = (ends.abs() <= ROOM * largest**0.5).all()  # of NaN never
             self._finite[side, value] = finite & self._finite.get((side, value), finite)
 
 

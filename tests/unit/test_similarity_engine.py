@@ -15,7 +15,7 @@ from repsim.similarity import engine, features, measures, planner, positions, ro
 from repsim.similarity.known import KNOWN, LOGITS
 from repsim.similarity.projection import approximated
 from repsim.similarity.request import Sample
-from repsim.similarity.similarity import OK, Similarity, undefined
+from repsim.similarity.similarity import NOT_FINITE, OK, Similarity, undefined
 
 LAYERS = ("relu2", "bn4", LOGITS)
 
@@ -186,6 +186,15 @@ def test_a_comparison_says_which_images_it_is_of_and_how_good_both_networks_are(
     other = engine.compare(*pair, digits(cache, seed=1), requests, Sample(len(images)))
     assert other.sample != found.sample
     assert all(seconds > 0 for seconds in found.seconds.values()) and "stream" in found.seconds and found.peak is None
+
+
+def test_numbers_too_large_to_be_squared_cost_no_other_number(pair, images):
+    broken = build(FACTS, (0.3,), (0.4,), torch.Generator().manual_seed(3)).eval()
+    nn.init.constant_(broken.body.get_submodule("bn4").weight, 1e25)
+    requests = [asked(measure, layer, layer) for measure in ONE_OF_EACH for layer in ("relu2", "bn4")]
+    found = engine.compare(pair[0], broken, images, requests, Sample(len(images))).found
+    assert {request.end.layer for request in requests if found[request].status == OK} == {"relu2"}
+    assert {found[request].status for request in requests if request.end.layer == "bn4"} == {NOT_FINITE}
 
 
 def test_what_is_not_finite_is_said_of_its_own_numbers_alone(pair, images):

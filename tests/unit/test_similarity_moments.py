@@ -16,7 +16,7 @@ from repsim.similarity.moment_measures import MOMENT_MEASURES
 from repsim.similarity.moment_pass import MomentPass
 from repsim.similarity.moments import Drawn, PairMoments, between
 from repsim.similarity.request import Request, Sample, Value
-from repsim.similarity.similarity import Similarity
+from repsim.similarity.similarity import NOT_FINITE, Similarity
 from repsim.similarity.stream import Stream
 
 X, Y = Value("x"), Value("y")
@@ -369,7 +369,7 @@ def test_activations_that_are_not_finite_and_constant_layers_have_a_status_in_pl
     x, y, still = normal(20, 3), normal(20, 2, seed=1), torch.full((20, 4), 3.7, dtype=torch.float64)
     x[7, 1] = float("nan")
     found = passed(requests("cka", "cka_debiased", "procrustes"), {X: x}, {Y: y}, batch=6, groups=4, draws=5)
-    assert {(s.value, s.null, s.low, s.status) for s in found.values()} == {(None, None, None, "activations that are not finite")}
+    assert {(s.value, s.null, s.low, s.status) for s in found.values()} == {(None, None, None, NOT_FINITE)}
     for similarity in passed(requests("cka", "cka_debiased"), {X: still}, {Y: y}, groups=4, draws=5).values():
         assert (similarity.value, similarity.null, similarity.low) == (None, None, None)
         assert similarity.status == "constant layer (front)"
