@@ -7,7 +7,7 @@ import torch
 from scipy.linalg import blas
 from torch import Tensor
 
-UPDATES = {torch.float32: blas.ssyrk, torch.float64: blas.dsyrk}
+UPDATES = {torch.float32: "ssyrk", torch.float64: "dsyrk"}
 FEW = 32  # rows: below, a whole product takes no longer
 
 
@@ -22,7 +22,8 @@ def own_products(rows: Tensor) -> Tensor:
 
 def _updated(x: Tensor) -> Tensor:
     """Of one x (n, p). The transpose of contiguous rows is what BLAS calls columns: nothing is copied."""
-    half = torch.from_numpy(UPDATES[x.dtype](1.0, x.contiguous().numpy().T, trans=1))  # one triangle, 0 in the other
+    update = getattr(blas, UPDATES[x.dtype])
+    half = torch.from_numpy(update(1.0, x.contiguous().numpy().T, trans=1))  # one triangle, 0 in the other
     whole = half + half.mT
     whole.diagonal().mul_(0.5)
     return whole
