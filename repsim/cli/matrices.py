@@ -1,13 +1,18 @@
 """Owns `repsim results heatmap | identity | animate`: what a sweep of comparisons has measured, layer by layer."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repsim.cli.output import Json, SpecArgument, opened, say, show, write
-from repsim.errors import SpecError, nearest
+from repsim.errors import InputError, SpecError, nearest
+from repsim.matrix import Matrix
 from repsim.sweep import grids
+
+if TYPE_CHECKING:
+    from repsim.counterparts import Score
 
 FORMATS = ("text", "markdown", "json")
 Measures = Annotated[list[str] | None, typer.Option("--measure", metavar="M", help="Only this measure; may be said again.")]
@@ -41,19 +46,34 @@ def identity(
     json: Json = False,
 ) -> None:
     """How often a layer's counterpart is the most similar layer of the other network: by measure, in both directions."""
-    from repsim.counterparts import scores
     from repsim.report import identity as report
 
     if format not in FORMATS:
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     project, sweep = opened(spec)
-    found = [score for matrix in grids.of(project, sweep, measure or []) for score in scores(matrix)]
-    text = report.render(found, "json" if json else format)
+    text = report.render(_scores(grids.of(project, sweep, measure or [])), "json" if json else format)
     if out is None:
         print(text, end="")
         return
     write(out, text)
     say(f"→ {out}")
+
+
+def _scores(found: Sequence[Matrix]) -> "list[Score]":
+    """Of all matrices that have one; the others are named. Raises InputError where none has."""
+    from repsim.counterparts import scores
+
+    scored, refused = [], []
+    for matrix in found:
+        try:
+            scored += scores(matrix)
+        except InputError as error:
+            refused.append(error)
+    if not scored and refused:
+        raise refused[0]
+    for error in refused:
+        say(f"repsim: left out: {error.where}: {error.what}")
+    return scored
 
 
 def animate(

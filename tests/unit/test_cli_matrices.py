@@ -70,6 +70,15 @@ def test_layer_identity_is_scored_in_both_directions(measured, tmp_path):
     assert [one["measure"] for one in call("results", "identity", "grid", "--json").json["scores"]] == ["cka", "cka", "rbf", "rbf"]
 
 
+def test_what_has_no_layer_identity_does_not_hide_what_has(measured):
+    logits = "cases: {out: {measure: agreement, front_layer: logits, end_layer: logits}, "
+    measured(GRID.replace("cases: {", logits))
+    answer = call("results", "identity", "grid", "--json")
+    assert (answer.code, [one["measure"] for one in answer.json["scores"]]) == (0, ["cka", "cka", "rbf", "rbf"])
+    assert answer.err.startswith("repsim: left out: agreement: net × net: has no score")
+    assert call("results", "identity", "grid", "--measure", "agreement").code == 2
+
+
 def test_checkpoints_are_animated_against_the_last(measured, tmp_path):
     measured(FILM, "film")
     answer = call("results", "animate", "film")
