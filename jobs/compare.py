@@ -86,7 +86,10 @@ class Row(JobRow):
 
     value: float | None = Field(None, description="the measure; null where it is undefined, see status")
     status: str = Field(description="ok, or why the value is undefined or means nothing")
-    null: float | None = Field(None, description="the measure on average where every image meets a random other one")
+    null: float | None = Field(
+        None,
+        description="the measure where each image meets another: the mean over all orders if it has a formula, else of one order",
+    )
     low: float | None = Field(None, description="lower end of the 95 % interval of the bootstrap over images")
     high: float | None = Field(None, description="its upper end")
     images: int = Field(description="images compared")

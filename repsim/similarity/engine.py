@@ -5,7 +5,7 @@ over blocks of the same stream. Memory is bounded by the plan, whatever the numb
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
@@ -19,6 +19,7 @@ from repsim.models.network import Network
 from repsim.similarity import kept, memory, planner, positions, reading
 from repsim.similarity.feeds import feeds, of_family
 from repsim.similarity.kept import Kept
+from repsim.similarity.known import KNOWN
 from repsim.similarity.pieces import Piece
 from repsim.similarity.planned import Plan
 from repsim.similarity.projection import Components
@@ -159,7 +160,9 @@ class _Comparing:
         apart: dict[Request, list[Similarity]] = {}
         for piece in (piece for part in (*self._plan.streams, *self._plan.walks) for piece in part):
             apart.setdefault(piece.origin, []).append(self._found[piece.asked])
-        return {asked: positions.mean(found) if asked.view == "position" else found[0] for asked, found in apart.items()}
+        return {
+            asked: positions.mean(found) if asked.view == "position" else _within(asked, found[0]) for asked, found in apart.items()
+        }
 
     def _batches(
         self, front: Iterable[Value], end: Iterable[Value], text: str, logits: bool = False
@@ -180,3 +183,11 @@ class _Comparing:
 
     def _report(self, fraction: float, text: str) -> None:
         self._tick((self._done + fraction) / self._stages, text)
+
+
+def _within(asked: Request, found: Similarity) -> Similarity:
+    """Without the part of its interval where the measure cannot be: an interval is moved, see `bootstrap.interval`."""
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    least, most = min(KNOWN[asked.measure].low, found.value), max(KNOWN[asked.measure].high, found.value)
+    return replace(found, low=max(least, found.low), high=min(most, found.high))

@@ -14,7 +14,8 @@ def cka_minibatch(x: Tensor, y: Tensor, *, batch: int = BATCH) -> Similarity:
 
     Nguyen et al. (2021), equations 2 to 4: over consecutive batches, HSICs are averaged and then one ratio is taken. The
     last batch, where it is smaller, counts by n_b (n_b − 3), as in the authors' own sums; with fewer than 4 images it is left
-    out. An estimate of `cka_debiased`, right on average for any batch; the images must be in a random order.
+    out. An estimate of `cka_debiased`: each of the three sums is right on average for any batch, their ratio nearly so where
+    there are many batches; the images must be in a random order.
     In [−1, 1], symmetric; unchanged by translations, isotropic scales and orthogonal maps of either side; null 0. Undefined for
     n < 4, for a constant layer, and where the images of every batch are equally alike.
 

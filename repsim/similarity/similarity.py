@@ -14,7 +14,8 @@ class Similarity:
     Attributes:
         value: None where the measure is undefined; never NaN.
         status: "ok", or why the value is undefined or means nothing, in words ("constant layer", "rank of both ≥ n − 1").
-        null: what the measure gives on average when every image meets a random other one; None where it is undefined.
+        null: what the measure gives when every image meets another one: on average where that has a formula, else once, each
+            image beside the one before it of a random order (see `measure.MomentMeasure`); None where it is undefined.
         low, high: 95 % interval of a bootstrap over images; None where none was asked for.
         details: further numbers by name (components kept, ranks, dead channels, bandwidth).
     """

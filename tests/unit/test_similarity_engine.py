@@ -118,6 +118,16 @@ def test_position_is_the_mean_of_the_measure_at_each_position(pair, images, gath
     assert same(found.found[request], plain(gathered, request), rel=1e-3)
 
 
+def test_an_interval_ends_where_the_measure_does(images):
+    front, end = (build(FACTS, (0.3,), (0.4,), torch.Generator().manual_seed(3)).eval() for _ in range(2))
+    end.body.get_parameter("fc.bias").data[0] += 0.05
+    requests = [asked(measure, LOGITS, LOGITS) for measure in ("agreement", "jensen_shannon", "mutual_knn", "cka_angular")]
+    for seed in range(5):
+        found = engine.compare(front, end, images, requests, Sample(len(images), 75, 100, seed)).found
+        for request, one in found.items():
+            assert KNOWN[request.measure].low <= one.low <= one.value <= one.high <= KNOWN[request.measure].high, request
+
+
 def test_positions_where_a_measure_is_undefined_are_left_out_and_said():
     apart = [
         Similarity(0.4, null=0.1, details={"k": 2.0}),
