@@ -20,6 +20,7 @@ from repsim.similarity.similarity import Similarity, undefined
 from repsim.similarity.symmetric import own_products
 
 BATCH = 256  # images where nothing is said
+FEWEST_BATCHES = 5  # behind an interval: of two it would be far too narrow, of one a point
 
 
 class MinibatchCka(Accumulator):
@@ -96,10 +97,10 @@ class Grid:
             self._used += one.shape[1]
 
     def _tables(self) -> tuple[Table, Table | None, Table | None]:
-        """Value and interval of all pairs; a draw takes batches with replacement."""
+        """Value and interval of all pairs; a draw takes batches with replacement. Few batches give no interval."""
         parts = Hsic(*(torch.stack([getattr(one, name) for one in self._found]) for name in ("xy", "xx", "yy")))
         value = _ratio(parts, torch.ones(len(self._found)))
-        if not self._sample.draws:
+        if not self._sample.draws or len(self._found) < FEWEST_BATCHES:
             return value.tolist(), None, None
         draws = bootstrap.weights(replace(self._sample, groups=len(self._found)))
         low, high = bootstrap.intervals(torch.stack([_ratio(parts, weights) for weights in draws]), value)

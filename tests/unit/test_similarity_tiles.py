@@ -20,7 +20,7 @@ from repsim.similarity.tiles import ACCUMULATORS, TilePass
 
 N = 23
 FRONTS, ENDS = (Value("a"), Value("b"), Value("b", 2)), (Value("c"), Value("d"))
-OPTIONS = {"cka_minibatch": {"batch": 5}, "cka_rbf": {"bandwidth": 0.4}, "wreath_cka": {"statistic": "median"}}
+OPTIONS = {"cka_minibatch": {"batch": 4}, "cka_rbf": {"bandwidth": 0.4}, "wreath_cka": {"statistic": "median"}}
 CHANNELS = ("wreath_cka", "wreath_cka_biased")
 MEASURES = [*KERNEL_MEASURES, "cka_minibatch"]
 
@@ -241,6 +241,12 @@ class Peak(TorchDispatchMode):
         sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
         self.most = max(self.most, sum(size for at, size in sizes.items() if at not in self._before))
         return found
+
+
+def test_few_batches_are_no_ground_for_an_interval():
+    requests = [replace(request, options=(("batch", 16),)) for request in asked(["cka_minibatch"])]
+    found = run(requests, activations(), 10, Sample(N, groups=6, draws=12, seed=3))
+    assert all(one.value is not None and one.low is one.high is None for one in found.values())
 
 
 @pytest.mark.parametrize("measure", ["cka", "cka_rbf", "distance_correlation", "ortho_cka", "wreath_cka", "cka_minibatch"])
