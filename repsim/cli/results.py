@@ -9,6 +9,7 @@ from repsim import child, store
 from repsim.cli import matrices
 from repsim.cli.output import Json, SpecArgument, opened, project_of, say, show, write
 from repsim.errors import InputError, SpecError, nearest
+from repsim.matrix import OK, Number
 from repsim.project import Project
 from repsim.sweep import curves, shown
 from repsim.sweep.expand import Sweep
@@ -138,4 +139,14 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
     expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
     table = tables.build(definition, found, expected)
     shown.refuse_mixed(sweep, [*definition.rows, *definition.cols])
+    if said := _doubtful(found, definition.value):
+        say(f"repsim: {said} (see: repsim results heatmap {sweep.name})")
     return table
+
+
+def _doubtful(found: Any, value: str) -> str:
+    """That numbers which stand in a table as any other have a status that is not ok; nothing where none has, or no row a status."""
+    if value not in Number._fields or not {"status", value} <= set(found.columns):
+        return ""
+    statuses = found.loc[(found["status"] != OK) & found[value].notna(), "status"]
+    return f"{len(statuses):,} of the numbers shown may mean nothing, as in: {statuses.iloc[0]}" if len(statuses) else ""

@@ -3,9 +3,12 @@
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import toy
 from commandline import call
+
+from repsim.cli import results
 
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..2}\n"
 LAYERS = "layers: {front: bn, end: [bn, fc]}\n"
@@ -77,6 +80,13 @@ def test_what_has_no_layer_identity_does_not_hide_what_has(measured):
     assert (answer.code, [one["measure"] for one in answer.json["scores"]]) == (0, ["cka", "cka", "rbf", "rbf"])
     assert answer.err.startswith("repsim: left out: agreement: net × net: has no score")
     assert call("results", "identity", "grid", "--measure", "agreement").code == 2
+
+
+def test_a_table_says_that_some_of_its_numbers_mean_nothing():
+    rows = pd.DataFrame({"status": ["ok", "rank 19 of 19", "no value", "rank 18 of 18"], "value": [0.5, 1.0, None, 1.0]})
+    assert results._doubtful(rows, "value") == "2 of the numbers shown may mean nothing, as in: rank 19 of 19"
+    assert results._doubtful(rows.iloc[[0, 2]], "value") == results._doubtful(rows[["value"]], "value") == ""
+    assert results._doubtful(pd.DataFrame(), "value") == results._doubtful(rows.assign(seconds=1.0), "seconds") == ""
 
 
 def test_checkpoints_are_animated_against_the_last(measured, tmp_path):
