@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repsim.cli.output import Json, SpecArgument, opened, say, show, write
+from repsim.cli.output import Json, SpecArgument, give, opened, say, show
 from repsim.errors import InputError, SpecError, nearest
 from repsim.matrix import Matrix
 from repsim.sweep import grids
@@ -21,7 +21,7 @@ Measures = Annotated[list[str] | None, typer.Option("--measure", metavar="M", he
 def heatmap(
     spec: SpecArgument,
     measure: Measures = None,
-    out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP_heatmap.png.")] = None,
     json: Json = False,
 ) -> None:
     """Layers of f by layers of g, one panel per measure: mean over pairs of networks; what is undefined is hatched and listed."""
@@ -29,7 +29,7 @@ def heatmap(
     from repsim.report import matrixwords as words
 
     project, sweep = opened(spec)
-    path = out or project.results / "plots" / f"{sweep.name}.png"
+    path = out or project.results / "plots" / f"{sweep.name}_heatmap.png"
     found = grids.of(project, sweep, measure or [])
     heatmaps.draw(found, path)
     lines = [f"{matrix.title}: {said}" for matrix in found for said in (words.averaged(matrix), *words.lacking(matrix))]
@@ -52,11 +52,7 @@ def identity(
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     project, sweep = opened(spec)
     text = report.render(_scores(grids.of(project, sweep, measure or [])), "json" if json else format)
-    if out is None:
-        print(text, end="")
-        return
-    write(out, text)
-    say(f"→ {out}")
+    give(text, out)
 
 
 def _scores(found: Sequence[Matrix]) -> "list[Score]":

@@ -68,6 +68,15 @@ def write(path: Path, text: str) -> None:
         raise UserError(f"cannot be written: {error.strerror}", where=str(path), do="choose another --out") from None
 
 
+def give(text: str, out: Path | None) -> None:
+    """`text`, which ends its last line, on stdout, or in the file `out`."""
+    if out is None:
+        print(text, end="")
+        return
+    write(out, text)
+    say(f"→ {out}")
+
+
 def confirm(question: str, yes: bool) -> None:
     """Ask; off a terminal refuse without --yes."""
     if yes:

@@ -7,7 +7,7 @@ import typer
 
 from repsim import child, store
 from repsim.cli import matrices
-from repsim.cli.output import Json, SpecArgument, opened, project_of, say, show, write
+from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
 from repsim.errors import InputError, SpecError, nearest
 from repsim.matrix import OK, Number
 from repsim.project import Project
@@ -63,11 +63,7 @@ def table(
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     project, sweep = opened(spec)
     text = tables.render(_built(project, sweep, rows, cols, value, spread), "json" if json else format)
-    if out is None:
-        print(text, end="")
-        return
-    write(out, text)
-    say(f"→ {out}")
+    give(text, out)
 
 
 @app.command()

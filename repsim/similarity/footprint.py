@@ -47,7 +47,7 @@ def _grid(requests: Sequence[Request], sample: Sample, tile: int, block: int) ->
     fronts, ends = len({r.front for r in requests}), len({r.end for r in requests})
     layers, groups, n = fronts + ends, sample.groups if sample.draws else 1, sample.images
     if one.measure == "cka_minibatch":
-        batch = one.chosen.get("batch", n)
+        batch = min(one.chosen.get("batch", n), n)
         return 4 * NUMBER * layers * max(block, batch) * batch + SUM * -(-n // batch) * (fronts * ends + layers)
     matrices = (2 if one.measure in CENTRED else 3) * NUMBER * layers * tile**2
     sums = SUM * groups**2 * (fronts * ends + layers) + layers * n * (SUM * (groups + 1) + NUMBER)

@@ -132,7 +132,7 @@ def _readings(form: Form, some: Sequence[Piece], room: Room, block: int) -> int:
 def _exactness(mine: Sequence[Request], form: Form, sample: Sample) -> str:
     if form != "minibatch":
         return f"exact over n = {sample.images:,}"
-    sizes = ", ".join(f"{size:,}" for size in sorted({asked.chosen["batch"] for asked in mine}))
+    sizes = ", ".join(f"{size:,}" for size in sorted({min(asked.chosen["batch"], sample.images) for asked in mine}))
     return f"minibatch estimate, b = {sizes}"
 
 

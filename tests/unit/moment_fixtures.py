@@ -4,28 +4,18 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+import similarity_data
 import torch
+from similarity_data import fixture_a, fixture_b
 from torch import Tensor
 
-
-def fixture_a() -> tuple[Tensor, Tensor]:
-    """(100, 10) twice, related: the input of the published CKA demonstration."""
-    random = np.random.RandomState(1337)
-    x = random.randn(100, 10)
-    return torch.tensor(x), torch.tensor(random.randn(100, 10) + x)
-
-
-def fixture_b() -> tuple[Tensor, Tensor]:
-    """(20, 50) and (20, 30), unrelated: more channels than images."""
-    random = np.random.RandomState(0)
-    return torch.tensor(random.randn(20, 50)), torch.tensor(random.randn(20, 30))
+__all__ = ["centred", "fixture_a", "fixture_b", "fixture_c", "normal", "related", "rotation", "shuffles"]
 
 
 def fixture_c() -> tuple[Tensor, Tensor]:
-    """Maps (16, 6, 5, 5) twice, unrelated and positive, as 25 rows of 6 channels per image."""
-    random = np.random.RandomState(0)
-    x, y = (torch.tensor(random.uniform(size=(16, 6, 5, 5))) for _ in range(2))
-    return tuple(maps.flatten(2).mT.contiguous() for maps in (x, y))  # pyright: ignore[reportReturnType]
+    """The published maps, as 25 rows of 6 channels per image."""
+    x, y = (maps.flatten(2).mT.contiguous() for maps in similarity_data.fixture_c())
+    return x, y
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -36,7 +36,7 @@ def test_a_heat_map_has_a_panel_per_measure_and_says_over_how_many_pairs(measure
     measured(GRID)
     answer = call("results", "heatmap", "grid")
     assert answer.code == 0, answer.err
-    path = measured.project.results / "plots" / "grid.png"
+    path = measured.project.results / "plots" / "grid_heatmap.png"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert answer.out.splitlines() == [
         "cka: net × net: mean over 3 pairs, std 0.000",

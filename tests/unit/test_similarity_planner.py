@@ -135,3 +135,13 @@ def test_thousands_of_layer_pairs_are_planned_in_no_time():
     every = [Request("procrustes", Value(one), Value(other), "channel") for one in layers for other in layers]
     plan = planner.make(every, layers, layers, Sample(10_000), 8 * GB)
     assert len(plan.streams) == 1 and plan.steps[0].requests == 49 * 49
+
+
+def test_a_minibatch_larger_than_the_images_is_all_of_them():
+    shapes = {"relu1": (16, 30, 30)}
+    plans = [
+        planner.make([asked("cka_minibatch", "relu1", "relu1", options=(("batch", batch),))], shapes, shapes, Sample(300), 2**33)
+        for batch in (300, 4096)
+    ]
+    assert plans[0].bytes == plans[1].bytes
+    assert [plan.steps[0].exactness for plan in plans] == ["minibatch estimate, b = 300"] * 2

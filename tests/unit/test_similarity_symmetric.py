@@ -6,6 +6,15 @@ import torch
 from repsim.similarity.symmetric import FEW, own_products
 
 
+@pytest.fixture(autouse=True, params=[1, 2])
+def threads(request):
+    """One, where half of the products are formed, and more, where all are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(FEW + 8, 5), (3, FEW + 1, 70), (2, FEW - 1, 9), (1, FEW, 1)])
 def test_products_of_rows_with_themselves_are_symmetric_and_exact(shape, dtype):
