@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from repsim.data.images import Images
+from repsim.models import allocator
 from repsim.models.network import Network
 from repsim.similarity import engine, memory, planner
 from repsim.similarity.planned import Plan
@@ -36,6 +37,7 @@ def requests(names: Sequence[str], batch: int | None) -> dict[tuple[str, str], R
 def of_networks(front: Network, end: Network, names: Sequence[str], images: Images, batch: int | None) -> Found:
     """What `repsim compare` does, without reading and writing files."""
     asked = requests(names, batch)
+    allocator.keep_freed_memory(str(front.mean.device))  # as the job does
     found = engine.compare(front, end, images, asked.values(), Sample(len(images)))
     return Found(_matrix(names, asked, found.found), found.plan, found.seconds)
 
@@ -46,6 +48,7 @@ def of_features(front: Values, end: Values, images: int, batch: int | None) -> F
     asked, sample = requests(names, batch), Sample(images)
     shapes = [{name: tuple(value.shape[1:]) for name, value in side.items()} for side in (front, end)]
     device = str(next(iter(front.values())).device)
+    allocator.keep_freed_memory(device)
     plan = planner.make(asked.values(), shapes[0], shapes[1], sample, memory.budget(device))
     tiles = TilePass(list(asked.values()), sample, plan.block)
     tiles.run(lambda i: (_block(front, i, plan.block), _block(end, i, plan.block)))
