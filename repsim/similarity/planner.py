@@ -102,7 +102,8 @@ def _steps(every: Every, forms: Mapping[Request, Form], room: Room, streams: Str
         kinds.setdefault((KNOWN[asked.measure].family, asked.view, form), []).append(asked)
     for (family, view, form), mine in kinds.items():
         some = [piece for asked in mine for piece in every[asked]]
-        passes = sum(any(piece.origin in mine for piece in stream) for stream in streams)
+        mine_alone = set(mine)
+        passes = sum(any(piece.origin in mine_alone for piece in stream) for stream in streams)
         if form in ("feature", "sums"):
             cost = _sum_cost(form, some, room)
         else:
