@@ -11,7 +11,9 @@ from repsim.data.images import Images
 from repsim.models import allocator
 from repsim.models.network import Network
 from repsim.similarity import engine, memory, planner
+from repsim.similarity.feeds import feeds
 from repsim.similarity.planned import Plan
+from repsim.similarity.reading import Batch
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 from repsim.similarity.tiles import TilePass
@@ -43,16 +45,33 @@ def of_networks(front: Network, end: Network, names: Sequence[str], images: Imag
 
 
 def of_features(front: Values, end: Values, images: int, batch: int | None) -> Found:
-    """The pass over pairs of images alone, of activations that are there."""
+    """The passes alone, of activations that are there."""
     names = list(front)
     asked, sample = requests(names, batch), Sample(images)
     shapes = [{name: tuple(value.shape[1:]) for name, value in side.items()} for side in (front, end)]
     device = str(next(iter(front.values())).device)
     allocator.keep_freed_memory(device)
     plan = planner.make(asked.values(), shapes[0], shapes[1], sample, memory.budget(device))
-    tiles = TilePass(list(asked.values()), sample, plan.block)
-    tiles.run(lambda i: (_block(front, i, plan.block), _block(end, i, plan.block)))
-    return Found(_matrix(names, asked, tiles.results()), plan, {})
+    return Found(_matrix(names, asked, _streamed(plan, sample, front, end) | _walked(plan, sample, front, end)), plan, {})
+
+
+def _streamed(plan: Plan, sample: Sample, front: Values, end: Values) -> dict[Request, Similarity]:
+    found = {}
+    for stream in plan.streams:
+        for feed in feeds(stream, sample, None):
+            for i in range(-(-sample.images // plan.batch)):
+                feed.add(Batch(_block(front, i, plan.batch), _block(end, i, plan.batch)), torch.empty(0))
+            found |= feed.results()
+    return found
+
+
+def _walked(plan: Plan, sample: Sample, front: Values, end: Values) -> dict[Request, Similarity]:
+    found = {}
+    for walk in plan.walks:
+        tiles = TilePass([piece.asked for piece in walk], sample, plan.block)
+        tiles.run(lambda i: (_block(front, i, plan.block), _block(end, i, plan.block)))
+        found |= tiles.results()
+    return found
 
 
 def _block(side: Values, index: int, block: int) -> dict[Value, Tensor]:

@@ -5,11 +5,10 @@ How an accumulator is used (by `walk.Walk`; `tiles.ACCUMULATORS` says which meas
 1. `Accumulator(requests, sample)` is given all requests of its measures at once, and groups them as it likes.
 2. `needs()` names every (kernel, source) it will ask of a tile, so that rows are made ready once per block and what kernels
    must know of a layer beforehand (`Facts`) is gathered.
-3. With `in_order`, `see(block)` is called with every block of the stream, first to last.
-4. `sweeps` times, `add(tile, sweep)` is called with every pair of parts I ≤ J of the stream (sweep 0, then 1 …; 0: no tile is
+3. `sweeps` times, `add(tile, sweep)` is called with every pair of parts I ≤ J of the stream (sweep 0, then 1 …; 0: no tile is
    wanted). The first tile is (0, 0), and of each column (0, J) comes first; beyond that the order is free, and every pair
    comes once. An off-diagonal tile stands for two, (I, J) and (J, I): all matrices are symmetric, and nobody sees (J, I).
-5. `results(facts)` gives one `Similarity` for each request.
+4. `results(facts)` gives one `Similarity` for each request.
 
 One call of `tile.matrices` gives the matrices of all layers of a side; work per pair of layers belongs into a product of such
 stacks, never into a loop.
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from repsim.similarity.channels import Channels
 from repsim.similarity.request import Request, Sample, Value
-from repsim.similarity.similarity import Similarity
+from repsim.similarity.similarity import Similarity, constant_status
 
 Side = Literal["front", "end"]
 Ready = Literal["shifted", "raw", "cosine", "correlation", "centred channels", "unit channels", "flat channels"]
@@ -76,8 +75,7 @@ class Facts:
 
     def constant_status(self, front: Source, end: Source) -> str | None:
         """The status of a pair of which one or both are constant; None where both vary."""
-        x, y = self.constant(front), self.constant(end)
-        return f"constant layer ({'both' if x and y else 'front' if x else 'end'})" if x or y else None
+        return constant_status(self.constant(front), self.constant(end))
 
 
 class Block(Protocol):
@@ -156,22 +154,17 @@ class Accumulator(ABC):
     """Gathers from tiles what some measures need."""
 
     sweeps: int = 1
-    in_order: bool = False
 
     @abstractmethod
     def __init__(self, requests: Sequence[Request], sample: Sample): ...
 
     @abstractmethod
     def needs(self) -> Iterable[tuple[Kernel, Source]]:
-        """Every kernel of every source that tiles, or `facts`, will be asked for; in_order ones name what `see` reads."""
+        """Every kernel of every source that tiles, or `facts`, will be asked for."""
 
-    def see(self, block: Block) -> None:
-        """Take one block, in order."""
-        raise NotImplementedError(f"{type(self).__name__} takes no blocks")
-
+    @abstractmethod
     def add(self, tile: Tile, sweep: int) -> None:
         """Take one tile."""
-        raise NotImplementedError(f"{type(self).__name__} takes no tiles")
 
     @abstractmethod
     def results(self, facts: Facts) -> Mapping[Request, Similarity]:

@@ -94,9 +94,8 @@ class _Comparing:
         self._done = 0
         self._seconds: dict[str, float] = {}
         self._found: dict[Request, Similarity] = {}
-        self._witness = Witness()
-        walked = reading.sources(piece for walk in plan.walks for piece in walk)
-        self._walked = walked
+        self._walked = walked = reading.sources(piece for walk in plan.walks for piece in walk)
+        self._witness = Witness(*walked)
         self._kept = Kept(walked, sample.images) if plan.kept else None
 
     def all(self, device: torch.device) -> Comparison:

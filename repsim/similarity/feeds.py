@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from repsim.similarity.known import KNOWN
+from repsim.similarity.minibatch import MinibatchPass
 from repsim.similarity.moment_pass import MomentPass
 from repsim.similarity.outputs import OutputPass
 from repsim.similarity.pieces import Piece
@@ -26,7 +27,7 @@ class Feed(Protocol):
 class _OfValues:
     """Feeds a pass that compares layers."""
 
-    def __init__(self, gathers: MomentPass | RowPass, some: Sequence[Piece]):
+    def __init__(self, gathers: MomentPass | MinibatchPass | RowPass, some: Sequence[Piece]):
         self._pass = gathers
         cuts = [piece.cut for piece in some if piece.cut]
         self._front, self._end = [cut[0] for cut in cuts], [cut[1] for cut in cuts]
@@ -54,10 +55,13 @@ class _OfOutputs:
 
 def feeds(some: Sequence[Piece], sample: Sample, products: torch.dtype | None) -> list[Feed]:
     """What the pieces of one stream need."""
-    moments, rows, outputs = (of_family(some, *names) for names in (("linear", "moments"), ("rows",), ("outputs",)))
+    families = (("linear", "moments"), ("minibatch",), ("rows",), ("outputs",))
+    moments, minibatch, rows, outputs = (of_family(some, *names) for names in families)
     found: list[Feed] = []
     if moments:
         found.append(_OfValues(MomentPass(_asked(moments), sample, products), moments))
+    if minibatch:
+        found.append(_OfValues(MinibatchPass(_asked(minibatch), sample), minibatch))
     if rows:
         found.append(_OfValues(RowPass(_asked(rows), sample), rows))
     if outputs:

@@ -49,7 +49,7 @@ def rows(shape: Shape, view: str) -> tuple[int, int]:
 
 def meets_by_position(measure: str, view: str) -> bool:
     """Whether the rows of two layers must be of the same positions. Kernels of channels are made of one layer alone."""
-    return view == "position" or (view == "channel" and KNOWN[measure].family != "pairs")
+    return view == "position" or (view == "channel" and KNOWN[measure].family not in ("pairs", "minibatch"))
 
 
 def check_view(shape: Shape, view: str, where: str = "view") -> None:

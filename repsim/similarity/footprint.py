@@ -38,17 +38,14 @@ def footprint(requests: Sequence[Request], sample: Sample, block: int, size: Siz
     grids: dict[tuple, list[Request]] = {}
     for request in requests:
         grids.setdefault((_kernel(request), request.view), []).append(request)
-    return ready + read + sum(_grid(found, sample, tile, block) for found in grids.values())
+    return ready + read + sum(_grid(found, sample, tile) for found in grids.values())
 
 
-def _grid(requests: Sequence[Request], sample: Sample, tile: int, block: int) -> int:
+def _grid(requests: Sequence[Request], sample: Sample, tile: int) -> int:
     """Of all requests of one kernel."""
     one = requests[0]
     fronts, ends = len({r.front for r in requests}), len({r.end for r in requests})
     layers, groups, n = fronts + ends, sample.groups if sample.draws else 1, sample.images
-    if one.measure == "cka_minibatch":
-        batch = min(one.chosen.get("batch", n), n)
-        return 4 * NUMBER * layers * max(block, batch) * batch + SUM * -(-n // batch) * (fronts * ends + layers)
     matrices = (2 if one.measure in CENTRED else 3) * NUMBER * layers * tile**2
     sums = SUM * groups**2 * (fronts * ends + layers) + layers * n * (SUM * (groups + 1) + NUMBER)
     drawn = 6 * SUM * layers * n * min(sample.draws, AT_ONCE)

@@ -2,10 +2,12 @@
 
 from torch import Tensor
 
-from repsim.similarity.alone import measured
+from repsim.similarity.alone import check, measured
 from repsim.similarity.kernel_measures import BANDWIDTH, KernelMeasures
 from repsim.similarity.kernels import Statistic
-from repsim.similarity.minibatch import BATCH, MinibatchCka
+from repsim.similarity.minibatch import BATCH, MinibatchPass
+from repsim.similarity.products import summable
+from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 
 
@@ -22,7 +24,11 @@ def cka_minibatch(x: Tensor, y: Tensor, *, batch: int = BATCH) -> Similarity:
     Raises:
         InputError: a batch of fewer than 4.
     """
-    return measured(MinibatchCka, "cka_minibatch", x, y, batch=batch)
+    check(x, y, (2,))
+    request = Request("cka_minibatch", Value("x"), Value("y"), "flatten", options=(("batch", batch),))
+    gatherer = MinibatchPass([request], Sample(len(x)))
+    gatherer.add({request.front: summable(x)}, {request.end: summable(y)})
+    return gatherer.results()[request]
 
 
 def cka_rbf(x: Tensor, y: Tensor, *, bandwidth: float = BANDWIDTH) -> Similarity:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from math import inf, pi, sqrt
 from typing import Literal
 
-Family = Literal["linear", "moments", "pairs", "rows", "outputs"]
+Family = Literal["linear", "moments", "minibatch", "pairs", "rows", "outputs"]
 """What a measure is computed from.
 
 linear: from second moments or from inner products of images, whichever is cheaper; moments: from the second moments of the
-two layers; pairs: from a number for every pair of images; rows: from the two values of each image; outputs: from the logits.
+two layers; minibatch: from inner products of the images of each batch; pairs: from a number for every pair of images; rows: from
+the two values of each image; outputs: from the logits.
 """
 View = Literal["flatten", "channel", "pool", "position", "class", "mean"]
 """How an activation becomes rows: see `views`."""
@@ -47,7 +48,7 @@ KNOWN: dict[str, Known] = {
     "cka": Known("linear", view="flatten"),
     "cka_debiased": Known("linear", low=-1.0, view="flatten"),
     "cka_angular": Known("linear", "distance", 0.0, pi / 2, view="flatten"),
-    "cka_minibatch": Known("pairs", low=-1.0, view="flatten", options=("batch",)),
+    "cka_minibatch": Known("minibatch", low=-1.0, view="flatten", options=("batch",)),
     "cka_rbf": Known("pairs", view="flatten", options=("bandwidth",)),
     "cka_rbf_debiased": Known("pairs", low=-1.0, view="flatten", options=("bandwidth",)),
     "cca": Known("moments"),

@@ -1,33 +1,33 @@
-"""Owns minibatch CKA: unbiased HSIC of every batch of the stream by itself, averaged, then one ratio."""
+"""Owns minibatch CKA: unbiased HSIC of every batch of the stream by itself, averaged, then one ratio.
 
-from collections.abc import Iterable, Mapping, Sequence
+Batches are taken as they come: memory holds one, and n² is not paid.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from repsim.errors import InputError
-from repsim.similarity import bootstrap
-from repsim.similarity.accumulator import Accumulator, Block, Facts, Source
+from repsim.similarity import bootstrap, cores, views
+from repsim.similarity.accumulator import Source
+from repsim.similarity.centred import CentredProducts
 from repsim.similarity.hsic import FEWEST, Hsic
 from repsim.similarity.kernel_sums import products
-from repsim.similarity.kernels import Inner
 from repsim.similarity.pairing import Pairing, Table
 from repsim.similarity.products import summable
-from repsim.similarity.request import Request, Sample
-from repsim.similarity.similarity import Similarity, undefined
-from repsim.similarity.symmetric import own_products
+from repsim.similarity.request import Request, Sample, Value
+from repsim.similarity.similarity import NOT_FINITE, Similarity, constant_status, undefined
 
 BATCH = 256  # images where nothing is said
 FEWEST_BATCHES = 5  # behind an interval: of two it would be far too narrow, of one a point
 
 
-class MinibatchCka(Accumulator):
-    """`cka_minibatch` of many pairs of layers; takes no tiles, so n² is not paid."""
-
-    sweeps = 0
-    in_order = True
+class MinibatchPass:
+    """`cka_minibatch` of many pairs of layers, gathered while images go by."""
 
     def __init__(self, requests: Sequence[Request], sample: Sample):
         members: dict[tuple[int, str], list[Request]] = {}
@@ -35,17 +35,17 @@ class MinibatchCka(Accumulator):
             members.setdefault((_batch(request.chosen), request.view), []).append(request)
         self._grids = [Grid(batch, found, sample) for (batch, _), found in members.items()]
 
-    def needs(self) -> Iterable[tuple[Inner, Source]]:
-        return ((Inner(), source) for grid in self._grids for source in grid.pairing.sources)
-
-    def see(self, block: Block) -> None:
+    @torch.no_grad()
+    def add(self, front: Mapping[Value, Tensor], end: Mapping[Value, Tensor]) -> None:
+        """Add the next images: activations (n, …) of both networks, in the same order."""
         for grid in self._grids:
-            grid.see(block)
+            grid.add({"front": front, "end": end})
 
-    def results(self, facts: Facts) -> Mapping[Request, Similarity]:
+    def results(self) -> dict[Request, Similarity]:
+        """One for each request, over all images added."""
         found = {}
         for grid in self._grids:
-            found |= grid.results(facts)
+            found |= grid.results()
         return found
 
 
@@ -54,47 +54,68 @@ class Grid:
 
     def __init__(self, batch: int, requests: Sequence[Request], sample: Sample):
         self._batch, self._sample = batch, sample
-        self.pairing = Pairing(requests)
+        self._pairing = Pairing(requests)
+        self._layers: dict[Source, CentredProducts] = {}
         self._waiting: dict[Source, Tensor] = {}  # images of a batch that is not full yet
         self._found: list[Hsic] = []  # of each batch, times n (n − 3): a batch counts by how many pairs it has
-        self._used = 0
+        self._seen = self._used = 0
 
-    def see(self, block: Block) -> None:
-        """Take the full batches that a block completes; at the end of the stream the last one as it is."""
-        coming = {source: block.rows(source)[:, 0] for source in self.pairing.sources}
-        rows = {source: torch.cat((self._waiting[source], new)) if self._waiting else new for source, new in coming.items()}
+    def add(self, values: Mapping[str, Mapping[Value, Tensor]]) -> None:
+        """Take the batches that these images complete; at the end of the stream the last one as it is."""
+        rows = {source: self._rows(source, values[source.side][source.value]) for source in self._pairing.sources}
         count = len(next(iter(rows.values())))
+        self._seen += count - sum(len(some) for some in list(self._waiting.values())[:1])
         full = count - count % self._batch
-        if full:
-            self._add({source: some[:full].unflatten(0, (-1, self._batch)) for source, some in rows.items()})
-        self._waiting = {source: some[full:].clone() for source, some in rows.items()}
-        if block.stop == self._sample.images and count - full >= FEWEST:
-            self._add({source: some[None] for source, some in self._waiting.items()})
+        for start in range(0, full, self._batch):
+            self._take({source: some[start : start + self._batch] for source, some in rows.items()})
+        rest = {source: some[full:] for source, some in rows.items()}
+        if self._seen == self._sample.images and count - full >= FEWEST:
+            self._take(rest)
+        self._waiting = {source: some.clone() for source, some in rest.items()} if count > full else {}
 
-    def results(self, facts: Facts) -> dict[Request, Similarity]:
+    def results(self) -> dict[Request, Similarity]:
         details = {"batch": float(self._batch), "images_used": float(self._used)}
         if not self._found:
-            why = f"{facts.images} images, and cka_minibatch takes {FEWEST}"
-            return dict.fromkeys(self.pairing.of, undefined(why, **details))
+            why = f"{self._sample.images} images, and cka_minibatch takes {FEWEST}"
+            return dict.fromkeys(self._pairing.of, undefined(why, **details))
         tables = self._tables()
-        found = {request: self._result(request, tables, facts) for request in self.pairing.of}
-        return {request: replace(one, details=details) for request, one in found.items()}
+        return {request: replace(self._result(request, tables), details=details) for request in self._pairing.of}
 
-    def _result(self, request: Request, tables: tuple[Table, Table | None, Table | None], facts: Facts) -> Similarity:
-        why = facts.constant_status(*self.pairing.of[request])
-        value, low, high = (self.pairing.pick(table, request) for table in tables)
+    def _rows(self, source: Source, value: Tensor) -> Tensor:
+        """(n, p), those that wait for a full batch first."""
+        rows = views.rows(value, source.view)
+        if rows.shape[1] > 1:
+            what = f"layer '{source.value.layer}' has {rows.shape[1]} rows per image in view {source.view}, and images are compared"
+            raise InputError(what, where="view", do="say view: flatten, pool or position")
+        new = rows[:, 0].to(torch.promote_types(rows.dtype, torch.float32))
+        return torch.cat((self._waiting[source], new)) if source in self._waiting else new
+
+    def _take(self, rows: Mapping[Source, Tensor]) -> None:
+        """Add one batch, (images, p) of each source."""
+        for source, x in rows.items():
+            if source not in self._layers:
+                self._layers[source] = CentredProducts(x)
+        widest_first = sorted(rows, key=lambda source: -rows[source].shape[1])
+        device = rows[widest_first[0]].device
+        made = cores.each(partial(self._centred, rows), widest_first, device)
+        found = dict(zip(widest_first, made, strict=True))
+        one, other = (torch.stack([found[source] for source in side]) for side in (self._pairing.fronts, self._pairing.ends))
+        own = (summable(torch.linalg.vector_norm(side, dim=(1, 2))).square() for side in (one, other))
+        self._found.append(Hsic(products(one, other), *own))
+        self._used += len(rows[widest_first[0]])
+
+    def _centred(self, rows: Mapping[Source, Tensor], source: Source) -> Tensor:
+        return self._layers[source].centred(rows[source])
+
+    def _result(self, request: Request, tables: tuple[Table, Table | None, Table | None]) -> Similarity:
+        front, end = (self._layers[source] for source in self._pairing.of[request])
+        if not (front.finite and end.finite):
+            return undefined(NOT_FINITE)
+        why = constant_status(front.constant, end.constant)
+        value, low, high = (self._pairing.pick(table, request) for table in tables)
         if why or value is None:
             return undefined(why or "the images of every batch are equally alike")
         return Similarity(value, null=0.0, low=low, high=high)
-
-    def _add(self, batches: Mapping[Source, Tensor]) -> None:
-        """Add batches of one size, (batches, images, p) of each source."""
-        x, y = ([_centred(batches[source]) for source in side] for side in (self.pairing.fronts, self.pairing.ends))
-        for at in range(len(x[0])):
-            one, other = (torch.stack([layer[at] for layer in side]) for side in (x, y))
-            own = (summable(torch.linalg.vector_norm(side, dim=2)).square().sum(1) for side in (one, other))
-            self._found.append(Hsic(products(one, other), *own))
-            self._used += one.shape[1]
 
     def _tables(self) -> tuple[Table, Table | None, Table | None]:
         """Value and interval of all pairs; a draw takes batches with replacement. Few batches give no interval."""
@@ -111,18 +132,6 @@ def _ratio(batches: Hsic, weights: Tensor) -> Tensor:
     """The ratio of sums over batches (batches, …)."""
     weights = weights.to(batches.xy)
     return Hsic(*(torch.tensordot(weights, part, 1) for part in (batches.xy, batches.xx, batches.yy))).ratio()
-
-
-def _centred(rows: Tensor) -> Tensor:
-    """U-centred inner products of every batch (batches, n, p): (batches, n, n); ⟨U, U'⟩ is n (n − 3) HSIC₁."""
-    rows = rows - rows.mean(1, keepdim=True)
-    products = own_products(rows)
-    products.diagonal(dim1=1, dim2=2).zero_()
-    n = products.shape[1]
-    means = products.sum(2, keepdim=True) / (n - 2)
-    centred = products - means - means.mT + means.sum(1, keepdim=True) / (n - 1)
-    centred.diagonal(dim1=1, dim2=2).zero_()
-    return centred
 
 
 def _batch(options: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ from repsim.similarity.positions import Slice
 from repsim.similarity.request import Request
 
 SUM, NUMBER = 8, 4  # bytes of what is summed, and of an activation or an entry of a tile
+MATRICES = 3  # of a layer in a batch that are held at once: inner products, and them stacked for all pairs
 
 
 class Side(NamedTuple):
@@ -82,10 +83,29 @@ def gram_flops(some: Iterable[Piece], images: int) -> float:
     return alone + 1.0 * images**2 * len(pairs(some))
 
 
-def moment_parts(piece: Piece, groups: int) -> dict[Hashable, int]:
-    """Bytes of the sums that a piece needs, each under a key of its own: pieces with equal keys share them."""
-    if KNOWN[piece.asked.measure].family not in ("linear", "moments"):
-        return {}
+def batch_flops(some: Iterable[Piece], images: int) -> float:
+    """As `gram_flops`, of pairs of images of the same batch alone."""
+    found: dict[int, list[Piece]] = {}
+    for piece in some:
+        found.setdefault(min(piece.asked.chosen["batch"], images), []).append(piece)
+    return sum(gram_flops(alike, images) * batch / images for batch, alike in found.items())
+
+
+def parts(piece: Piece, groups: int, images: int) -> dict[Hashable, int]:
+    """Bytes that a piece holds while images go by, each under a key of its own: pieces with equal keys share them."""
+    family = KNOWN[piece.asked.measure].family
+    if family == "minibatch":
+        return _batch_parts(piece, images)
+    return _moment_parts(piece, groups) if family in ("linear", "moments") else {}
+
+
+def _batch_parts(piece: Piece, images: int) -> dict[Hashable, int]:
+    """Of batches that wait until they are full, and of the matrices of one batch."""
+    batch = min(piece.asked.chosen["batch"], images)
+    return {(batch, at, side): NUMBER * (batch * side.width + MATRICES * batch**2) for at, side in sides([piece])}
+
+
+def _moment_parts(piece: Piece, groups: int) -> dict[Hashable, int]:
     x, y = piece.front, piece.end
     alone = {(at, side): SUM * groups * side.width**2 for at, side in (("front", x), ("end", y))}
     pair = SUM * x.width * y.width

@@ -39,14 +39,14 @@ def make(requests: Iterable[Request], front: Layers, end: Layers, sample: Sample
     every = {asked: costs.pieces(asked, front[asked.front.layer], end[asked.end.layer]) for asked in requests}
     whole = [piece for some in every.values() for piece in some]
     forms = _forms(every, Room(sample, budget, device))
-    walked = [piece for piece in whole if forms[piece.origin] in ("gram", "minibatch")]
+    walked = [piece for piece in whole if forms[piece.origin] == "gram"]
     kept = costs.kept_bytes(walked, sample.images)
     room = Room(sample, budget - kept if kept <= SHARE * budget else budget, device)
-    streams, walks = room.streams(piece for piece in whole if forms[piece.origin] in ("feature", "sums")), room.walks(walked)
+    streams, walks = room.streams(piece for piece in whole if forms[piece.origin] != "gram"), room.walks(walked)
     block = min(map(room.block, walks), default=sample.images)
     if block < sample.images:
         forms |= dict.fromkeys((asked for asked, form in forms.items() if form == "gram"), "tiled")
-    held = [*map(room.moment_bytes, streams), *(room.walk_bytes(walk, block) for walk in walks)]
+    held = [*map(room.stream_bytes, streams), *(room.walk_bytes(walk, block) for walk in walks)]
     return Plan(
         images=sample.images,
         steps=tuple(_steps(every, forms, room, streams, block, kept=room.bytes < budget)),
@@ -64,7 +64,6 @@ def make(requests: Iterable[Request], front: Layers, end: Layers, sample: Sample
 
 def _forms(every: Every, room: Room) -> dict[Request, Form]:
     forms: dict[Request, Form] = {asked: FORMS[KNOWN[asked.measure].family] for asked in every}
-    forms |= dict.fromkeys((asked for asked in every if asked.measure == "cka_minibatch"), "minibatch")
     linear = [asked for asked in every if KNOWN[asked.measure].family == "linear"]
     for view in dict.fromkeys(asked.view for asked in linear):
         forms |= _linear_forms({asked: every[asked] for asked in linear if asked.view == view}, room)
@@ -83,7 +82,7 @@ def _linear_forms(some: Every, room: Room) -> dict[Request, Form]:
         feature = {asked for asked in some if widths[asked] <= widest} | bound
         moments = [piece for asked in feature for piece in some[asked]]
         grams = [piece for asked in some.keys() - feature for piece in some[asked]]
-        if all(room.moment_bytes([piece]) <= room.bytes for piece in moments) or not widest:
+        if all(room.stream_bytes([piece]) <= room.bytes for piece in moments) or not widest:
             flops = costs.moment_flops(moments, room.sample.images) + costs.gram_flops(grams, room.sample.images)
             choices.append((flops, widest, feature))
     feature = min(choices, key=lambda choice: choice[:2])[2]
@@ -104,10 +103,11 @@ def _steps(every: Every, forms: Mapping[Request, Form], room: Room, streams: Str
         some = [piece for asked in mine for piece in every[asked]]
         mine_alone = set(mine)
         passes = sum(any(piece.origin in mine_alone for piece in stream) for stream in streams)
-        if form in ("feature", "sums"):
-            cost = _sum_cost(form, some, room)
+        if form in ("gram", "tiled"):
+            cost = costs.gram_flops(some, room.sample.images), room.walk_bytes(some, block)
+            passes = 1 + (0 if kept else _readings(some, room, block))
         else:
-            cost, passes = _walk_cost(form, some, room, block), 1 + (0 if kept else _readings(form, some, room, block))
+            cost = _sum_cost(form, some, room)
         yield Step(family, view, form, len(mine), *cost, passes, _exactness(mine, form, room.sample))
 
 
@@ -115,19 +115,14 @@ def _sum_cost(form: Form, some: Sequence[Piece], room: Room) -> tuple[float, int
     """Operations and bytes."""
     if form == "sums":
         return 2.0 * room.sample.images * costs.numbers(some), 0
-    return costs.moment_flops(some, room.sample.images), room.moment_bytes(some)
+    flops = costs.batch_flops if form == "minibatch" else costs.moment_flops
+    return flops(some, room.sample.images), room.stream_bytes(some)
 
 
-def _walk_cost(form: Form, some: Sequence[Piece], room: Room, block: int) -> tuple[float, int]:
-    flops = costs.gram_flops(some, room.sample.images)
-    share = min(1.0, max(piece.asked.chosen.get("batch", 0) for piece in some) / room.sample.images)
-    return flops * (share if form == "minibatch" else 1), room.walk_bytes(some, block)
-
-
-def _readings(form: Form, some: Sequence[Piece], room: Room, block: int) -> int:
+def _readings(some: Sequence[Piece], room: Room, block: int) -> int:
     """How often all images are read for a walk whose activations are not kept; a row of tiles begins where the last one ended."""
     blocks, walks = -(-room.sample.images // block), len({piece.place for piece in some})
-    return walks * (1 if form == "minibatch" else (blocks + 3) // 2)
+    return walks * ((blocks + 3) // 2)
 
 
 def _exactness(mine: Sequence[Request], form: Form, sample: Sample) -> str:
@@ -137,4 +132,11 @@ def _exactness(mine: Sequence[Request], form: Form, sample: Sample) -> str:
     return f"minibatch estimate, b = {sizes}"
 
 
-FORMS: dict[str, Form] = {"linear": "feature", "moments": "feature", "pairs": "gram", "rows": "sums", "outputs": "sums"}
+FORMS: dict[str, Form] = {
+    "linear": "feature",
+    "moments": "feature",
+    "minibatch": "minibatch",
+    "pairs": "gram",
+    "rows": "sums",
+    "outputs": "sums",
+}

@@ -36,7 +36,7 @@ class Room:
         held: set[Hashable] = set()
         taken = 0
         for piece in sorted(some, key=lambda piece: piece.place):
-            found = costs.moment_parts(piece, self._groups)
+            found = costs.parts(piece, self._groups, self.sample.images)
             more = sum(size for key, size in found.items() if key not in held)
             if not streams or taken + more > self.bytes:
                 streams.append([])
@@ -61,16 +61,21 @@ class Room:
             block = max(LEAST_BLOCK, block // 2)
         return block
 
-    def batch(self, some: Iterable[Piece]) -> int:
-        """Images of a batch of the stream: its activations, and what is made of them, take no more than their share."""
-        fitting = int(STREAM_SHARE * self.bytes / (WORKING * costs.NUMBER * max(1, costs.numbers(some))))
-        return max(LEAST_BATCH, min(BATCH, fitting))
+    def batch(self, some: Sequence[Piece]) -> int:
+        """Images of a batch of the stream: its activations, and what is made of them, take no more than their share.
 
-    def moment_bytes(self, some: Iterable[Piece]) -> int:
-        """Of the sums of some pieces."""
+        Whole minibatches where they fit: none then waits for its last images.
+        """
+        fitting = int(STREAM_SHARE * self.bytes / (WORKING * costs.NUMBER * max(1, costs.numbers(some))))
+        batch = max(LEAST_BATCH, min(BATCH, fitting))
+        minibatch = max((piece.asked.chosen.get("batch", 1) for piece in some), default=1)
+        return max(batch - batch % minibatch, min(batch, minibatch))
+
+    def stream_bytes(self, some: Iterable[Piece]) -> int:
+        """Of what some pieces hold while images go by."""
         found: dict[Hashable, int] = {}
         for piece in some:
-            found |= costs.moment_parts(piece, self._groups)
+            found |= costs.parts(piece, self._groups, self.sample.images)
         return sum(found.values())
 
     def walk_bytes(self, walk: Sequence[Piece], block: int) -> int:

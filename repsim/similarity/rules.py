@@ -77,7 +77,7 @@ def check_request(asked: Request, front: Shape, end: Shape) -> None:
     family = KNOWN[asked.measure].family
     for shape in (front, end):
         fit.check_view(shape, asked.view)
-        if family == "pairs" and asked.measure not in fit.BY_CHANNEL and fit.rows(shape, asked.view)[0] > 1:
+        if family in ("pairs", "minibatch") and asked.measure not in fit.BY_CHANNEL and fit.rows(shape, asked.view)[0] > 1:
             what = f"{asked.measure} compares images, and view {asked.view} makes {fit.rows(shape, asked.view)[0]} rows of each"
             raise InputError(what, where="view", do="say view: flatten, pool or position")
     if fit.meets_by_position(asked.measure, asked.view):

@@ -36,6 +36,11 @@ class Similarity:
         return replace(self, null=null)
 
 
+def constant_status(front: bool, end: bool) -> str | None:
+    """The status of a pair of which one or both layers are constant; None where both vary."""
+    return f"constant layer ({'both' if front and end else 'front' if front else 'end'})" if front or end else None
+
+
 def undefined(why: str, **details: float) -> Similarity:
     """No value, and why."""
     return Similarity(None, why, details=details)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from repsim.similarity.accumulator import Accumulator
 from repsim.similarity.kernel_measures import KERNEL_MEASURES, KernelMeasures
-from repsim.similarity.minibatch import MINIBATCH_MEASURES, MinibatchCka
 from repsim.similarity.neighbours import Neighbours
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.rsa import Rsa
@@ -50,7 +49,6 @@ class TilePass:
 
 ACCUMULATORS: dict[str, type[Accumulator]] = {
     **dict.fromkeys(KERNEL_MEASURES, KernelMeasures),
-    **dict.fromkeys(MINIBATCH_MEASURES, MinibatchCka),
     "rsa": Rsa,
     "mutual_knn": Neighbours,
     "jaccard": Neighbours,

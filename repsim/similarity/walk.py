@@ -37,10 +37,10 @@ class Walk:
 
     @torch.no_grad()
     def go(self) -> Facts:
-        """Read, see, sweep; returns what was found out beside."""
+        """Read and sweep; returns what was found out beside."""
         with full_precision():
             self._begin()
-            self._see()
+            self._find_channels()
             self._find_medians()
             for sweep in range(max(one.sweeps for one in self._accumulators)):
                 self._sweep(sweep)
@@ -66,16 +66,12 @@ class Walk:
                 what = f"layer '{source.value.layer}' has {count} rows per image in view {source.view}, and images are compared"
                 raise InputError(what, where="view", do="say view: flatten, pool or position")
 
-    def _see(self) -> None:
-        """Show every block to those who take blocks in order, and gather the sums of channels."""
+    def _find_channels(self) -> None:
         channels = {s: ChannelSums(self.facts.shift[s].mean(0)) for kernel, s in self._wanted if kernel.wants == "channels"}
-        readers = [one for one in self._accumulators if one.in_order]
-        for index in range(self._count if channels or readers else 0):
+        for index in range(self._count if channels else 0):
             block = self._block_of(index, (index,))
             for source, sums in channels.items():
                 sums.add(block.rows(source))
-            for one in readers:
-                one.see(block)
             self._tick((index + 1) / self._count, "images")
         self.facts.channels = {source: sums.channels() for source, sums in channels.items()}
 

@@ -1,6 +1,6 @@
 """Owns what the first pass over the images finds out beside the measures: which images, how good both networks are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -15,7 +15,9 @@ ROOM = 1e-4  # of the largest number that can be squared: 10⁸ squares have a s
 class Witness:
     """Sees every batch once, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, front: Iterable[Value], end: Iterable[Value]):
+        """`front`, `end`: values of f and of g that must be known to be finite before they are compared."""
+        self._values = list(front), list(end)
         self._print = Fingerprint()
         self._right: list[Tensor] = []  # of f and of g in each batch, (2,)
         self._answers = 0
@@ -27,8 +29,8 @@ class Witness:
         self._print.add(as_bytes(x), labels)
         self._right.append(torch.stack([_right(logits, labels).sum() for logits in (batch.front_logits, batch.end_logits)]))
         self._answers += labels.numel()
-        self._note("front", batch.front)
-        self._note("end", batch.end)
+        self._note("front", {value: batch.front[value] for value in self._values[0]})
+        self._note("end", {value: batch.end[value] for value in self._values[1]})
 
     def sample(self) -> str:
         """The hash of all images and labels."""

@@ -1,7 +1,6 @@
 """The pass over pairs of blocks of images: all layers at once, the same numbers however the stream is cut."""
 
 import weakref
-from dataclasses import replace
 
 import pytest
 import torch
@@ -20,9 +19,8 @@ from repsim.similarity.tiles import ACCUMULATORS, TilePass
 
 N = 23
 FRONTS, ENDS = (Value("a"), Value("b"), Value("b", 2)), (Value("c"), Value("d"))
-OPTIONS = {"cka_minibatch": {"batch": 4}, "cka_rbf": {"bandwidth": 0.4}, "wreath_cka": {"statistic": "median"}}
+OPTIONS = {"cka_rbf": {"bandwidth": 0.4}, "wreath_cka": {"statistic": "median"}}
 CHANNELS = ("wreath_cka", "wreath_cka_biased")
-MEASURES = [*KERNEL_MEASURES, "cka_minibatch"]
 
 
 def activations(n: int = N, dtype: torch.dtype = torch.float64) -> tuple[dict[Value, Tensor], dict[Value, Tensor]]:
@@ -41,7 +39,7 @@ def activations(n: int = N, dtype: torch.dtype = torch.float64) -> tuple[dict[Va
     )
 
 
-def asked(measures=MEASURES) -> list[Request]:
+def asked(measures=tuple(KERNEL_MEASURES)) -> list[Request]:
     return [
         Request(
             name, front, end, "channel" if name in CHANNELS else "flatten", options=tuple(sorted(OPTIONS.get(name, {}).items()))
@@ -104,7 +102,7 @@ def test_all_pairs_at_once_are_each_pair_by_itself():
     for request, found in run(asked(), (fronts, ends), 8).items():
         name, view = request.measure, request.view
         x, y = fronts[request.front], ends[request.end]
-        if name in KERNEL_MEASURES and name != "ortho_cka":
+        if name != "ortho_cka":
             x, y = (side if view == "channel" else side.flatten(1) for side in (x, y))
             alone = measured(KernelMeasures, name, x, y, view=view, **request.chosen)
             assert found.value == pytest.approx(alone.value, abs=1e-12), name
@@ -145,7 +143,7 @@ def _drawn_debiased(x: Tensor, y: Tensor, w: Tensor) -> float:
     return (h(k, other) / (h(k, k) * h(other, other)).sqrt()).item()
 
 
-@pytest.mark.parametrize("measure", sorted(set(MEASURES) - {"wreath_cka_biased"}))
+@pytest.mark.parametrize("measure", sorted(set(KERNEL_MEASURES) - {"wreath_cka_biased"}))
 def test_single_precision_with_a_mean_of_100_stays_right(measure):
     n, drawn = 300, torch.Generator().manual_seed(0)
     x = torch.randn(n, 8, 3, 3, dtype=torch.float64, generator=drawn) + 100
@@ -164,12 +162,6 @@ def test_a_block_is_read_again_only_where_it_is_not_held():
     assert reads == [0, 1, 2, 3, 1, 2, 3]
 
 
-def test_minibatches_alone_read_every_block_once():
-    reads = []
-    run(asked(["cka_minibatch"]), activations(20), 3, reads=reads)
-    assert reads == list(range(7))
-
-
 def test_progress_is_told_and_what_it_raises_passes_through():
     shares = []
 
@@ -185,7 +177,7 @@ def test_progress_is_told_and_what_it_raises_passes_through():
     assert shares == pytest.approx([1 / 3, 2 / 3])
 
 
-@pytest.mark.parametrize("measure", ["cka", "cka_rbf", "wreath_cka", "cka_minibatch"])
+@pytest.mark.parametrize("measure", ["cka", "cka_rbf", "wreath_cka"])
 def test_activations_that_are_not_finite_are_refused_with_the_name_of_the_layer(measure):
     sides = activations()
     sides[1][ENDS[1]][17, 3] = torch.nan
@@ -243,19 +235,13 @@ class Peak(TorchDispatchMode):
         return found
 
 
-def test_few_batches_are_no_ground_for_an_interval():
-    requests = [replace(request, options=(("batch", 16),)) for request in asked(["cka_minibatch"])]
-    found = run(requests, activations(), 10, Sample(N, groups=6, draws=12, seed=3))
-    assert all(one.value is not None and one.low is one.high is None for one in found.values())
-
-
-@pytest.mark.parametrize("measure", ["cka", "cka_rbf", "distance_correlation", "ortho_cka", "wreath_cka", "cka_minibatch"])
+@pytest.mark.parametrize("measure", ["cka", "cka_rbf", "distance_correlation", "ortho_cka", "wreath_cka"])
 def test_the_bytes_that_are_stated_are_held_at_most(measure, monkeypatch):
     monkeypatch.setattr(footprint, "CHANNEL_ROOM", 2**12)
     monkeypatch.setattr(kernels, "CHANNEL_ROOM", 2**12)
     sides = activations(320, torch.float32)
     widths = {value: side[0].numel() for part in sides for value, side in part.items()}
-    requests = [replace(request, options=(("batch", 40),) * (measure == "cka_minibatch")) for request in asked([measure])]
+    requests = asked([measure])
     stated = footprint.footprint(requests, Sample(320), 80, lambda side, value, view: (1, widths[value]))
     with Peak([side for part in sides for side in part.values()]) as peak:
         run(requests, sides, 80)
