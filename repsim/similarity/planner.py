@@ -7,12 +7,13 @@
 
 Linear CKA has the feature and the Gram form with the same numbers; the plan takes what is cheaper for all layers together
 (Kornblith et al. 2019, §3: feature where p, q ≲ n). Everything but `minibatch` is exact over the images it is given.
-Light on purpose: a plan is printed before torch is imported. Operations and bytes are of what is computed on activations;
-the networks' own come on top, once for each pass over the images.
+Light on purpose: a plan is printed before torch is imported. Operations and bytes are of what is computed on activations, the
+factors of their moments included; the networks' own come on top, once for each pass over the images.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from repsim.similarity import factors
 from repsim.similarity import pieces as costs
 from repsim.similarity.fit import Shape
 from repsim.similarity.known import KNOWN
@@ -24,6 +25,7 @@ from repsim.similarity.room import Room
 Layers = Mapping[str, Shape]
 Every = Mapping[Request, Sequence[Piece]]
 Streams = Sequence[Sequence[Piece]]
+Cost = tuple[float, float, int]  # operations, those of factors among them, bytes
 SHARE = 0.5  # of the memory may be taken by kept activations
 
 
@@ -110,17 +112,17 @@ def _steps(every: Every, forms: Mapping[Request, Form], room: Room, streams: Str
         yield Step(family, view, form, len(mine), *cost, passes, _exactness(mine, form, room.sample))
 
 
-def _sum_cost(form: Form, some: Sequence[Piece], room: Room) -> tuple[float, int]:
-    """Operations and bytes."""
+def _sum_cost(form: Form, some: Sequence[Piece], room: Room) -> Cost:
     if form == "sums":
-        return 2.0 * room.sample.images * costs.numbers(some), 0
-    return costs.moment_flops(some, room.sample.images), room.moment_bytes(some)
+        return 2.0 * room.sample.images * costs.numbers(some), 0.0, 0
+    after = factors.flops(some, room.sample)
+    return costs.moment_flops(some, room.sample.images) + after, after, room.moment_bytes(some)
 
 
-def _walk_cost(form: Form, some: Sequence[Piece], room: Room, block: int) -> tuple[float, int]:
+def _walk_cost(form: Form, some: Sequence[Piece], room: Room, block: int) -> Cost:
     flops = costs.gram_flops(some, room.sample.images)
     share = min(1.0, max(piece.asked.chosen.get("batch", 0) for piece in some) / room.sample.images)
-    return flops * (share if form == "minibatch" else 1), room.walk_bytes(some, block)
+    return flops * (share if form == "minibatch" else 1), 0.0, room.walk_bytes(some, block)
 
 
 def _readings(form: Form, some: Sequence[Piece], room: Room, block: int) -> int:
