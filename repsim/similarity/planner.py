@@ -102,9 +102,10 @@ def _steps(every: Every, forms: Mapping[Request, Form], room: Room, streams: Str
     kinds: dict[tuple[str, str, Form], list[Request]] = {}
     for asked, form in forms.items():
         kinds.setdefault((KNOWN[asked.measure].family, asked.view, form), []).append(asked)
+    passed = [{piece.origin for piece in stream} for stream in streams]
     for (family, view, form), mine in kinds.items():
         some = [piece for asked in mine for piece in every[asked]]
-        passes = sum(any(piece.origin in mine for piece in stream) for stream in streams)
+        passes = sum(not origins.isdisjoint(mine) for origins in passed)
         if form in ("feature", "sums"):
             cost = _sum_cost(form, some, room)
         else:
