@@ -4,6 +4,7 @@ One group is one pair of networks on the same images: both see a batch once, wha
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from functools import cache
 from time import perf_counter
 from typing import Any, ClassVar, Literal
 
@@ -12,13 +13,21 @@ from pydantic import Field, field_validator, model_validator
 from repsim.data import sources
 from repsim.errors import nearest
 from repsim.job import NAME, Context, JobConfig, JobRow, RunId
-from repsim.similarity import rules
+from repsim.similarity import fit, rules
 from repsim.similarity.known import KNOWN
+from repsim.similarity.request import Request, Sample
 from repsim.stitching.rules import check_fit
 
 VERSION = 1
-PRIOR_RATE = 1e-5  # seconds per image of one number, a guess for one GPU until runs are measured
+PRIOR_RATE = 1.0  # seconds that a run takes for each that it is reckoned at, until runs are measured
+SPEED = {"cpu": 2e10, "cuda": 1e13}  # operations a second of one core and of one GPU, as plans count them
+NUMBER_S, GROUP_S = 0.002, 1.0  # seconds around the operations: of one number, of a group (networks, images)
+PLENTY = 2**60  # bytes: where memory makes more passes of a group is not known before it runs
 ALSO_LAYERS = ("logits",)  # what a sweep may name beside the layers of a network
+
+Shapes = tuple[tuple[str, rules.Shape], ...]
+Asked = tuple[tuple[Request, ...], Shapes, Shapes, Sample]
+"""What a group asks for, the shapes of the layers of f and of g by name, the images."""
 
 
 class Config(JobConfig):
@@ -115,10 +124,12 @@ def group_key(config: Config) -> Hashable:
     return tuple(getattr(config, field) for field in SHARED)
 
 
-def work(config: Config) -> float:
-    """Images, weighed by what is done with them: measures of pairs of images take all others for each."""
-    images = _images(config)
-    return images * (1 + images / PAIRS_OF_ONE) if KNOWN[config.measure].family == "pairs" else images
+def group_work(configs: Sequence[Config], catalog: Any, device: str) -> float:
+    """Seconds that the comparisons of one group are reckoned at: operations of the plan and of the networks, and around them."""
+    operations, passes = _planned_work(*_asked(configs, catalog), device.split(":")[0])
+    networks = sum(_operations(catalog.network_layers(run)) for run in set(inputs(configs[0])))
+    operations += passes * _images(configs[0]) * networks
+    return operations / SPEED.get(device.split(":")[0], SPEED["cpu"]) + NUMBER_S * len(configs) + GROUP_S
 
 
 def check(config: Config, catalog: Any) -> None:
@@ -138,13 +149,8 @@ def plan(configs: Sequence[Config], catalog: Any, device: str) -> Any:
     """How the comparisons of one group are computed on such a device: see `similarity.planner.Plan`."""
     from repsim.similarity import memory, planner
 
-    shapes = [_shapes(config, catalog) for config in configs]
-    layers: tuple[dict[str, rules.Shape], dict[str, rules.Shape]] = {}, {}
-    for config, (front, end) in zip(configs, shapes, strict=True):
-        layers[0][config.front_layer], layers[1][config.end_layer] = front, end
-    requests = [rules.request(config, *each) for config, each in zip(configs, shapes, strict=True)]
-    sample = rules.sample(configs[0], _images(configs[0]))
-    return planner.make(dict.fromkeys(requests), *layers, sample, memory.budget(device), device.split(":")[0])
+    requests, front, end, sample = _asked(configs, catalog)
+    return planner.make(requests, dict(front), dict(end), sample, memory.budget(device), device.split(":")[0])
 
 
 def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
@@ -172,6 +178,29 @@ def _shapes(config: Config, catalog: Any) -> tuple[rules.Shape, rules.Shape]:
     return front, end
 
 
+def _asked(configs: Sequence[Config], catalog: Any) -> Asked:
+    shapes = [_shapes(config, catalog) for config in configs]
+    requests = [rules.request(config, *each) for config, each in zip(configs, shapes, strict=True)]
+    front = {config.front_layer: each[0] for config, each in zip(configs, shapes, strict=True)}
+    end = {config.end_layer: each[1] for config, each in zip(configs, shapes, strict=True)}
+    sample = rules.sample(configs[0], _images(configs[0]))
+    return tuple(dict.fromkeys(requests)), tuple(front.items()), tuple(end.items()), sample
+
+
+@cache
+def _planned_work(requests: tuple[Request, ...], front: Shapes, end: Shapes, sample: Sample, device: str) -> tuple[float, int]:
+    """Operations, and passes over the images; the same for all pairs of networks of the same architectures."""
+    from repsim.similarity import planner
+
+    made = planner.make(requests, dict(front), dict(end), sample, PLENTY, device)
+    return sum(step.flops for step in made.steps), any(made.ranked) + len(made.streams)
+
+
+def _operations(sheet: rules.Sheet) -> float:
+    """Of one image: a product and a sum for every parameter at every position of what its layer puts out."""
+    return sum(2.0 * layer["parameters"] * fit.positions(tuple(layer["shape"])) for layer in sheet)
+
+
 def _images(config: Config) -> int:
     """How many images are compared."""
     source = sources.get(config.dataset)
@@ -182,4 +211,3 @@ SHARED = (
     *("front_network", "end_network", "front_epoch", "end_epoch", "dataset"),
     *("split", "images", "image_seed", "bootstrap"),
 )
-PAIRS_OF_ONE = 2_000  # images that one image is compared with in the time that it takes to read it

@@ -1,14 +1,16 @@
 """Owns what runs cost: seconds per unit of work, measured in the store, else the job's own prior.
 
 `work(config)` of a job file is the size of a run (images passed through a network); `PRIOR_RATE` its guess of
-seconds per unit on one GPU. A measured rate replaces the guess as soon as one row of that job, device and
-architecture is stored.
+seconds per unit on one GPU. Where runs of a group share what they cost, `group_work(configs, catalog, device)` is the size of
+them all together, and each run has an equal part of it. A measured rate replaces the guess as soon as one row of that job,
+device and architecture is stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from repsim import store
 from repsim.job import Job, JobConfig
@@ -32,6 +34,14 @@ def work(job: Job, config: JobConfig) -> float:
     """Size of a run; 1 for a job that does not say."""
     hook = job.hook("work")
     return float(hook(config)) if hook else 1.0
+
+
+def works(job: Job, configs: Sequence[JobConfig], catalog: Any, device: str) -> list[float]:
+    """Size of each run of one group, where they are computed together on such a device. `catalog` knows their networks."""
+    hook = job.hook("group_work")
+    if hook is None:
+        return [work(job, config) for config in configs]
+    return [float(hook(configs, catalog, device)) / len(configs)] * len(configs)
 
 
 def rates(store_folder: Path, jobs: Mapping[str, Job], device: str) -> RateOf:

@@ -13,6 +13,8 @@ and may offer
 
     def network(config) -> NetworkFacts: ...     for jobs whose artefact is a network
     def kept(config) -> Sequence[int]: ...       epochs after which such a job keeps the network, as front_epoch names them
+    def work(config) -> float: ...               the size of a run, in units of which PRIOR_RATE is the seconds
+    def group_work(configs, catalog, device) -> float   instead: of a group whose runs share what they cost
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
     ALSO_LAYERS = ("logits",)                    what `layers` may name beside the layers of a network
 

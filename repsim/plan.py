@@ -17,6 +17,7 @@ from repsim.job import RunId
 from repsim.state import LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
+REPEATED = 1.01  # sums of the same seconds differ by rounding alone
 STARTUP_S = 20.0  # a task's start, import of torch and first load of data, before its first step
 
 
@@ -31,12 +32,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one job that are computed together; expected and worst seconds."""
+    """Runs of one job that are computed together; expected and worst seconds, the size of each run."""
 
     id: str
     runs: tuple[Run, ...]
     seconds: float
     worst: float
+    works: tuple[float, ...] = ()
 
     @property
     def job(self) -> str:
@@ -44,7 +46,10 @@ class Group:
 
     def as_json(self) -> dict[str, Any]:
         """What the plan file holds of it."""
-        runs = [{"id": run.id, "config": run.config.model_dump(mode="json")} for run in self.runs]
+        runs = [
+            {"id": run.id, "config": run.config.model_dump(mode="json"), "work": work}
+            for run, work in zip(self.runs, self.works, strict=True)
+        ]
         return {
             "id": self.id,
             "job": self.job,
@@ -104,30 +109,30 @@ class Plan:
         return sum(stage.worst if worst else stage.seconds for stage in self.stages) / 3600 * max(1, self.gpus_per_task)
 
 
-RateOfRun = Callable[[Run], tuple[float, Rate]]
-"""(work, rate) of a run."""
+Weigh = Callable[[Sequence[Run]], Sequence[tuple[float, Rate]]]
+"""(work, rate) of each of some runs where they are computed together."""
 
 
-def make(sweep: Sweep, states: Mapping[RunId, Standing], limits: Limits, rate_of: RateOfRun, also: Iterable[State] = ()) -> Plan:
+def make(sweep: Sweep, states: Mapping[RunId, Standing], limits: Limits, weigh: Weigh, also: Iterable[State] = ()) -> Plan:
     """Group and pack what is `new` (and what is in `also`, say failed runs to retry)."""
     send = {State.NEW, *also}
     ready = [run for run in sweep.runs if states[run.id].state in send]
     stages = (
-        _stage("networks", [run for run in sweep.networks if states[run.id].state in send], limits, rate_of),
-        _stage("runs", ready, limits, rate_of),
-        _stage("later", [run for run in sweep.runs if states[run.id].waits], limits, rate_of),
+        _stage("networks", [run for run in sweep.networks if states[run.id].state in send], limits, weigh),
+        _stage("runs", ready, limits, weigh),
+        _stage("later", [run for run in sweep.runs if states[run.id].waits], limits, weigh),
     )
     counts = Counter(states[run.id].state for run in sweep.all_runs)
-    measured = min((rate_of(stage.groups[0].runs[0])[1].n for stage in stages if stage.tasks), default=0)
+    measured = min((weigh(stage.groups[0].runs[:1])[0][1].n for stage in stages if stage.tasks), default=0)
     return Plan(sweep.name, counts, sweep.merged, stages, measured, limits.gpus_per_task)
 
 
-def grouped(runs: Sequence[Run], pack_s: float, rate_of: RateOfRun) -> list[Group]:
+def grouped(runs: Sequence[Run], pack_s: float, weigh: Weigh) -> list[Group]:
     """Runs with equal group key together, in order; a group longer than a pack is split."""
     by_key: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         by_key.setdefault((run.job, run.group), []).append(run)
-    return [piece for members in by_key.values() for piece in _pieces(members, pack_s, rate_of)]
+    return [piece for members in by_key.values() for piece in _pieces(members, pack_s, weigh)]
 
 
 def packed(groups: Sequence[Group], limits: Limits) -> tuple[tuple[Group, ...], ...]:
@@ -144,24 +149,35 @@ def packed(groups: Sequence[Group], limits: Limits) -> tuple[tuple[Group, ...], 
     return tuple(tuple(task) for task in tasks)
 
 
-def _stage(name: str, runs: list[Run], limits: Limits, rate_of: RateOfRun) -> Stage:
-    return Stage(name, packed(grouped(runs, limits.pack_s, rate_of), limits))
+def _stage(name: str, runs: list[Run], limits: Limits, weigh: Weigh) -> Stage:
+    return Stage(name, packed(grouped(runs, limits.pack_s, weigh), limits))
 
 
-def _pieces(members: list[Run], pack_s: float, rate_of: RateOfRun) -> list[Group]:
-    costs = [work * rate.seconds for work, rate in map(rate_of, members)]
-    count = min(len(members), max(1, math.ceil(sum(costs) / pack_s)))
+def _pieces(members: list[Run], pack_s: float, weigh: Weigh) -> list[Group]:
+    whole = _group(members, weigh)
+    count = min(len(members), max(1, math.ceil(whole.seconds / pack_s)))
+    if count == 1:
+        return [whole]
+    pieces = _cut(members, count, weigh)
+    repeated = sum(piece.seconds for piece in pieces) / whole.seconds  # over 1 where each piece does again what runs share
+    if repeated < REPEATED:
+        return pieces
+    return _cut(members, min(len(members), math.ceil(count * repeated)), weigh)
+
+
+def _cut(members: list[Run], count: int, weigh: Weigh) -> list[Group]:
     size = math.ceil(len(members) / count)
-    return [_group(members[i : i + size], rate_of) for i in range(0, len(members), size)]
+    return [_group(members[i : i + size], weigh) for i in range(0, len(members), size)]
 
 
-def _group(members: list[Run], rate_of: RateOfRun) -> Group:
-    weighed = [rate_of(run) for run in members]
+def _group(members: list[Run], weigh: Weigh) -> Group:
+    weighed = weigh(members)
     return Group(
         group_id(members[0].job, (run.id for run in members)),
         tuple(members),
         sum(work * rate.seconds for work, rate in weighed),
         sum(work * rate.high for work, rate in weighed),
+        tuple(work for work, _ in weighed),
     )
 
 

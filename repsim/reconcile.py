@@ -1,7 +1,7 @@
 """Owns the step from a sweep to work under way: look at what is there, plan the difference, send it or do it here."""
 
 import fcntl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -56,14 +56,20 @@ def make_plan(
     project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
 ) -> Plan:
     """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
-    rates = cost.rates(project.store, sweep.jobs, device)
-
-    def rate_of(run: Run) -> tuple[float, cost.Rate]:
-        return cost.work(sweep.jobs[run.job], run.config), rates(run.job, run.config)
-
     longest = (60 * profile.timeout_min - profile.signal_s) / worker.SAFETY  # a task begins no group that takes longer
     limits = Limits(min(60 * profile.pack_min, longest), profile.min_tasks, profile.gpus_per_task)
-    return planning.make(sweep, states, limits, rate_of, also)
+    return planning.make(sweep, states, limits, weigher(project, sweep, device), also)
+
+
+def weigher(project: Project, sweep: Sweep, device: str) -> planning.Weigh:
+    """How to size runs of one group of the sweep, and their rate: measured where there is any."""
+    rates = cost.rates(project.store, sweep.jobs, device)
+
+    def weigh(runs: Sequence[Run]) -> list[tuple[float, cost.Rate]]:
+        works = cost.works(sweep.jobs[runs[0].job], [run.config for run in runs], sweep.catalog, device)
+        return [(work, rates(run.job, run.config)) for run, work in zip(runs, works, strict=True)]
+
+    return weigh
 
 
 def submit(

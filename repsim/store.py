@@ -38,7 +38,9 @@ class Provenance(BaseModel):
     group: str = Field(description="id of the group of runs that shared forward passes")
     submission: str = Field(description="submission that computed it (which sweep asked first)")
     attempt: int = Field(description="restarts of the Slurm task before this one")
-    work: float = Field(description="size of the run in images passed through a network")
+    work: float = Field(
+        description="size of the run in the unit of its job: images passed through a network, else expected seconds"
+    )
     run_seconds: float = Field(description="the run's equal share of its group's wall-clock seconds")
     started: str = Field(description="start of the group, ISO 8601, UTC")
     commit: str | None = Field(None, description="git commit of the project")

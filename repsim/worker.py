@@ -20,7 +20,6 @@ from typing import Any
 import repsim
 from repsim import cluster, code, hardware, identity, store
 from repsim import job as jobs
-from repsim.cost import work
 from repsim.errors import Interrupted, UserError
 from repsim.job import NAME, NETWORK, Context, Job, JobConfig
 from repsim.submission import Journal, Submission
@@ -126,15 +125,13 @@ class Pack:
         """Let the job run, and publish its rows as one part; False if another copy of this task was first."""
         job = self.jobs[group["job"]]
         configs = {run["id"]: _config(job, run) for run in todo}
+        works = {run["id"]: run["work"] for run in todo}
         started, clock = datetime.now(UTC), time.monotonic()
         rows = {row.run_id: row for row in job.run(list(configs.values()), self._context(group, job))}
         if rows.keys() != configs.keys():
             raise RuntimeError(f"the job gave rows for {sorted(rows)}, not for {sorted(configs)}")
         provenance = self._provenance(group, job, started, (time.monotonic() - clock) / len(rows))
-        records = [
-            {**configs[run].model_dump(), **row.model_dump(), **provenance, "work": work(job, configs[run])}
-            for run, row in rows.items()
-        ]
+        records = [{**configs[run].model_dump(), **row.model_dump(), **provenance, "work": works[run]} for run, row in rows.items()]
         return store.publish(
             self.results / "store", job.name, _checked(group["dataset"]), group["id"], records, store.schema_of(job)
         )

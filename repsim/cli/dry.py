@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from repsim import cost, reconcile, store
 from repsim import plan as planning
+from repsim import reconcile, store
 from repsim.cli import here
 from repsim.cli.output import show
 from repsim.cluster import Profile
@@ -46,7 +46,7 @@ def run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> 
         "seconds": round(time.monotonic() - clock, 2),
         "runs": rows,
         "failed": list(reasons),
-        "hours_at_most": hours_at_most(sweep, made, pace),
+        "hours_at_most": hours_at_most(sweep, made, pace, reconcile.weigher(throwaway, sweep, device)),
     }
     show(json, data, _text(data, sweep, device))
     if set(outcomes) - here.GOOD:
@@ -62,19 +62,21 @@ def throwaway_of(project: Project, part: Sweep) -> Iterator[Project]:
         yield throwaway
 
 
-def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace) -> float | None:
+def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace, weigh: planning.Weigh) -> float | None:
     """Hours of all runs of the sweep in one process, without its trainings; None if a case was not measured.
 
     A kind of run costs what its first run cost per unit of work. Runs that are tried share fewer forward passes than those
     of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most.
     """
-    job, rates = sweep.jobs[sweep.spec.job], {}
+    rates: dict[Kind, float] = {}
     for group in (group for stage in tried.stages for group in stage.groups if group.job == sweep.spec.job):
-        work, seconds = sum(cost.work(job, run.config) for run in group.runs), pace.ceiling(group.id)
+        work, seconds = sum(group.works), pace.ceiling(group.id)
         rates |= {_kind(run): seconds / work for run in group.runs if seconds is not None and work}
     if set(map(_kind, sweep.runs)) - rates.keys():
         return None
-    return round(sum(rates[_kind(run)] * cost.work(job, run.config) for run in sweep.runs) / 3600, 4)
+    whole = planning.grouped(sweep.runs, float("inf"), weigh)
+    sized = ((run, work) for group in whole for run, work in zip(group.runs, group.works, strict=True))
+    return round(sum(rates[_kind(run)] * work for run, work in sized) / 3600, 4)
 
 
 def _kind(run: Run) -> Kind:

@@ -8,6 +8,7 @@ Size = Callable[[str, Value, str], tuple[int, int]]  # (side, value, view) → (
 TILE = {"cpu": 256}  # images of the part of a block that makes a tile, by kind of device; elsewhere a part is a whole block
 MEDIAN_IMAGES = 2000  # of which the median distance is taken: the first of the stream
 NUMBER, SUM = 4, 8  # bytes of an activation or an entry of a matrix, and of what is summed
+DRAWN_ROOM = 2**20  # numbers of one layer or pair of layers held for the draws of a bootstrap of moments
 AT_ONCE = 16  # draws of a bootstrap
 CENTRED = ("cka", "cka_debiased", "cka_angular", "ortho_cka")  # measures whose kernel is a product: no matrix is made of it
 RANKED_ROOM = 2**31  # bytes of dissimilarities that wait for their ranks in memory; more of them wait in a scratch file

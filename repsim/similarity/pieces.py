@@ -15,6 +15,11 @@ from repsim.similarity.request import Request
 
 SUM, NUMBER = 8, 4  # bytes of what is summed, and of an activation or an entry of a tile
 MATRICES = 3  # of a layer in a batch that are held at once: inner products, and them stacked for all pairs
+CLOSED = (
+    *("cka", "cka_debiased", "cka_angular", "cca_squared", "svcca_squared"),
+    *("regression", "regression_reversed", "ridge", "ridge_reversed", "gulp"),
+)
+"""Measures of moments whose null has a formula, for one row per image; that of all others is of shifted pairs."""
 
 
 class Side(NamedTuple):
@@ -72,7 +77,7 @@ def moment_flops(some: Iterable[Piece], images: int) -> float:
     """2·rows·width² of each side, and 2·rows·p·q of each pair, and of its shifted twin where the null is of one."""
     some = list(some)
     alone = sum(2.0 * images * side.rows * side.width**2 for _, side in sides(some))
-    apart = pairs(some) + pairs(piece for piece in some if _shifted(piece))
+    apart = pairs(some) + pairs(piece for piece in some if shifted(piece))
     return alone + sum(2.0 * images * x.rows * x.width * y.width for x, y in apart)
 
 
@@ -109,12 +114,12 @@ def _moment_parts(piece: Piece, groups: int) -> dict[Hashable, int]:
     x, y = piece.front, piece.end
     alone = {(at, side): SUM * groups * side.width**2 for at, side in (("front", x), ("end", y))}
     pair = SUM * x.width * y.width
-    return {**alone, (x, y): groups * pair, **({("shifted", x, y): pair} if _shifted(piece) else {})}
+    return {**alone, (x, y): groups * pair, **({("shifted", x, y): pair} if shifted(piece) else {})}
 
 
-def _shifted(piece: Piece) -> bool:
-    """Whether its null may be that of shifted pairs; linear CKA of one row per image has a closed form."""
-    return KNOWN[piece.asked.measure].family != "linear" or piece.front.rows > 1
+def shifted(piece: Piece) -> bool:
+    """Whether its null is that of shifted pairs."""
+    return piece.front.rows > 1 or piece.asked.measure not in CLOSED
 
 
 def kept_bytes(some: Iterable[Piece], images: int) -> int:

@@ -17,7 +17,8 @@ class Step:
     Attributes:
         family, view, form: see `known` and above.
         requests: how many numbers.
-        flops: floating-point operations.
+        flops: floating-point operations, those of `factors` among them.
+        factors: operations once all images are seen: eigenvectors, singular values, assignments.
         bytes: held at most.
         passes: over the images, of both networks; steps share them.
         exactness: what the numbers are exact over, or estimate.
@@ -28,12 +29,14 @@ class Step:
     form: Form
     requests: int
     flops: float
+    factors: float
     bytes: int
     passes: int
     exactness: str
 
     def __str__(self) -> str:
-        cost = f"{short(self.flops, 'FLOP')}, {short(self.bytes, 'B')}"
+        share = f" ({short(self.factors, 'FLOP')} in factors of matrices)" if self.factors else ""
+        cost = f"{short(self.flops, 'FLOP')}{share}, {short(self.bytes, 'B')}"
         counts = f"{_counted(self.requests, 'number')}, {cost}, {_counted(self.passes, 'pass', 'passes')}"
         return f"{self.family} · {self.view} · {self.form}: {counts}, {self.exactness}"
 

@@ -7,12 +7,13 @@
 
 Linear CKA has the feature and the Gram form with the same numbers; the plan takes what is cheaper for all layers together
 (Kornblith et al. 2019, §3: feature where p, q ≲ n). Everything but `minibatch` is exact over the images it is given.
-Light on purpose: a plan is printed before torch is imported. Operations and bytes are of what is computed on activations;
-the networks' own come on top, once for each pass over the images.
+Light on purpose: a plan is printed before torch is imported. Operations and bytes are of what is computed on activations, the
+factors of their moments included; the networks' own come on top, once for each pass over the images.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from repsim.similarity import factors
 from repsim.similarity import pieces as costs
 from repsim.similarity.fit import Shape
 from repsim.similarity.known import KNOWN
@@ -24,6 +25,7 @@ from repsim.similarity.room import Room
 Layers = Mapping[str, Shape]
 Every = Mapping[Request, Sequence[Piece]]
 Streams = Sequence[Sequence[Piece]]
+Cost = tuple[float, float, int]  # operations, those of factors among them, bytes
 SHARE = 0.5  # of the memory may be taken by kept activations
 
 
@@ -99,24 +101,25 @@ def _steps(every: Every, forms: Mapping[Request, Form], room: Room, streams: Str
     kinds: dict[tuple[str, str, Form], list[Request]] = {}
     for asked, form in forms.items():
         kinds.setdefault((KNOWN[asked.measure].family, asked.view, form), []).append(asked)
+    passed = [{piece.origin for piece in stream} for stream in streams]
     for (family, view, form), mine in kinds.items():
         some = [piece for asked in mine for piece in every[asked]]
-        mine_alone = set(mine)
-        passes = sum(any(piece.origin in mine_alone for piece in stream) for stream in streams)
+        passes = sum(not origins.isdisjoint(mine) for origins in passed)
         if form in ("gram", "tiled"):
-            cost = costs.gram_flops(some, room.sample.images), room.walk_bytes(some, block)
+            cost = costs.gram_flops(some, room.sample.images), 0.0, room.walk_bytes(some, block)
             passes = 1 + (0 if kept else _readings(some, room, block))
         else:
             cost = _sum_cost(form, some, room)
         yield Step(family, view, form, len(mine), *cost, passes, _exactness(mine, form, room.sample))
 
 
-def _sum_cost(form: Form, some: Sequence[Piece], room: Room) -> tuple[float, int]:
-    """Operations and bytes."""
+def _sum_cost(form: Form, some: Sequence[Piece], room: Room) -> Cost:
     if form == "sums":
-        return 2.0 * room.sample.images * costs.numbers(some), 0
-    flops = costs.batch_flops if form == "minibatch" else costs.moment_flops
-    return flops(some, room.sample.images), room.stream_bytes(some)
+        return 2.0 * room.sample.images * costs.numbers(some), 0.0, 0
+    if form == "minibatch":
+        return costs.batch_flops(some, room.sample.images), 0.0, room.stream_bytes(some)
+    after = factors.flops(some, room.sample)
+    return costs.moment_flops(some, room.sample.images) + after, after, room.stream_bytes(some)
 
 
 def _readings(some: Sequence[Piece], room: Room, block: int) -> int:

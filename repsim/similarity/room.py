@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from repsim.errors import InputError
+from repsim.similarity import factors
 from repsim.similarity import pieces as costs
 from repsim.similarity.footprint import footprint
 from repsim.similarity.pieces import Piece
@@ -31,20 +32,20 @@ class Room:
     device: str
 
     def streams(self, some: Iterable[Piece]) -> list[list[Piece]]:
-        """The pieces, by position, in as few streams as fit. Raises InputError for one whose sums do not fit alone."""
+        """The pieces, by position, in as few streams as fit. Raises InputError for one whose sums and factors do not fit alone."""
         streams: list[list[Piece]] = []
         held: set[Hashable] = set()
-        taken = 0
+        taken = working = 0
         for piece in sorted(some, key=lambda piece: piece.place):
-            found = costs.parts(piece, self._groups, self.sample.images)
+            found, beside = self._parts(piece), factors.working(piece, self.sample)
             more = sum(size for key, size in found.items() if key not in held)
-            if not streams or taken + more > self.bytes:
+            if not streams or taken + more + max(working, beside) > self.bytes:
                 streams.append([])
-                held, taken, more = set(), 0, sum(found.values())
-                self._need(more, piece)
+                held, taken, working, more = set(), 0, 0, sum(found.values())
+                self._need(more + beside, piece)
             streams[-1].append(piece)
             held.update(found)
-            taken += more
+            taken, working = taken + more, max(working, beside)
         return streams
 
     def walks(self, some: Iterable[Piece]) -> list[list[Piece]]:
@@ -72,11 +73,13 @@ class Room:
         return max(batch - batch % minibatch, min(batch, minibatch))
 
     def stream_bytes(self, some: Iterable[Piece]) -> int:
-        """Of what some pieces hold while images go by."""
+        """Of what some pieces hold while images go by, and of what is factored once all are seen."""
         found: dict[Hashable, int] = {}
+        working = 0
         for piece in some:
-            found |= costs.parts(piece, self._groups, self.sample.images)
-        return sum(found.values())
+            found |= self._parts(piece)
+            working = max(working, factors.working(piece, self.sample))
+        return sum(found.values()) + working
 
     def walk_bytes(self, walk: Sequence[Piece], block: int) -> int:
         """Of a walk in blocks of so many images."""
@@ -90,6 +93,10 @@ class Room:
     @property
     def _groups(self) -> int:
         return self.sample.groups if self.sample.draws else 1
+
+    def _parts(self, piece: Piece) -> dict[Hashable, int]:
+        """Bytes by what they hold, until the stream is done with."""
+        return {**costs.parts(piece, self._groups, self.sample.images), **factors.kept(piece, self.sample)}
 
     def _halved(self, walk: list[Piece]) -> list[list[Piece]]:
         """The walk, in halves and halves of these until each fits or is one piece."""

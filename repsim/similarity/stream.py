@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from repsim.similarity.footprint import DRAWN_ROOM
 from repsim.similarity.products import Rows, Side, Table
 from repsim.similarity.ustatistic import Sums
 
-ROOM = 2**22  # numbers of one layer or pair held for the draws of a bootstrap
 FIRST, LAST = slice(0, 1), slice(-1, None)
 Key = Hashable  # names the rows of a layer
 Pair = tuple[Key, Key]  # of a layer of f and one of g
@@ -56,7 +56,7 @@ class Stream:
     def draws_at_once(self) -> int:
         """How many draws of a bootstrap may be held at once: as many as make a matrix of some size of each pair."""
         widths = [max(len(layer.shift) for layer in side.values()) for side in (self.fronts, self.ends)]
-        return max(1, ROOM // max(widths) ** 2)
+        return max(1, DRAWN_ROOM // max(widths) ** 2)
 
     def cross(self, x: Key, y: Key) -> Cross:
         """The sums of a pair, by group."""

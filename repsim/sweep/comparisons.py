@@ -73,7 +73,7 @@ def sweep_of(project: Project, front: str, end: str, asked: Asked) -> Sweep:
         run = as_run(job, config, {"case": None, **{name: getattr(config, name) for name in sorted(job.config.labels)}})
         runs.setdefault(run.id, run)
     _check(job, [run.config for run in runs.values()], catalog)
-    return Sweep(COMPARE, project.root, Spec(job=COMPARE), {COMPARE: job}, (), tuple(runs.values()))
+    return Sweep(COMPARE, project.root, Spec(job=COMPARE), {COMPARE: job}, (), tuple(runs.values()), catalog=catalog)
 
 
 def plan(project: Project, sweep: Sweep, runs: Sequence[Run], device: str) -> Any:

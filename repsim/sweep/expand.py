@@ -6,7 +6,7 @@ to be trained. Values: `fixed` < place < grid and zip < case. Then `exclude`; la
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Sweep:
     networks: tuple[Run, ...]
     runs: tuple[Run, ...]
     merged: int = 0
+    catalog: Catalog | None = field(default=None, compare=False, repr=False)  # of its networks
 
     @property
     def all_runs(self) -> tuple[Run, ...]:
@@ -91,7 +92,7 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str) -> S
     for run in runs:
         distinct.setdefault(run.id, run)
     _check(loaded, [*networks, *distinct.values()], catalog, where)
-    return Sweep(name, path, spec, loaded, networks, tuple(distinct.values()), len(runs) - len(distinct))
+    return Sweep(name, path, spec, loaded, networks, tuple(distinct.values()), len(runs) - len(distinct), catalog)
 
 
 def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:

@@ -10,6 +10,7 @@ import toy
 from pydantic import ValidationError
 from similarity_networks import FACTS, JOB, asked, digits, trained
 
+from repsim import cost
 from repsim import job as jobs
 from repsim.data import sources
 from repsim.errors import InputError, Interrupted, SpecError, UserError
@@ -35,10 +36,10 @@ class Catalog:
     """What a plan offers to a job's check: one network for every run."""
 
     sheet = (
-        {"name": "relu2", "kind": "ReLU", "shape": [8, 8, 8]},
-        {"name": "bn4", "kind": "BatchNorm2d", "shape": [32, 2, 2]},
-        {"name": "tokens", "kind": "Linear", "shape": [17, 8]},
-        {"name": "huge", "kind": "Conv2d", "shape": [64, 32, 32]},
+        {"name": "relu2", "kind": "ReLU", "shape": [8, 8, 8], "parameters": 0},
+        {"name": "bn4", "kind": "BatchNorm2d", "shape": [32, 2, 2], "parameters": 64},
+        {"name": "tokens", "kind": "Linear", "shape": [17, 8], "parameters": 0},
+        {"name": "huge", "kind": "Conv2d", "shape": [64, 32, 32], "parameters": 1792},
     )
 
     def __init__(self, facts=jobs.NetworkFacts(**asdict(FACTS)), data_folders=(), kept=None):
@@ -185,10 +186,28 @@ def test_runs_of_one_pair_on_the_same_images_are_one_group():
     assert JOB.inputs(config()) == ["aaaa", "bbbb"]
 
 
-def test_work_grows_with_the_images_and_with_their_pairs():
-    work = JOB.hook("work")
-    assert work(config(images=None)) == 500 and work(config(images=None, split="train")) == 1297
-    assert work(config(images=500, measure="rsa")) > work(config(images=500)) > work(config(images=100))
+def sized(*configs, device="cpu"):
+    return JOB.hook("group_work")(configs, Catalog(), device)
+
+
+def test_a_group_is_sized_by_the_operations_of_its_plan_and_of_both_networks():
+    plan = JOB.hook("plan")([config()], Catalog(), "cpu")
+    network = 2 * (64 * 4 + 1792 * 1024)  # bn4 at its 4 positions, huge at 1,024
+    operations = plan.steps[0].flops + 150 * 2 * network
+    assert sized(config()) == pytest.approx(operations / 2e10 + 0.002 + 1)
+    assert sized(config(end_network="aaaa")) == pytest.approx((operations - 150 * network) / 2e10 + 0.002 + 1)
+    wide = config(measure="cca", front_layer="huge", end_layer="huge", images=500)
+    assert sized(wide) - sized(wide, device="cuda:0") > 0.99 * (sized(wide) - 1.002) > 0
+
+
+def test_what_a_group_shares_is_sized_once():
+    """Eight numbers of one core and one pair of layers: the first is paid for, of the others what is around them."""
+    one = sized(config(measure="nbs", view="flatten"))
+    shapes = [name for name in KNOWN if name == "nbs" or (name.startswith("procrustes") and KNOWN[name].view == "channel")]
+    assert len(shapes) == 7
+    assert sized(*(config(measure=name, view="flatten") for name in shapes)) == pytest.approx(one + 6 * 0.002)
+    assert cost.works(JOB, [config(), config(measure="rsa")], Catalog(), "cpu") == [sized(config(), config(measure="rsa")) / 2] * 2
+    assert sized(config(images=500, measure="rsa")) > sized(config(images=150, measure="rsa"))
 
 
 def test_the_options_are_those_of_the_plain_functions():

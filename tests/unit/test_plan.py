@@ -24,7 +24,12 @@ def of(sweep, state=State.NEW):
 
 
 def every(seconds: float):
-    return lambda run: (1.0, Rate(seconds, 2 * seconds, 0))
+    return lambda runs: [(1.0, Rate(seconds, 2 * seconds, 0))] * len(runs)
+
+
+def shared(seconds: float, each: float):
+    """Runs of a group share most of what they cost."""
+    return lambda runs: [((seconds + each * len(runs)) / len(runs), Rate(1.0, 2.0, 0))] * len(runs)
 
 
 def group(name: str, seconds: float) -> Group:
@@ -82,6 +87,20 @@ def test_a_group_longer_than_a_pack_is_split_evenly_and_a_run_never(project):
     assert [run.id for g in plan.grouped(sweep.runs, 35.0, every(10.0)) for run in g.runs] == [run.id for run in sweep.runs]
 
 
+def test_what_runs_share_is_reckoned_once_and_a_group_is_split_only_where_it_is_too_long_itself(project):
+    sweep = squares(project, 1, 10)
+    (whole,) = plan.grouped(sweep.runs, 35.0, shared(20.0, 1.0))
+    assert whole.seconds == pytest.approx(30) and whole.worst == pytest.approx(60)
+    assert sum(whole.works) == pytest.approx(30) and len(set(whole.works)) == 1
+    pieces = plan.grouped(sweep.runs, 25.0, shared(20.0, 1.0))  # in two, 25 s each: 20 of them again
+    assert [len(group.runs) for group in pieces] == [3, 3, 3, 1] and max(group.seconds for group in pieces) < 25
+
+
+def test_a_group_of_twice_the_numbers_does_not_take_twice_as_long(project):
+    few, many = (plan.grouped(squares(project, 1, count).runs, 100.0, shared(20.0, 0.1))[0] for count in (10, 20))
+    assert many.seconds == pytest.approx(22) and few.seconds == pytest.approx(21)
+
+
 def test_hours_are_seconds_of_groups_and_starts_times_gpus(project):
     sweep = squares(project, 4, 9)
     made = plan.make(sweep, of(sweep), Limits(pack_s=1800.0, gpus_per_task=2), every(100.0))
@@ -126,7 +145,7 @@ def test_a_sweep_that_is_done_has_an_empty_plan(project):
 
 def test_a_plan_says_how_many_measured_runs_it_rests_on(project):
     sweep = squares(project, 2, 2)
-    assert plan.make(sweep, of(sweep), Limits(), lambda run: (1.0, Rate(1.0, 1.0, 17))).measured == 17
+    assert plan.make(sweep, of(sweep), Limits(), lambda runs: [(1.0, Rate(1.0, 1.0, 17))] * len(runs)).measured == 17
 
 
 def test_measured_runs_replace_the_guess_of_the_job(project):

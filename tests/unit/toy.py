@@ -2,12 +2,12 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from repsim import cost, reconcile
 from repsim import plan as planning
-from repsim import reconcile
 from repsim.cluster import Profile
 from repsim.code import Code
 from repsim.cost import Rate
@@ -17,7 +17,7 @@ from repsim.plan import Limits, Plan
 from repsim.project import Project
 from repsim.state import Standing, State
 from repsim.submission import Submission
-from repsim.sweep.expand import Sweep, open_sweep
+from repsim.sweep.expand import Run, Sweep, open_sweep
 
 SOURCE = Path(__file__).parent.parent / "toy_project"
 PYDANTIC = re.compile(r"function-|LayerGrid|list\[|BaseModel|instance of|valid (str|dict|list|bool|int)|Value error|pydantic|None")
@@ -79,7 +79,13 @@ def states(project: Project, wanted: Sweep) -> Mapping[str, Standing]:
 def submission(project: Project, wanted: Sweep, stage: str = "runs", **limits: Any) -> Submission:
     """A submission of all runs of one stage, as if nothing were stored; nothing is sent."""
     new = {run.id: Standing(State.NEW) for run in wanted.all_runs}
-    made = planning.make(wanted, new, Limits(**limits), lambda run: (1.0, Rate(1.0, 1.0, 0))).stage(stage)
+
+    def weigh(runs: Sequence[Run]) -> list[tuple[float, Rate]]:
+        """Each of its size, and a second long."""
+        works = cost.works(wanted.jobs[runs[0].job], [run.config for run in runs], wanted.catalog, "cpu")
+        return [(work, Rate(1 / work, 1 / work, 0)) for work in works]
+
+    made = planning.make(wanted, new, Limits(**limits), weigh).stage(stage)
     assert made
     return reconcile._record(project, wanted, made, "cpu", project.root, Code(None, None, "0"), 60)
 
