@@ -86,9 +86,9 @@ class Row(JobRow):
 
     value: float | None = Field(None, description="the measure; null where it is undefined, see status")
     status: str = Field(description="ok, or why the value is undefined or means nothing")
-    null: float | None = Field(
-        None,
-        description="the measure where each image meets another: the mean over all orders if it has a formula, else of one order",
+    null: float | None = Field(None, description="the measure where each image of f meets another one of g: see null_kind")
+    null_kind: str | None = Field(
+        None, description="the null is: closed form, the mean over all orders of the images; shifted, the value of one other order"
     )
     low: float | None = Field(None, description="lower end of the 95 % interval of the bootstrap over images")
     high: float | None = Field(None, description="its upper end")

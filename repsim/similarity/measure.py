@@ -45,7 +45,7 @@ class MomentMeasure:
         found = self.of(moments, **options)
         if self.closed(moments.positions):
             return self.with_formula(found, moments, **options)
-        return found.with_null(self.of(between(x, y.roll(1, 0)), **options).value if len(x) > 1 else None)
+        return found.with_null(self.of(between(x, y.roll(1, 0)), **options).value if len(x) > 1 else None, shifted=True)
 
     def of(self, moments: PairMoments, **options: Any) -> Similarity:
         """Of moments; without a null. Undefined where LAPACK cannot factor them."""

@@ -69,7 +69,8 @@ class OutputMeasure:
         value = self._value(means).item()
         low, high = bootstrap.interval(self._value(averages.drawn()).tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, means.tolist(), strict=False))
-        return Similarity(value, null=self._null(means, averages.null()), low=low, high=high, details=details)
+        found = Similarity(value, low=low, high=high, details=details)
+        return found.with_null(self._null(means, averages.null()), shifted=self._null is _shifted)
 
 
 def output_measure(

@@ -42,7 +42,8 @@ class RowMeasure:
             return undefined(NOT_FINITE)
         low, high = bootstrap.interval(averages.drawn()[:, 0].tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, rest, strict=True))
-        return Similarity(value, null=None if null is None else null[0].item(), low=low, high=high, details=details)
+        found = Similarity(value, low=low, high=high, details=details)
+        return found if null is None else found.with_null(null[0].item(), shifted=True)
 
 
 def row_measure(*details: str) -> Callable[[Callable[[Tensor, Tensor], Tensor]], RowMeasure]:

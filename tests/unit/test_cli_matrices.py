@@ -47,7 +47,7 @@ def test_a_heat_map_has_a_panel_per_measure_and_says_over_how_many_pairs(measure
     (matrix,) = answer.json["matrices"]
     assert (matrix["measure"], matrix["front_layers"], matrix["end_layers"]) == ("rbf", ["bn1", "bn2"], ["bn1", "bn2", "fc"])
     assert matrix["cells"][0] == {
-        **{"front_layer": "bn1", "end_layer": "bn1", "mean": 1.0, "std": 0.0, "null": 0.125},
+        **{"front_layer": "bn1", "end_layer": "bn1", "mean": 1.0, "std": 0.0, "null": 0.125, "null_kind": None},
         **{"n": 3, "expected": 3, "troubles": {}},
     }
     assert (tmp_path / "rbf.svg").read_text().startswith("<?xml")
