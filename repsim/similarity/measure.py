@@ -1,6 +1,7 @@
 """Owns what makes a function of moments a measure: it can be called with two tensors, and says what chance would give."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import update_wrapper
 from inspect import signature
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from repsim.errors import InputError, nearest
 from repsim.similarity.moments import PairMoments, between, check
-from repsim.similarity.products import summable
+from repsim.similarity.products import rounding, summable
 from repsim.similarity.similarity import NOT_FINITE, Similarity, undefined
 
 Closed = Callable[..., float | None]
@@ -40,12 +41,15 @@ class MomentMeasure:
         Raises InputError for tensors that are no such pair, and for options that it does not have.
         """
         check(x, y)
+        came = rounding(x), rounding(y)
         x, y = (_narrow(side) if self.rotations else side for side in (x, y))
-        moments = between(x, y)
+        moments = replace(between(x, y), rounding=came)
         found = self.of(moments, **options)
         if self.closed(moments.positions):
             return self.with_formula(found, moments, **options)
-        return found.with_null(self.of(between(x, y.roll(1, 0)), **options).value if len(x) > 1 else None, shifted=True)
+        return found.with_null(
+            self.of(replace(between(x, y.roll(1, 0)), rounding=came), **options).value if len(x) > 1 else None, shifted=True
+        )
 
     def of(self, moments: PairMoments, **options: Any) -> Similarity:
         """Of moments; without a null. Undefined where LAPACK cannot factor them."""

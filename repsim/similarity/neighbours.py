@@ -32,8 +32,8 @@ def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cos
 
     Returns:
         In [0, 1]; 1 for x = y. The same for y and x. Null: k/(n − 1), the exact mean over all orders of the images. A bootstrap
-        draws groups of images with what their neighbours are among all images. Undefined for k ≥ n, and where all images are
-        equally far apart.
+        draws groups of images with what their neighbours are among all images. Undefined for k ≥ n, for a constant layer,
+        and where all images are equally far apart.
 
     Unchanged by orthogonal maps and isotropic scales; by translations with `euclidean`, by a factor > 0 for each image with
     `cosine`, where an image of zeros is at distance 1 from every other; `still_images_front`, `…_end` in the details count them.
@@ -64,8 +64,8 @@ def cknna(x: Tensor, y: Tensor, *, neighbours: int = 10) -> Similarity:
 
     Returns:
         In [−1, 1]; 1 for x = y. The same for y and x. Null: ΣU ΣV / (n(n − 1) √(A(x, x) A(y, y))), sums over the neighbours of
-        each image: the exact mean over all orders of the images. Undefined for k ≥ n, n < 4, and where all images are equally
-        far apart. The bootstrap is that of `mutual_knn`, with U and V as they are.
+        each image: the exact mean over all orders of the images. Undefined for k ≥ n, n < 4, a constant layer, and where all
+        images are equally far apart. The bootstrap is that of `mutual_knn`, with U and V as they are.
 
     Unchanged by orthogonal maps, isotropic scales and a factor > 0 for each image; not by translations.
     """
@@ -99,16 +99,18 @@ class Neighbours(Accumulator):
 
     def results(self, facts: Facts) -> Mapping[Request, Similarity]:
         flat = {layer for layer in self._layers.values() if layer.flat(facts)}
-        found = {request: self._why_not(request, flat) for request in self._requests}
+        found = {request: self._why_not(request, flat, facts) for request in self._requests}
         left = [request for request, why in found.items() if why is None]
         found |= dict(zip(left, self._numbers(left), strict=True))
         return {request: replace(one, details=self._details(request)) for request, one in found.items() if one}
 
-    def _why_not(self, request: Request, all_flat: Set[Neighbourhood]) -> Similarity | None:
+    def _why_not(self, request: Request, all_flat: Set[Neighbourhood], facts: Facts) -> Similarity | None:
         """Why a request has no value; None where it has one."""
         k, images = self._requests[request].k, self._sample.images
         if k >= images or images < FEWEST.get(request.measure, 2):
             return undefined(f"{images} images are too few for {k} neighbours")
+        if (why := facts.constant_status(*sources(request))) is not None:
+            return undefined(why)
         flat = [layer.source.side for layer in self._pair(request) if layer in all_flat]
         return undefined(f"all images are equally far apart ({'both' if len(flat) == 2 else flat[0]})") if flat else None
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 OK = "ok"
+SAFETY = 16  # how many times the rounding of a value is still rounding
 CLOSED_FORM, SHIFTED = "closed form", "shifted"
 NOT_FINITE = "activations that are not finite, or too large to be squared"
 
