@@ -15,7 +15,7 @@ from repsim.similarity.kernels import HsicKernel, Inner, MinusHalfDistance, Rbf,
 from repsim.similarity.pairing import Pairing
 from repsim.similarity.ratios import OfRatio, Ratios, Tables, ratios
 from repsim.similarity.request import Request, Sample
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.similarity import OK, TWO, Similarity, undefined
 
 ENTRY = 4  # how many times the rounding of an entry is still rounding
 BANDWIDTH = 0.5  # of an RBF kernel where nothing is said
@@ -95,7 +95,7 @@ class Grid:
         value, null, low, high = (
             self.pairing.pick(table, request) for table in (tables.value, tables.null, tables.low, tables.high)
         )
-        return Similarity(value, null=null, low=low, high=high)
+        return Similarity(value, TWO if self._sample.images == 2 else OK, null, low=low, high=high)
 
     def _why_not(self, request: Request, found: Ratios, facts: Facts) -> str | None:
         fewest = hsic.FEWEST if _measure(request).debiased else 2

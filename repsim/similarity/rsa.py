@@ -7,12 +7,14 @@ from torch import Tensor
 from repsim.errors import InputError, nearest
 from repsim.similarity import alone
 from repsim.similarity.accumulator import Accumulator, Facts, Source, Tile
+from repsim.similarity.options import checked
 from repsim.similarity.rdm import KINDS, Rdm
 from repsim.similarity.rdm_grids import GRIDS, Grid, comparison
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.similarity import Similarity
 
 
+@checked
 def rsa(x: Tensor, y: Tensor, *, rdm: str = "correlation", comparison: str = "spearman") -> Similarity:
     """compare(d_x, d_y), where d_x holds the dissimilarity of every two of n images in x, n(n − 1)/2 numbers, and d_y that in y.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 OK = "ok"
 SAFETY = 16  # how many times the rounding of a value is still rounding
 CLOSED_FORM, SHIFTED = "closed form", "shifted"
+TWO = "n = 2: decided by construction, not by the layers"
 NOT_FINITE = "activations that are not finite, or too large to be squared"
 
 
