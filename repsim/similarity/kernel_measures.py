@@ -70,6 +70,7 @@ class Grid:
         self.sums = KernelSums(kernel, self.pairing.fronts, self.pairing.ends, sample)
 
     def results(self, facts: Facts) -> dict[Request, Similarity]:
+        """One for each request: its number with null and interval, or why it has none, and details of the kernels."""
         sums, floors = self.sums.sums(), self._floors(facts)
         details = {source: _details(self.kernel, source, facts) for source in self.pairing.sources}
         measures = {name: KERNEL_MEASURES[name] for name in dict.fromkeys(request.measure for request in self.pairing.of)}
