@@ -7,7 +7,8 @@ from comparison_rows import LAYERS, ORDER, expected, stored
 
 from repsim import matrices
 from repsim.counterparts import scores
-from repsim.report import comparisons, identity
+from repsim.report import comparisons, identity, matrixwords
+from repsim.report.plans import lacking
 
 SPAN = {"low": 0.4, "high": 0.6}
 VALUES = {"bn1": 0.1234, "bn2": 0.5, "bn10": -0.00001}
@@ -148,3 +149,16 @@ def test_the_kind_of_a_mean_of_nulls_is_shifted_where_one_of_them_is():
     rows["r1"]["null_kind"] = "shifted"
     (matrix,) = matrices.build(runs, rows, ORDER)
     assert comparisons.means_of(matrix)["cells"][0]["null_kind"] == "shifted"
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "said"),
+    [(1, 1, "1 of 1 run is missing"), (1, 3, "1 of 3 runs is missing"), (2, 1200, "2 of 1,200 runs are missing")],
+)
+def test_what_is_missing_is_counted_in_the_right_number(count, total, said):
+    assert lacking(count, total, "run") == said
+
+
+def test_one_number_that_is_not_computed_is_one_number():
+    (matrix,) = built(lambda run: None, expected(fronts=("bn1",), ends=("bn1",)))
+    assert matrixwords.lacking(matrix) == ["not computed: 1 of 1 number"]
