@@ -18,7 +18,7 @@ from repsim.similarity.known import KNOWN
 from repsim.similarity.request import Request, Sample
 from repsim.stitching.rules import check_fit
 
-VERSION = 1
+VERSION = 2  # 2: work is in seconds, a layer that rounding alone moves is constant to every measure
 PRIOR_RATE = 1.0  # seconds that a run takes for each that it is reckoned at, until runs are measured
 SPEED = {"cpu": 2e10, "cuda": 1e13}  # operations a second of one core and of one GPU, as plans count them
 NUMBER_S, GROUP_S = 0.002, 1.0  # seconds around the operations: of one number, of a group (networks, images)
@@ -95,9 +95,9 @@ class Row(JobRow):
 
     value: float | None = Field(None, description="the measure; null where it is undefined, see status")
     status: str = Field(description="ok, or why the value is undefined or means nothing")
-    null: float | None = Field(
-        None,
-        description="the measure where each image meets another: the mean over all orders if it has a formula, else of one order",
+    null: float | None = Field(None, description="the measure where each image of f meets another one of g: see null_kind")
+    null_kind: str | None = Field(
+        None, description="the null is: closed form, the mean over all orders of the images; shifted, the value of one other order"
     )
     low: float | None = Field(None, description="lower end of the 95 % interval of the bootstrap over images")
     high: float | None = Field(None, description="its upper end")

@@ -20,7 +20,7 @@ def build(expected: Sequence[Fields], stored: Mapping[str, Fields], order: Mappi
 
     Args:
         expected: the fields of each comparison, with its run_id.
-        stored: rows by run id: value, status, null, low, high, scale, images, convention.
+        stored: rows by run id: value, status, null, null_kind, low, high, scale, images, convention.
         order: the layers of each network (a run id), in the order in which they are computed.
     """
     variants = _variants(expected)

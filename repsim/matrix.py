@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 OK = "ok"
+NULL_KINDS = ("closed form", "shifted")  # the exacter first
 Pair = tuple[str, str]
 """What is compared: network and epoch of f and of g, as in ("4c2a@10", "4c2a")."""
 Place = tuple[str, str]
@@ -22,6 +23,7 @@ class Number(NamedTuple):
     null: float | None = None
     low: float | None = None
     high: float | None = None
+    null_kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Cell:
         """Mean of the nulls; nan where there is none."""
         nulls = [number.null for number in self.numbers.values() if number.null is not None]
         return fmean(nulls) if nulls else nan
+
+    @property
+    def null_kind(self) -> str | None:
+        """Of the nulls: `repsim.similarity.Similarity.null_kind`; shifted where one of them is, None where none is said."""
+        kinds = {number.null_kind for number in self.numbers.values()} - {None}
+        return max(kinds, key=NULL_KINDS.index, default=None)
 
     @property
     def missing(self) -> int:

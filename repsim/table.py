@@ -11,13 +11,14 @@ from pydantic import Field, model_validator
 
 from repsim import interval
 from repsim.errors import InputError, UserError, nearest
+from repsim.tablekeys import Key, keys_of, ordered, shown
 from repsim.yamlfile import Strict
 
 if TYPE_CHECKING:  # commands that only read a definition stay without pandas
     import pandas as pd
 
-Key = tuple[str, ...]
-MERGED = ("front_layer", "front_arch")
+OK = "ok"
+STATUS_OF = ("value", "null", "low", "high")  # columns that a status speaks of, where a job has one
 
 
 class TableDefinition(Strict):
@@ -55,8 +56,9 @@ class Cell:
     """One cell, in the unit of its table; nan where there is no number.
 
     `n` of `expected` runs are finished with a finite value; `diverged` runs are finished without one; of `undefined` runs the
-    value has no meaning (a robust accuracy without an attack). Runs of one pair of networks are averaged first (`values`, one
-    per pair), so that each pair weighs the same; mean and std are over pairs.
+    value has no meaning (a robust accuracy without an attack); `doubtful` runs have a value, and a status that is not ok. Runs of
+    one pair of networks are averaged first (`values`, one per pair), so that each pair weighs the same; mean and std are over
+    pairs.
     In a table of single networks each is a pair of its own.
     """
 
@@ -72,6 +74,7 @@ class Cell:
     n_units: int
     units: str
     values: tuple[float, ...]
+    doubtful: int = 0
 
     @property
     def half(self) -> float:
@@ -112,35 +115,37 @@ class _Run(NamedTuple):
     end: str
     value: float
     outcome: Literal["missing", "ok", "diverged"]
+    doubtful: bool = False
 
 
-def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Table:
+def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame", layers: Sequence[str] = ()) -> Table:
     """The table of `definition`: labels and expected n from `expected`, outcome and value from `rows`, joined by run id.
 
     Args:
         rows: rows of the store, one per finished run (`run_id`, `outcome`, the value); runs not expected are ignored.
         expected: one row per expected run: `run_id`, the columns named as keys, and the networks that a run is about:
             `front_network` and `end_network`, or `network`; where there is neither, every run is a network of its own.
+        layers: the layers of the networks, in the order in which they are computed.
 
-    Rows and columns stand in order of first appearance in `expected`; the order of `rows` changes nothing.
-    A run that is expected under two labels counts in both cells.
+    Layers stand in their order, those that are not among `layers` (logits) last; all else stands in order of first appearance in
+    `expected`. The order of `rows` changes nothing. A run that is expected under two labels counts in both cells.
 
     Raises: UserError for an unknown column; InputError for a run stored twice or a value that is no number.
     """
     keys = definition.rows + definition.cols
     for name in ["run_id", *keys]:
         _known(name, expected, f"the runs of job '{definition.job}'")
-    row_keys, col_keys = _keys(expected, definition.rows, keys), _keys(expected, definition.cols, keys)
+    row_keys, col_keys = keys_of(expected, definition.rows, keys), keys_of(expected, definition.cols, keys)
     cells: dict[tuple[Key, Key], list[_Run]] = defaultdict(list)
     for row, col, run in zip(row_keys, col_keys, _runs(definition, rows, expected), strict=True):
         cells[row, col].append(run)
     scale = 100 if definition.in_points else 1
     return Table(
         definition,
-        row_names=tuple(_shown(key, keys) for key in definition.rows),
-        col_names=tuple(_shown(key, keys) for key in definition.cols),
-        row_keys=_ordered(row_keys),
-        col_keys=_ordered(col_keys),
+        row_names=tuple(shown(key, keys) for key in definition.rows),
+        col_names=tuple(shown(key, keys) for key in definition.cols),
+        row_keys=ordered(row_keys, definition.rows, layers),
+        col_keys=ordered(col_keys, definition.cols, layers),
         cells={key: _cell(runs, scale) for key, runs in cells.items()},
         unit_of_mean="pair" if "front_network" in expected.columns else "network",
     )
@@ -154,9 +159,18 @@ def _known(name: str, frame: "pd.DataFrame", of: str) -> None:
 def _runs(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Iterable[_Run]:
     """Each expected run with what the store holds of it."""
     values, diverged = _stored(definition, rows, expected)
+    doubted = doubtful(rows, definition.value)
     for run, front, end in zip(expected["run_id"], *_ends(expected), strict=True):
         outcome = "diverged" if run in diverged else "ok" if run in values else "missing"
-        yield _Run(run, str(front), str(end), values[run] if outcome == "ok" else nan, outcome)
+        yield _Run(run, str(front), str(end), values[run] if outcome == "ok" else nan, outcome, run in doubted)
+
+
+def doubtful(rows: "pd.DataFrame", value: str) -> dict[str, str]:
+    """By run id, the status that is not ok of a number which stands all the same; none where no status speaks of `value`."""
+    if value not in STATUS_OF or not {"status", value} <= set(rows.columns):
+        return {}
+    found = rows.loc[(rows["status"] != OK) & rows[value].notna()]
+    return dict(zip(found["run_id"], found["status"], strict=True))
 
 
 def _ends(expected: "pd.DataFrame") -> tuple[list[str], list[str]]:
@@ -214,37 +228,5 @@ def _cell(runs: Sequence[_Run], scale: float) -> Cell:
         n_units=found.units,
         units=found.over,
         values=values,
+        doubtful=sum(run.doubtful for run in distinct),
     )
-
-
-def _shown(key: str, keys: Sequence[str]) -> str:
-    """The name a key is shown by: "layer" for front_layer, unless end_layer is a key of its own."""
-    stem = key.removeprefix("front_")
-    return stem if key in MERGED and f"end_{stem}" not in keys else key
-
-
-def _keys(expected: "pd.DataFrame", names: Sequence[str], keys: Sequence[str]) -> list[Key]:
-    """The key of each expected run, as people read it."""
-    return list(zip(*(_labels(expected, name, keys) for name in names), strict=True))
-
-
-def _labels(expected: "pd.DataFrame", name: str, keys: Sequence[str]) -> list[str]:
-    front, partner = _texts(expected, name), f"end_{_shown(name, keys)}"
-    if _shown(name, keys) == name or partner not in expected.columns:
-        return front
-    return [f if f == e else f"{f}→{e}" for f, e in zip(front, _texts(expected, partner), strict=True)]
-
-
-def _texts(frame: "pd.DataFrame", name: str) -> list[str]:
-    """Values as labels, "–" for none; a missing value made pandas turn rank 4 into 4.0, so that is undone."""
-    present = frame[name].astype(object).where(frame[name].notna(), "–")
-    return [repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value) for value in present]
-
-
-def _ordered(keys: Sequence[Key]) -> tuple[Key, ...]:
-    """Distinct keys by first appearance, level by level: all rows of one architecture stay together."""
-    first: dict[Key, int] = {}
-    for key in keys:
-        for depth in range(1, len(key) + 1):
-            first.setdefault(key[:depth], len(first))
-    return tuple(sorted(set(keys), key=lambda key: [first[key[:depth]] for depth in range(1, len(key) + 1)]))

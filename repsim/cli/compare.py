@@ -10,7 +10,7 @@ from repsim.cli import here
 from repsim.cli.output import Json, project_of, say, show
 from repsim.project import Project
 from repsim.report import comparisons as report
-from repsim.report.plans import number
+from repsim.report.plans import lacking, number
 from repsim.sweep import comparisons, grids, single
 from repsim.sweep.comparisons import Asked
 from repsim.sweep.expand import Run, Sweep
@@ -71,7 +71,7 @@ def compare(
     plan, code = _complete(project, sweep, picked)
     _tell(project, sweep, plan, out, json)
     if missing := _missing(project, sweep):
-        say(f"repsim: {len(missing):,} of {number(len(sweep.runs), 'comparison')} are missing")
+        say(f"repsim: {lacking(len(missing), len(sweep.runs), 'comparison')}")
         raise typer.Exit(code)
 
 

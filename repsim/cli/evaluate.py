@@ -9,6 +9,7 @@ from repsim.cli import here
 from repsim.cli.output import Json, project_of, say, show
 from repsim.project import Project
 from repsim.report import evaluations as report
+from repsim.report.plans import lacking
 from repsim.sweep import evaluations
 from repsim.sweep.expand import Sweep
 
@@ -38,7 +39,7 @@ def eval_networks(
     if rows:
         show(json, {"evaluations": rows}, report.text(rows))
     if len(rows) < len(sweep.runs):
-        say(f"repsim: {len(sweep.runs) - len(rows)} of {len(sweep.runs)} evaluations are missing")
+        say(f"repsim: {lacking(len(sweep.runs) - len(rows), len(sweep.runs), 'evaluation')}")
         raise typer.Exit(code)
 
 

@@ -9,9 +9,9 @@ from repsim import child, store
 from repsim.cli import matrices
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
 from repsim.errors import InputError, SpecError, nearest
-from repsim.matrix import OK, Number
 from repsim.project import Project
-from repsim.sweep import curves, shown
+from repsim.report.plans import number
+from repsim.sweep import curves, grids, shown
 from repsim.sweep.expand import Sweep
 
 app = typer.Typer(no_args_is_help=True, help="Merge, tabulate and plot what a sweep measured.")
@@ -42,7 +42,7 @@ def aggregate(
     path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
     store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
     data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
-    show(json, data, f"{len(table):,} of {len(sweep.runs):,} runs → {path}")
+    show(json, data, f"{len(table):,} of {number(len(sweep.runs), 'run')} → {path}")
 
 
 @app.command()
@@ -133,16 +133,16 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
     found = store.read(project.store, sweep.jobs[sweep.spec.job], ids=[run.id for run in sweep.runs]).to_pandas()
     expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
-    table = tables.build(definition, found, expected)
+    table = tables.build(definition, found, expected, _layers(project, sweep, [*definition.rows, *definition.cols]))
     shown.refuse_mixed(sweep, [*definition.rows, *definition.cols])
-    if said := _doubtful(found, definition.value):
+    if doubted := tables.doubtful(found, definition.value):
+        said = f"{number(len(doubted), 'number')} shown may mean nothing, as in: {next(iter(doubted.values()))}"
         say(f"repsim: {said} (see: repsim results heatmap {sweep.name})")
     return table
 
 
-def _doubtful(found: Any, value: str) -> str:
-    """That numbers which stand in a table as any other have a status that is not ok; nothing where none has, or no row a status."""
-    if value not in Number._fields or not {"status", value} <= set(found.columns):
-        return ""
-    statuses = found.loc[(found["status"] != OK) & found[value].notna(), "status"]
-    return f"{len(statuses):,} of the numbers shown may mean nothing, as in: {statuses.iloc[0]}" if len(statuses) else ""
+def _layers(project: Project, sweep: Sweep, keys: list[str]) -> list[str]:
+    """The layers of all networks in their order; asked only where a key of the table is a layer."""
+    if not {"front_layer", "end_layer"} & set(keys):
+        return []
+    return list(dict.fromkeys(name for names in grids.layers(project, sweep, sweep.runs).values() for name in names))

@@ -12,7 +12,7 @@ from repsim.cluster import Profile
 from repsim.errors import SpecError
 from repsim.project import Project
 from repsim.report import networks
-from repsim.report.plans import number
+from repsim.report.plans import lacking, number
 from repsim.sweep import flags, known, single
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.networks import TRAIN
@@ -84,7 +84,7 @@ def _show(project: Project, sweep: Sweep, attempt: Attempt, json: bool) -> None:
     text = networks.text(rows, project.root) if rows else "no network was trained"
     show(json, {**attempt.as_json(), "networks": rows}, text)
     if len(rows) < len(sweep.runs):
-        say(f"repsim: {len(sweep.runs) - len(rows)} of {number(len(sweep.runs), 'network')} missing")
+        say(f"repsim: {lacking(len(sweep.runs) - len(rows), len(sweep.runs), 'network')}")
     attempt.leave()
 
 

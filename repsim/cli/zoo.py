@@ -13,6 +13,7 @@ from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import InputError
 from repsim.project import Project
 from repsim.report import networks as report
+from repsim.report.plans import number
 from repsim.sweep import known
 from repsim.sweep.expand import IMPORT, Sweep
 
@@ -68,7 +69,7 @@ def import_networks(
         show(json, {"networks": rows, "refused": refused}, report.text(rows, project.root))
     if refused:
         do = "the others are in" if rows else "nothing was stored"
-        raise InputError(f"{len(refused)} of {len(found)} files refused\n" + "\n".join(refused), do=do)
+        raise InputError(f"{len(refused)} of {number(len(found), 'file')} refused\n" + "\n".join(refused), do=do)
 
 
 @app.command("export")

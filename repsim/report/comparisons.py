@@ -19,7 +19,7 @@ def text(matrices: Sequence[Matrix]) -> str:
 
 
 def as_dict(matrix: Matrix) -> dict[str, Any]:
-    """A matrix of one pair as plain data: {…, cells: [{front_layer, end_layer, value, status, null, low, high}]}."""
+    """A matrix of one pair as plain data: {…, cells: [{front_layer, end_layer, value, status, null, low, high, null_kind}]}."""
     cells = [
         {"front_layer": front, "end_layer": end, **number._asdict()}
         for (front, end), cell in matrix.cells.items()
@@ -33,7 +33,8 @@ def means_of(matrix: Matrix) -> dict[str, Any]:
     cells = [
         {
             **{"front_layer": front, "end_layer": end, "mean": _finite(cell.mean), "std": _finite(cell.std)},
-            **{"null": _finite(cell.null), "n": len(cell.values), "expected": cell.expected, "troubles": cell.troubles},
+            **{"null": _finite(cell.null), "null_kind": cell.null_kind},
+            **{"n": len(cell.values), "expected": cell.expected, "troubles": cell.troubles},
         }
         for (front, end), cell in matrix.cells.items()
     ]
@@ -62,14 +63,20 @@ def _nulls(matrix: Matrix) -> list[str]:
     return list(dict.fromkeys(words.number(cell.null) for cell in matrix.cells.values() if isfinite(cell.null)))
 
 
+def _null_kinds(matrix: Matrix) -> str:
+    """ " (closed form)", " (closed form or shifted)", or nothing where it is not stored."""
+    kinds = sorted({cell.null_kind for cell in matrix.cells.values() if cell.null_kind})
+    return f" ({' or '.join(kinds)})" if kinds else ""
+
+
 def _below(matrix: Matrix) -> list[str]:
     """What stands below the numbers; a null that is the same everywhere is said here, and not there."""
     nulls = _nulls(matrix)
-    lines = ["what chance gives"] if len(nulls) > 1 else []
+    lines = [f"what chance gives{_null_kinds(matrix)}"] if len(nulls) > 1 else []
     if any(number.low is not None for cell in matrix.cells.values() for number in cell.numbers.values()):
         lines.append("its 95 % interval over images")
     said = [f"below each number: {' and '.join(lines)}"] if lines else []
-    return [*said, *([f"chance gives {nulls[0]}"] if len(nulls) == 1 else [])]
+    return [*said, *([f"chance gives {nulls[0]}{_null_kinds(matrix)}"] if len(nulls) == 1 else [])]
 
 
 def _conventions(matrix: Matrix) -> list[str]:

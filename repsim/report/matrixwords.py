@@ -43,7 +43,7 @@ def lacking(matrix: Matrix) -> list[str]:
     said = [f"{status}: {places(where, matrix)}" for status, where in matrix.troubles.items()]
     if matrix.missing:
         expected = sum(cell.expected for cell in matrix.cells.values())
-        said.append(f"not computed: {matrix.missing:,} of {expected:,} numbers")
+        said.append(f"not computed: {matrix.missing:,} of {expected:,} number{'' if expected == 1 else 's'}")
     return said
 
 

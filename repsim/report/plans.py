@@ -65,6 +65,11 @@ def number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def lacking(count: int, total: int, noun: str) -> str:
+    """ "1 of 1 run is missing", "2 of 3 runs are missing"."""
+    return f"{count:,} of {number(total, noun)} {'is' if count == 1 else 'are'} missing"
+
+
 def counts_text(counts: Mapping[State, int]) -> str:
     """Only the states that occur, in their order."""
     return " · ".join(f"{state.value} {counts[state]:,}" for state in SHOWN if counts.get(state)) or "none"

@@ -116,6 +116,8 @@ def _series(axes: Axes, cells: Sequence["Cell | None"], place: tuple[float, floa
         half = cell.half if isfinite(cell.half) else None
         face = "white" if cell.short else look["color"]
         axes.errorbar(i + shift, cell.mean, yerr=half, **look, markerfacecolor=face, elinewidth=1.2, capsize=2.5, zorder=3)
+        if cell.doubtful:
+            axes.annotate("†", (i + shift, cell.mean), (3, 3), textcoords="offset points", fontsize="x-small")
     axes.plot([], [], **look, linestyle=dash, label=label)
 
 

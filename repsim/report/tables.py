@@ -17,6 +17,8 @@ Format = Literal["text", "markdown", "latex", "csv", "json"]
 WIDTH = 100
 GAP = "  "
 MIN_HEADER = 14
+COUNTS = ("n", "expected", "diverged", "undefined", "doubtful", "n_pairs", "n_units", "units")
+MARKS = "*†"  # behind a cell: see `wording`
 
 
 def render(table: "Table", format: Format) -> str:
@@ -44,7 +46,7 @@ def as_dict(table: "Table") -> dict[str, Any]:
 def _record(table: "Table", row: "Key", col: "Key", cell: "Cell") -> dict[str, Any]:
     labels = dict(zip((*table.row_names, *table.col_names), (*row, *col), strict=True))
     numbers = {name: value if isfinite(value := getattr(cell, name)) else None for name in ("mean", "std", "low", "high")}
-    counts = {name: getattr(cell, name) for name in ("n", "expected", "diverged", "undefined", "n_pairs", "n_units", "units")}
+    counts = {name: getattr(cell, name) for name in COUNTS}
     return labels | {"value": table.definition.value, "unit": table.unit} | numbers | counts | {"text": cell_text(cell, table)}
 
 
@@ -72,9 +74,9 @@ def _text(table: "Table") -> str:
 
 
 def _column(head: str, cells: Sequence[str], left: bool) -> _Column:
-    """A header is wrapped to the width of its cells; a star hangs out to the right of aligned numbers."""
-    starred = any(cell.endswith("*") for cell in cells)
-    cells = [cell + " " if starred and not cell.endswith("*") else cell for cell in cells]
+    """A header is wrapped to the width of its cells; marks hang out to the right of aligned numbers."""
+    hanging = [len(cell) - len(cell.rstrip(MARKS)) for cell in cells]
+    cells = [cell + " " * (max(hanging) - own) for cell, own in zip(cells, hanging, strict=True)]
     heads = wrap(head, max(MIN_HEADER, *map(len, cells)))
     width = max(map(len, [*heads, *cells]))
     pad = str.ljust if left else str.rjust
@@ -150,6 +152,7 @@ LATEX = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "→": r"$\to$", "−": "$-$", "–": "--", "-": "{-}", "\n": " "}
+    | {"†": r"\dag{}"}
 )
 RENDERERS: dict[str, Callable[["Table"], str]] = {
     "text": _text,

@@ -5,6 +5,7 @@ A cell reads `3.82 ± 0.41 (12/12)`: mean, half-width of the 95 % interval, fini
     3.82 ± 0.41 (11/12)*               short of its expected n
     3.82 ± 0.41 (9/12, 3 diverged)*    diverged runs have no value and are not averaged
     3.82 ± – (1/1)                     too few independent networks for an interval
+    0.94 ± 0.01 (3/3)†                 a number whose status is not ok: it may mean nothing
     – (0/12, 12 undefined)             finished, but the value has no meaning for these runs
     – (0/12)*                          nothing finished yet
     (nothing)                          the sweep expects no run here
@@ -44,6 +45,7 @@ class Marks(NamedTuple):
     count: str
     bare: str
     short: str
+    doubtful: str = "†"
 
 
 IN_TEXT = Marks(count="; (finished/expected runs)", bare="± –", short="*")
@@ -64,6 +66,9 @@ def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     short = sum(cell.short for cell in cells)
     if short:
         parts.append(f"{marks.short}: short of the expected runs ({short} of {len(cells)} cells).")
+    doubtful = sum(cell.doubtful > 0 for cell in cells)
+    if doubtful:
+        parts.append(f"{marks.doubtful}: the status of a number is not ok, it may mean nothing ({doubtful} of {len(cells)} cells).")
     return " ".join(parts)
 
 
@@ -72,7 +77,7 @@ def cell_text(cell: "Cell | None", table: "Table") -> str:
     if cell is None:
         return ""
     without = "".join(f", {n} {why}" for n, why in ((cell.diverged, "diverged"), (cell.undefined, "undefined")) if n)
-    count = f"({cell.n}/{cell.expected}{without}){'*' if cell.short else ''}"
+    count = f"({cell.n}/{cell.expected}{without}){'†' if cell.doubtful else ''}{'*' if cell.short else ''}"
     if not cell.n:
         return f"– {count}"
     spread = cell.std if table.definition.spread == "std" else cell.half

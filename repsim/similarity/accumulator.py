@@ -23,7 +23,7 @@ from torch import Tensor
 
 from repsim.similarity.channels import Channels
 from repsim.similarity.request import Request, Sample, Value
-from repsim.similarity.similarity import Similarity, constant_status
+from repsim.similarity.similarity import SAFETY, Similarity, constant_status
 
 Side = Literal["front", "end"]
 Ready = Literal["shifted", "raw", "cosine", "correlation", "centred channels", "unit channels", "flat channels"]
@@ -49,6 +49,7 @@ class Facts:
     Attributes:
         images: n.
         noise: relative rounding of the products.
+        rounding: by side, that of the activations as they came, where it is more than the noise.
         shift: the mean (m, p) over the first block.
         level, spread: ‖shift‖² and Σ‖x − shift‖² over all images, scalars in fp64; spread is whole after the first sweep.
         channels: mean and norms of each channel over images and positions, where a kernel wants them.
@@ -58,6 +59,7 @@ class Facts:
 
     images: int
     noise: float = 0.0
+    rounding: dict[Side, float] = field(default_factory=dict)
     shift: dict[Source, Tensor] = field(default_factory=dict)
     level: dict[Source, Tensor] = field(default_factory=dict)
     spread: dict[Source, Tensor] = field(default_factory=dict)
@@ -69,9 +71,16 @@ class Facts:
     def constant(self, source: Source) -> bool:
         """Whether all images have the same row, up to rounding."""
         if source not in self._constant:
-            rounding = self.images * (4 * self.noise) ** 2 * self.level[source]
-            self._constant[source] = bool(self.spread[source] <= rounding)
+            self._constant[source] = bool(self.spread[source] <= self.images * self.blurred(source))
         return self._constant[source]
+
+    def blurred(self, source: Source) -> Tensor:
+        """‖x − x'‖² of two images that only rounding parts, at most; 0-d."""
+        return self.blur(source) ** 2 * self.level[source]
+
+    def blur(self, source: Source) -> float:
+        """What share of an activation may be rounding."""
+        return SAFETY * max(self.noise, self.rounding.get(source.side, 0.0))
 
     def constant_status(self, front: Source, end: Source) -> str | None:
         """The status of a pair of which one or both are constant; None where both vary."""

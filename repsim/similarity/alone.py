@@ -6,7 +6,7 @@ from torch import Tensor
 
 from repsim.errors import InputError
 from repsim.similarity.accumulator import Accumulator
-from repsim.similarity.products import summable
+from repsim.similarity.products import rounding, summable
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 from repsim.similarity.walk import Walk
@@ -40,6 +40,7 @@ def measured(
     gatherer = kind([request], Sample(len(x)))
     fronts, ends = (summable(side).split(block) for side in (x, y))
     walk = Walk([gatherer], len(x), block, lambda i: ({request.front: fronts[i]}, {request.end: ends[i]}), lambda share, text: None)
+    walk.facts.rounding = {"front": rounding(x), "end": rounding(y)}
     return gatherer.results(walk.go())[request]
 
 

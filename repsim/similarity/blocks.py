@@ -132,7 +132,7 @@ def _correlation(rows: Tensor, source: Source, facts: Facts) -> Tensor:
     """A row whose numbers differ by rounding alone becomes 0."""
     flat = rows[:, 0]
     varying = flat - flat.mean(1, keepdim=True)
-    rounding = 4 * torch.finfo(rows.dtype).eps * flat.norm(dim=1, keepdim=True)
+    rounding = facts.blur(source) * flat.norm(dim=1, keepdim=True)
     return _cosine(torch.where(varying.norm(dim=1, keepdim=True) > rounding, varying, 0.0)[:, None], source, facts)
 
 

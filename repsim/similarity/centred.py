@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
+from repsim.similarity.hsic import ENTRY
 from repsim.similarity.products import summable
+from repsim.similarity.similarity import SAFETY
 from repsim.similarity.symmetric import own_products
 
 
@@ -15,15 +17,16 @@ class CentredProducts:
     a pass over the memory.
     """
 
-    def __init__(self, rows: Tensor):
-        """`rows`: (n, p), those of the first batch."""
+    def __init__(self, rows: Tensor, rounding: float):
+        """`rows`: (n, p), those of the first batch; `rounding`: relative, of the numbers in them."""
         mean = rows.mean(0)
-        level = summable(mean).square().sum()
-        apart = summable(torch.linalg.vector_norm(rows, dim=1)).square().mean() - level
-        self._shift = None if level <= apart else mean
-        self._level = level if self._shift is not None else torch.zeros_like(level)
-        self._noise = torch.finfo(rows.dtype).eps
-        self._scale, self._spread, self._images = torch.zeros_like(mean[0]), torch.zeros_like(level), 0
+        self._level = summable(mean).square().sum()
+        apart = summable(torch.linalg.vector_norm(rows, dim=1)).square().mean() - self._level
+        self._shift = None if self._level <= apart else mean
+        self._noise, self._blurred = torch.finfo(rows.dtype).eps, (SAFETY * rounding) ** 2 * self._level
+        self._scale = torch.zeros_like(mean[0])
+        self._spread = self._squares = torch.zeros_like(self._level)
+        self._images = self._entries = self._pairs = 0
 
     def centred(self, rows: Tensor) -> Tensor:
         """U of rows (n, p), (n, n), divided by one number that is the same for all batches; ⟨U, U'⟩ is n (n − 3) HSIC₁.
@@ -31,23 +34,33 @@ class CentredProducts:
         Székely & Rizzo (2014), definition 2: the mean over others is taken off rows and columns, and the diagonal is 0.
         """
         found = own_products(rows if self._shift is None else rows - self._shift)
-        self._spread += summable(found.diagonal()).sum()
-        _centre(found)
         if not self._images:
-            largest = found.abs().max()
+            largest = found.diagonal().max()  # of all entries
             self._scale = largest.where(largest > 0, 1.0)
-        self._images += len(rows)
-        return found.div_(self._scale)
+        self._note(found.div_(self._scale))
+        _centre(found)
+        return found
 
     @property
     def finite(self) -> bool:
         """Whether all numbers seen were, and their squares."""
-        return bool(self._spread.isfinite())
+        return bool(self._squares.isfinite())
 
     @property
     def constant(self) -> bool:
         """Whether all images have the same row, up to rounding."""
-        return bool(self._spread <= self._images * (4 * self._noise) ** 2 * self._level)
+        return bool(summable(self._scale) * self._spread <= self._images * self._blurred)
+
+    def flat(self, own: Tensor) -> bool:
+        """Whether rounding alone makes `own`, the sum of ⟨U, U⟩ over all batches: of entries, and of the activations."""
+        moved = 2 * self._blurred / summable(self._scale) * self._spread / self._images
+        return bool(own <= self._pairs * ((ENTRY * self._noise) ** 2 * self._squares / self._entries + moved))
+
+    def _note(self, found: Tensor) -> None:
+        n = len(found)
+        self._spread = self._spread + summable(found.diagonal()).sum()
+        self._squares = self._squares + summable(torch.linalg.vector_norm(found)).square()
+        self._images, self._entries, self._pairs = self._images + n, self._entries + n * n, self._pairs + n * (n - 3)
 
 
 def _centre(found: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from repsim.similarity.products import summable
+from repsim.similarity.similarity import SAFETY
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class ChannelSums:
     def _norm(self, power: Tensor, plain: Tensor) -> Tensor:
         """√power, 0 where that is rounding of the channel's own values or of the largest channel."""
         power, eps = power.clamp(min=0), torch.finfo(self._shift.dtype).eps
-        floor = eps * torch.maximum(power.max(), 16 * plain).sqrt()
+        floor = eps * torch.maximum(power.max(), SAFETY**2 * plain).sqrt()
         return torch.where(power.sqrt() > floor, power.sqrt(), 0.0)
 
 

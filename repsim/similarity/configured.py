@@ -47,6 +47,7 @@ def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
         "value": found.value,
         "status": found.status,
         "null": found.null,
+        "null_kind": found.null_kind,
         "low": found.low,
         "high": found.high,
         "images": plan.images,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 FEWEST = 4  # images that the unbiased estimate takes
+ENTRY = 4  # how many times the rounding of an entry is still rounding
 Join = Callable[[Tensor, Tensor], Tensor]  # (…, L, n), (…, L', n) → sums of products over n: of all pairs, flat, or each by itself
 
 

@@ -6,11 +6,13 @@ from repsim.similarity.alone import check, measured
 from repsim.similarity.kernel_measures import BANDWIDTH, KernelMeasures
 from repsim.similarity.kernels import Statistic
 from repsim.similarity.minibatch import BATCH, MinibatchPass
-from repsim.similarity.products import summable
+from repsim.similarity.options import checked
+from repsim.similarity.products import rounding, summable
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 
 
+@checked
 def cka_minibatch(x: Tensor, y: Tensor, *, batch: int = BATCH) -> Similarity:
     """Minibatch CKA Σ_b HSIC₁(K_b, L_b) / √(Σ_b HSIC₁(K_b, K_b) · Σ_b HSIC₁(L_b, L_b)) of linear kernels, rows x (n, p), y (n, q).
 
@@ -26,11 +28,12 @@ def cka_minibatch(x: Tensor, y: Tensor, *, batch: int = BATCH) -> Similarity:
     """
     check(x, y, (2,))
     request = Request("cka_minibatch", Value("x"), Value("y"), "flatten", options=(("batch", batch),))
-    gatherer = MinibatchPass([request], Sample(len(x)))
+    gatherer = MinibatchPass([request], Sample(len(x)), {"front": rounding(x), "end": rounding(y)})
     gatherer.add({request.front: summable(x)}, {request.end: summable(y)})
     return gatherer.results()[request]
 
 
+@checked
 def cka_rbf(x: Tensor, y: Tensor, *, bandwidth: float = BANDWIDTH) -> Similarity:
     """CKA, HSIC₀ of kernels exp(−‖x_i − x_j‖² / 2σ²), σ = `bandwidth` · median distance; rows x (n, p), y (n, q).
 
@@ -43,11 +46,13 @@ def cka_rbf(x: Tensor, y: Tensor, *, bandwidth: float = BANDWIDTH) -> Similarity
     return measured(KernelMeasures, "cka_rbf", x, y, bandwidth=bandwidth)
 
 
+@checked
 def cka_rbf_debiased(x: Tensor, y: Tensor, *, bandwidth: float = BANDWIDTH) -> Similarity:
     """As `cka_rbf`, of HSIC₁ (Song et al. 2012, equation 5); in [−1, 1], never clamped, null 0. Undefined also for n < 4."""
     return measured(KernelMeasures, "cka_rbf_debiased", x, y, bandwidth=bandwidth)
 
 
+@checked
 def wreath_cka(x: Tensor, y: Tensor, *, statistic: Statistic = "max", centred: bool = True) -> Similarity:
     """CKA, HSIC₁ of kernels max_c Σ_hw x_chw x'_chw over channels c of unit norm; maps (n, c, h, w), tokens (n, m, c), rows (n, c).
 
@@ -61,11 +66,13 @@ def wreath_cka(x: Tensor, y: Tensor, *, statistic: Statistic = "max", centred: b
     return measured(KernelMeasures, "wreath_cka", x, y, view="channel", statistic=statistic, centred=centred)
 
 
+@checked
 def wreath_cka_biased(x: Tensor, y: Tensor, *, statistic: Statistic = "max", centred: bool = True) -> Similarity:
     """As `wreath_cka`, of HSIC₀: in [−1, 1], near 1 for any two layers of few images; read it beside its null."""
     return measured(KernelMeasures, "wreath_cka_biased", x, y, view="channel", statistic=statistic, centred=centred)
 
 
+@checked
 def ortho_cka(x: Tensor, y: Tensor) -> Similarity:
     """Debiased linear CKA of flattened maps whose channels are centred and of unit norm; (n, c, h, w), (n, m, c) or (n, c).
 
@@ -77,6 +84,7 @@ def ortho_cka(x: Tensor, y: Tensor) -> Similarity:
     return measured(KernelMeasures, "ortho_cka", x, y, view="channel")
 
 
+@checked
 def distance_correlation(x: Tensor, y: Tensor) -> Similarity:
     """Distance correlation √(dCov²_xy / √(dCov²_xx dCov²_yy)) of rows x (n, p), y (n, q) (Székely, Rizzo & Bakirov 2007).
 
@@ -87,6 +95,7 @@ def distance_correlation(x: Tensor, y: Tensor) -> Similarity:
     return measured(KernelMeasures, "distance_correlation", x, y)
 
 
+@checked
 def distance_correlation_debiased(x: Tensor, y: Tensor) -> Similarity:
     """Bias-corrected squared distance correlation (Székely & Rizzo 2013): the ratio of U-centred distances, a square by name only.
 

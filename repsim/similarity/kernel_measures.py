@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+import torch
 from torch import Tensor
 
 from repsim.errors import InputError, nearest
 from repsim.similarity import hsic
 from repsim.similarity.accumulator import Accumulator, Facts, Kernel, Source, Tile
 from repsim.similarity.kernel_sums import KernelSums
-from repsim.similarity.kernels import Inner, MinusHalfDistance, Rbf, Statistic, Wreath
+from repsim.similarity.kernels import HsicKernel, Inner, MinusHalfDistance, Rbf, Statistic, Wreath
 from repsim.similarity.pairing import Pairing
 from repsim.similarity.ratios import OfRatio, Ratios, Tables, ratios
 from repsim.similarity.request import Request, Sample
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.similarity import OK, TWO, Similarity, undefined
 
 BANDWIDTH = 0.5  # of an RBF kernel where nothing is said
 WHERE = {(True, True): "both", (True, False): "front", (False, True): "end"}
@@ -31,7 +32,7 @@ class Measure:
         of_ratio: what the ratio becomes.
     """
 
-    kernel: Callable[[Options], Kernel]
+    kernel: Callable[[Options], HsicKernel]
     debiased: bool = False
     of_ratio: OfRatio = lambda ratio: ratio
 
@@ -40,7 +41,7 @@ class KernelMeasures(Accumulator):
     """All measures of `KERNEL_MEASURES` for many pairs of layers: sums once per kernel and view."""
 
     def __init__(self, requests: Sequence[Request], sample: Sample):
-        members: dict[tuple[Kernel, str], list[Request]] = {}
+        members: dict[tuple[HsicKernel, str], list[Request]] = {}
         for request in requests:
             members.setdefault((_measure(request).kernel(request.chosen), _view(request)), []).append(request)
         self._grids = [Grid(kernel, found, sample) for (kernel, _), found in members.items()]
@@ -62,17 +63,18 @@ class KernelMeasures(Accumulator):
 class Grid:
     """One kernel of all fronts and ends that some requests name."""
 
-    def __init__(self, kernel: Kernel, requests: Sequence[Request], sample: Sample):
+    def __init__(self, kernel: HsicKernel, requests: Sequence[Request], sample: Sample):
         self.kernel, self._sample = kernel, sample
         self.pairing = Pairing(requests, _view)
         self.sums = KernelSums(kernel, self.pairing.fronts, self.pairing.ends, sample)
 
     def results(self, facts: Facts) -> dict[Request, Similarity]:
-        sums, levels = self.sums.sums(), (self.sums.x.level, self.sums.y.level)
+        """One for each request: its number with null and interval, or why it has none, and details of the kernels."""
+        sums, floors = self.sums.sums(), self._floors(facts)
         details = {source: _details(self.kernel, source, facts) for source in self.pairing.sources}
         measures = {name: KERNEL_MEASURES[name] for name in dict.fromkeys(request.measure for request in self.pairing.of)}
         kinds = {measure.debiased for measure in measures.values()}
-        found = {debiased: ratios(sums, debiased, self._sample, levels, facts.noise) for debiased in kinds}
+        found = {debiased: ratios(sums, debiased, self._sample, floors) for debiased in kinds}
         tables = {name: found[measure.debiased].tables(measure.of_ratio) for name, measure in measures.items()}
         results = {}
         for request, (front, end) in self.pairing.of.items():
@@ -81,11 +83,19 @@ class Grid:
             results[request] = replace(result, details=details[front] | details[end])
         return results
 
+    def _floors(self, facts: Facts) -> tuple[Tensor, Tensor]:
+        """What rounding makes of the HSIC of each kernel with itself, of both sides: of its entries, and of the activations."""
+        found = []
+        for layers in (self.sums.x, self.sums.y):
+            moved = torch.stack([self.kernel.moved(facts, source) for source in layers.sources])
+            found.append((hsic.ENTRY * facts.noise) ** 2 * layers.level() + moved.to(layers.level()))
+        return found[0], found[1]
+
     def _number(self, request: Request, tables: Tables) -> Similarity:
         value, null, low, high = (
             self.pairing.pick(table, request) for table in (tables.value, tables.null, tables.low, tables.high)
         )
-        return Similarity(value, null=null, low=low, high=high)
+        return Similarity(value, TWO if self._sample.images == 2 else OK, null, low=low, high=high)
 
     def _why_not(self, request: Request, found: Ratios, facts: Facts) -> str | None:
         fewest = hsic.FEWEST if _measure(request).debiased else 2

@@ -48,8 +48,6 @@ class Layers:
     centred measure sees it, and sums of numbers near 0 keep their digits.
     """
 
-    level: Tensor  # the mean square of an entry in the first tile, and of one of the diagonal (L,)
-
     def __init__(self, kernel: Kernel, sources: Sequence[Source], sample: Sample):
         self._kernel, self.sources, self._sample = kernel, list(sources), sample
         self._begun = False
@@ -68,6 +66,12 @@ class Layers:
     def half(self) -> Half:
         return Half(self._own, self._rows, self._diagonal)
 
+    def level(self) -> Tensor:
+        """How large entries are (L,): their mean square in the first tile as they come, or in all once they are centred."""
+        images = self._diagonal.shape[1]
+        others = self._own.sum((0, 1)) / max(1, images * (images - 1))
+        return torch.maximum(self._first, others + self._diagonal.square().mean(1))
+
     def pieces(self, tile: Tile):
         """(group, where in the tile) of rows and of columns, of all pieces of one pair of groups."""
         rows, columns = (bootstrap.runs(self._sample, s.start, s.stop - s.start) for s in (tile.rows, tile.columns))
@@ -80,7 +84,7 @@ class Layers:
         self._own = zero.new_zeros(groups, groups, layers)
         self._rows, self._diagonal = zero.new_zeros(layers, images, groups), zero.new_zeros(layers, images)
         self._landmarks = entries.new_zeros(layers, images)
-        self.level = _square_mean(entries.flatten(1)) + _square_mean(entries.diagonal(dim1=1, dim2=2))
+        self._first = _square_mean(entries.flatten(1)) + _square_mean(entries.diagonal(dim1=1, dim2=2))
         self._begun = True
 
     def _centred(self, tile: Tile, entries: Tensor) -> Tensor:

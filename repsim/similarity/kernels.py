@@ -30,6 +30,15 @@ class Inner:
     def of(self, tile: Tile, sources: Sequence[Source]) -> Tensor:
         return tile.inner(self.ready, sources)
 
+    def moved(self, facts: Facts, source: Source) -> Tensor:
+        """Mean square of what the rounding of activations changes in an entry, at most: 2‖δ‖² times the mean ‖x‖² of ready rows."""
+        if self.ready != "flat channels":
+            return 2 * facts.blurred(source) * facts.spread[source] / facts.images
+        known, eps = facts.channels[source], facts.blur(source)
+        living = known.centred > 0
+        blurred = (eps * known.plain / known.centred)[living].square().sum()
+        return 2 * blurred * living.sum() / facts.images**2
+
 
 @dataclass(frozen=True)
 class Squared:
@@ -59,6 +68,10 @@ class MinusHalfDistance:
     def of(self, tile: Tile, sources: Sequence[Source]) -> Tensor:
         return Squared().of(tile, sources).sqrt_().mul_(-0.5)
 
+    def moved(self, facts: Facts, source: Source) -> Tensor:
+        """Mean square of what the rounding of activations changes in an entry, at most."""
+        return facts.blurred(source) / 2
+
 
 @dataclass(frozen=True)
 class Rbf:
@@ -78,9 +91,15 @@ class Rbf:
         scale = torch.where(sigma > 0, -0.5 / sigma.square(), torch.zeros_like(sigma))
         return squared.mul_(scale.to(squared)[:, None, None]).expm1_()
 
+    def moved(self, facts: Facts, source: Source) -> Tensor:
+        """Mean square of what the rounding of activations changes in an entry, at most: the slope is below 1/σ."""
+        sigma = self.sigma(facts, source).square()
+        return torch.where(sigma > 0, 2 * facts.blurred(source) / sigma, torch.zeros_like(sigma))
+
     def sigma(self, facts: Facts, source: Source) -> Tensor:
         """σ of one layer, 0-d; 0 where more than half of all images are equal."""
-        return self.bandwidth * facts.median[source].sqrt()
+        median = facts.median[source]
+        return self.bandwidth * torch.where(median > 2 * facts.blurred(source), median, torch.zeros_like(median)).sqrt()
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,17 @@ class Wreath:
     def of(self, tile: Tile, sources: Sequence[Source]) -> Tensor:
         reduce = _greatest if self.statistic == "max" else _median
         return torch.stack([reduce(tile.first.ready(self.ready, s), tile.second.ready(self.ready, s)) for s in sources])
+
+    def moved(self, facts: Facts, source: Source) -> Tensor:
+        """Mean square of what the rounding of activations changes in an entry, at most: that of its least certain channel."""
+        known, eps = facts.channels[source], facts.blur(source)
+        norms = known.centred if self.centred_channels else known.plain
+        relative = torch.where(norms > 0, eps * known.plain / norms, 0.0)
+        return 2 * relative.max().square() / facts.images**2
+
+
+HsicKernel = Inner | MinusHalfDistance | Rbf | Wreath
+"""The kernels that measures are ratios of."""
 
 
 def _greatest(x: Tensor, y: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from math import acos
 from torch import Tensor
 
 from repsim.similarity.measure import moment_measure
-from repsim.similarity.moments import SAFETY, PairMoments
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.moments import PairMoments
+from repsim.similarity.similarity import SAFETY, Similarity, undefined
 from repsim.similarity.ustatistic import FEWEST
 
 
@@ -45,7 +45,8 @@ def cka_debiased(m: PairMoments) -> Similarity:
     if m.images < FEWEST:
         return undefined(f"{m.images} images, and cka_debiased takes {FEWEST}")
     assert m.unbiased is not None, "moments without their unbiased estimates"
-    x, y = _above(m.unbiased.xx, m.xx, m), _above(m.unbiased.yy, m.yy, m)
+    x = _above(m.unbiased.xx, m.xx.trace() / m.rows, m.mean_x, m.noise, m.noise_x)
+    y = _above(m.unbiased.yy, m.yy.trace() / m.rows, m.mean_y, m.noise, m.noise_y)
     if not (x and y):
         return undefined(f"all images are equally alike ({'end' if x else 'front' if y else 'both'})")
     return Similarity((m.unbiased.xy / (m.unbiased.xx * m.unbiased.yy).sqrt()).item())
@@ -61,9 +62,9 @@ def cka_angular(m: PairMoments) -> Similarity:
     return found if found.value is None else Similarity(acos(min(1.0, found.value)))
 
 
-def _above(own: Tensor, gram: Tensor, m: PairMoments) -> bool:
-    """Whether ‖Cov‖² is more than rounding."""
-    return bool(own > SAFETY * m.noise * (gram.trace() / m.rows).square())
+def _above(own: Tensor, variance: Tensor, mean: Tensor, products: float, values: float) -> bool:
+    """Whether ‖Cov‖² is more than what the rounding of products, and of values around `mean`, makes of such a variance."""
+    return bool(own > SAFETY * products * variance.square() + (SAFETY * values) ** 2 * variance * mean.square().sum())
 
 
 def _norm(gram: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from repsim.similarity.spectrum import Spectrum, spectra
 ZERO = "constant layer (zero)"
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def permutation_match(m: PairMoments) -> Similarity:
     """a = max_P tr(PᵀS_xy) / (‖X_c‖_F ‖Y_c‖_F), the analogue of ν for permutations (Williams et al. 2021). In [−1, 1], a ≤ ν.
 
@@ -33,19 +33,19 @@ def permutation_match(m: PairMoments) -> Similarity:
     return Similarity(_within(m.once(_assigned).sum() / (x.power * y.power).sqrt().item()))
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def permutation_procrustes(m: PairMoments) -> Similarity:
     """√(2 − 2a) = min_P ‖X̂P − Ŷ‖_F of unit-norm X̂, Ŷ, `a` of `permutation_match`. In [0, 2]; a metric. Else as there."""
     return _scaled(m, lambda a: math.sqrt(2 - 2 * a))
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def permutation_procrustes_squared(m: PairMoments) -> Similarity:
     """2 − 2a, `a` of `permutation_match`. In [0, 4]. Else as there."""
     return _scaled(m, lambda a: 2 - 2 * a)
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def permutation_angular(m: PairMoments) -> Similarity:
     """arccos a, `a` of `permutation_match` (Williams et al. 2021). In [0, π] radians; a metric. Else as there."""
     return _scaled(m, math.acos)
@@ -75,7 +75,7 @@ def correlation_match_soft(m: PairMoments) -> Similarity:
     return _counted(m, _within(((matrix.amax(0).mean() + matrix.amax(1).mean()) / 2).item()))
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def wreath_procrustes(m: PairMoments) -> Similarity:
     """1 − d, d² = (‖X̂‖² + ‖Ŷ‖² − 2a) / 4c, a = max_P tr(PᵀX̂ᵀŶ), X̂ of unit-norm channels (Godfrey et al. 2022, section 5).
 
@@ -90,7 +90,7 @@ def wreath_procrustes(m: PairMoments) -> Similarity:
     return _dead(x, y, 1 - math.sqrt(max(distance, 0.0)))
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def wreath_cosine(m: PairMoments) -> Similarity:
     """ā = max_π mean_i cos(x_i, y_π(i)) of channels that are not centred: what ν is for rotations, for G_ReLU.
 

@@ -11,6 +11,7 @@ from repsim.similarity.features import Features, same_sample
 from repsim.similarity.kernel_functions import KERNEL_FUNCTIONS
 from repsim.similarity.known import KNOWN
 from repsim.similarity.moment_measures import MOMENT_MEASURES
+from repsim.similarity.options import need_known
 from repsim.similarity.outputs import OUTPUT_MEASURES
 from repsim.similarity.rows import ROW_MEASURES
 from repsim.similarity.similarity import Similarity
@@ -36,9 +37,7 @@ def compare(
     Raises InputError for features of other images or of another order, and for measures, layers, views and options that
     cannot be meant.
     """
-    if measure not in MEASURES:
-        raise InputError(f"there is no measure '{measure}'", where="measure", do=nearest(measure, MEASURES))
-    _need_options(measure, options)
+    _need_known(measure, options)
     same_sample(x, y)
     one, other, known = x[front], y[end or front], KNOWN[measure]
     if known.family == "outputs":
@@ -47,7 +46,11 @@ def compare(
 
 
 def of(measure: str, x: Tensor, y: Tensor, view: str, align: str | None = None, **options: Any) -> Similarity:
-    """`measure` of two activations (n, …) of the same images in this view; of logits as of any layer."""
+    """`measure` of two activations (n, …) of the same images in this view; of logits as of any layer.
+
+    Raises InputError for measures, views and options that cannot be meant, and as the measure does.
+    """
+    _need_known(measure, options)
     for side in (x, y):
         fit.check_view(tuple(side.shape[1:]), view)
     if fit.meets_by_position(measure, view):
@@ -60,12 +63,10 @@ def of(measure: str, x: Tensor, y: Tensor, view: str, align: str | None = None, 
     return MEASURES[measure](front, end, **options)
 
 
-def _need_options(measure: str, options: Mapping[str, Any]) -> None:
-    known = KNOWN[measure].options
-    for name in options:
-        if name not in known:
-            do = nearest(name, known) if known else "leave it out"
-            raise InputError(f"{measure} has no option '{name}'", where=name, do=do)
+def _need_known(measure: str, options: Mapping[str, Any]) -> None:
+    if measure not in MEASURES:
+        raise InputError(f"there is no measure '{measure}'", where="measure", do=nearest(measure, MEASURES))
+    need_known(measure, options, KNOWN[measure].options)
 
 
 def _plain(rows: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ class Distances:
         self._parts: list[Tensor] = []
 
     def add(self, tile: Tile) -> None:
+        """Add a tile's distances between images that are among the first `images`; other tiles, and the diagonal, are left out."""
         if tile.columns.start >= self._images:
             return
         squared = tile.matrices(Squared(), self._sources)

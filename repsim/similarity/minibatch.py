@@ -13,11 +13,12 @@ from torch import Tensor
 
 from repsim.errors import InputError
 from repsim.similarity import bootstrap, cores, views
-from repsim.similarity.accumulator import Source
+from repsim.similarity.accumulator import Side, Source
 from repsim.similarity.centred import CentredProducts
 from repsim.similarity.hsic import FEWEST, Hsic
 from repsim.similarity.kernel_sums import products
 from repsim.similarity.pairing import Pairing, Table
+from repsim.similarity.products import rounding as eps_of
 from repsim.similarity.products import summable
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import NOT_FINITE, Similarity, constant_status, undefined
@@ -29,11 +30,12 @@ FEWEST_BATCHES = 5  # behind an interval: of two it would be far too narrow, of 
 class MinibatchPass:
     """`cka_minibatch` of many pairs of layers, gathered while images go by."""
 
-    def __init__(self, requests: Sequence[Request], sample: Sample):
+    def __init__(self, requests: Sequence[Request], sample: Sample, rounding: Mapping[Side, float] | None = None):
+        """`rounding`: relative, of the activations of each side, where it is more than that of their type."""
         members: dict[tuple[int, str], list[Request]] = {}
         for request in requests:
             members.setdefault((_batch(request.chosen), request.view), []).append(request)
-        self._grids = [Grid(batch, found, sample) for (batch, _), found in members.items()]
+        self._grids = [Grid(batch, found, sample, rounding or {}) for (batch, _), found in members.items()]
 
     @torch.no_grad()
     def add(self, front: Mapping[Value, Tensor], end: Mapping[Value, Tensor]) -> None:
@@ -52,8 +54,8 @@ class MinibatchPass:
 class Grid:
     """All fronts and ends that some requests of one size of batch name."""
 
-    def __init__(self, batch: int, requests: Sequence[Request], sample: Sample):
-        self._batch, self._sample = batch, sample
+    def __init__(self, batch: int, requests: Sequence[Request], sample: Sample, rounding: Mapping[Side, float]):
+        self._batch, self._sample, self._rounding = batch, sample, rounding
         self._pairing = Pairing(requests)
         self._layers: dict[Source, CentredProducts] = {}
         self._waiting: dict[Source, Tensor] = {}  # images of a batch that is not full yet
@@ -94,7 +96,7 @@ class Grid:
         """Add one batch, (images, p) of each source."""
         for source, x in rows.items():
             if source not in self._layers:
-                self._layers[source] = CentredProducts(x)
+                self._layers[source] = CentredProducts(x, max(eps_of(x), self._rounding.get(source.side, 0.0)))
         widest_first = sorted(rows, key=lambda source: -rows[source].shape[1])
         device = rows[widest_first[0]].device
         made = cores.each(partial(self._centred, rows), widest_first, device)
@@ -111,11 +113,18 @@ class Grid:
         front, end = (self._layers[source] for source in self._pairing.of[request])
         if not (front.finite and end.finite):
             return undefined(NOT_FINITE)
-        why = constant_status(front.constant, end.constant)
+        if why := constant_status(front.constant, end.constant):
+            return undefined(why)
         value, low, high = (self._pairing.pick(table, request) for table in tables)
-        if why or value is None:
-            return undefined(why or "the images of every batch are equally alike")
+        if value is None or self._flat(request):
+            return undefined("the images of every batch are equally alike")
         return Similarity(value, null=0.0, low=low, high=high)
+
+    def _flat(self, request: Request) -> bool:
+        """Whether no batch tells two images apart, on either side."""
+        row, column = self._pairing.place(request)
+        own = torch.stack([torch.stack((one.xx[row], one.yy[column])) for one in self._found]).sum(0)
+        return any(self._layers[source].flat(sums) for source, sums in zip(self._pairing.of[request], own, strict=True))
 
     def _tables(self) -> tuple[Table, Table | None, Table | None]:
         """Value and interval of all pairs; a draw takes batches with replacement. Few batches give no interval."""

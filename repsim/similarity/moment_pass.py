@@ -100,7 +100,7 @@ def _with_null(request: Request, moments: PairMoments, chance: PairMoments | Non
     measure, found = MOMENT_MEASURES[request.measure], _value(request, moments)
     if measure.closed(moments.positions):
         return measure.with_formula(found, moments, **request.chosen)
-    return found if found.value is None or chance is None else found.with_null(_value(request, chance).value)
+    return found if found.value is None or chance is None else found.with_null(_value(request, chance).value, shifted=True)
 
 
 def _shapes(batch: Mapping[Value, Tensor]) -> dict[Value, tuple[int, ...]]:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from repsim.errors import InputError
+from repsim.similarity.similarity import SAFETY
 from repsim.similarity.stream import Cross, Key, Layer, Stream
 from repsim.similarity.ustatistic import enough, estimate, weighed
 from repsim.stitching.moments import Moments
 
 T = TypeVar("T")
-SAFETY = 16  # how many times the rounding of a value is still rounding
 
 
 class Unbiased(NamedTuple):
@@ -32,19 +32,31 @@ class Unbiased(NamedTuple):
 class PairMoments(Moments):
     """`Moments` of rows x (p) and y (q) of `images` images, rows / images from each.
 
-    `unbiased` is None where it was not asked for, and where images < 4.
+    `unbiased` is None where it was not asked for, and where images < 4. `rounding` is the relative rounding of the values of x and
+    of y as they came, where that is more than the `noise` of the products.
     """
 
     images: int = 0
     unbiased: Unbiased | None = None
     known_x: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what `once_x` has computed
     known_y: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    rounding: tuple[float, float] = (0.0, 0.0)
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # what `once` has computed
 
     @property
     def positions(self) -> int:
         """m, the rows of one image."""
         return self.rows // self.images
+
+    @property
+    def noise_x(self) -> float:
+        """Relative rounding of the values of x: what varies by less is constant."""
+        return max(self.noise, self.rounding[0])
+
+    @property
+    def noise_y(self) -> float:
+        """The same of y."""
+        return max(self.noise, self.rounding[1])
 
     def once_x(self, compute: Callable[..., T], *args: Any) -> T:
         """compute(xx, *args), once for all pairs with this very front layer (say its eigenvectors); `args` are hashable."""
@@ -60,8 +72,8 @@ class PairMoments(Moments):
 
     def constant(self) -> str | None:
         """The status of a pair where x or y is one point and the rounding around it; None where both vary."""
-        x = _varies(self.xx, self.mean_x, self.rows, self.noise)
-        y = _varies(self.yy, self.mean_y, self.rows, self.noise)
+        x = _varies(self.xx, self.mean_x, self.rows, self.noise_x)
+        y = _varies(self.yy, self.mean_y, self.rows, self.noise_y)
         return None if x and y else f"constant layer ({'end' if x else 'front' if y else 'both'})"
 
     def finite(self) -> bool:
@@ -72,7 +84,7 @@ class PairMoments(Moments):
         """The moments of y and x."""
         found = self.unbiased and Unbiased(self.unbiased.xy, self.unbiased.yy, self.unbiased.xx)
         plain = (self.rows, self.mean_y, self.mean_x, self.yy, self.xx, self.xy.mT, self.noise)
-        return PairMoments(*plain, self.images, found, self.known_y, self.known_x)
+        return PairMoments(*plain, self.images, found, self.known_y, self.known_x, (self.rounding[1], self.rounding[0]))
 
     def restricted(self, basis: Tensor, mean: Tensor | None = None) -> "PairMoments":
         """As of `Moments`, without the unbiased estimates: they do not follow from these sums."""

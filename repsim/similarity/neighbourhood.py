@@ -62,10 +62,8 @@ class Neighbourhood:
     def flat(self, facts: Facts) -> bool:
         """Whether all images are equally far apart, up to rounding: nobody is nearest."""
         assert self._nearest
-        if self._kernel.kind in rdm.SHIFTS and facts.constant(self.source):
-            return True
         mean = self._distances.sum() / (self.images * (self.images - 1))
-        return bool(rdm.same(self._kernel, mean, self._furthest - self._nearest.distance.amin(), facts))
+        return bool(rdm.same(self._kernel, mean, self._furthest - self._nearest.distance.amin(), facts.blur(self.source)))
 
     @cached_property
     def _sorted(self) -> tuple[Tensor, Tensor]:

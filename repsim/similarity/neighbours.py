@@ -12,14 +12,18 @@ from repsim.errors import InputError, nearest
 from repsim.similarity import alone, bootstrap, overlaps
 from repsim.similarity.accumulator import Accumulator, Facts, Source, Tile, sources
 from repsim.similarity.neighbourhood import Neighbourhood
+from repsim.similarity.options import checked
 from repsim.similarity.rdm import Rdm
 from repsim.similarity.request import Request, Sample
-from repsim.similarity.similarity import Similarity, undefined
+from repsim.similarity.similarity import OK, Similarity, undefined
 
 FEWEST = {"cknna": 4}  # images that U-centring wants
+SHARES = ("mutual_knn", "jaccard")  # measures that only ask who is a neighbour
+ALL_NEAR = "neighbours = n − 1: every other image is one, and the value 1 by construction"
 METRICS: dict[str, Rdm] = {"cosine": Rdm("cosine"), "euclidean": Rdm("sqeuclidean")}  # a square keeps the order
 
 
+@checked
 def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cosine") -> Similarity:
     """Σ_i |N_x(i) ∩ N_y(i)| / nk: the share of the k nearest images of an image that both layers agree on.
 
@@ -32,8 +36,9 @@ def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cos
 
     Returns:
         In [0, 1]; 1 for x = y. The same for y and x. Null: k/(n − 1), the exact mean over all orders of the images. A bootstrap
-        draws groups of images with what their neighbours are among all images. Undefined for k ≥ n, and where all images are
-        equally far apart.
+        draws groups of images with what their neighbours are among all images. For k = n − 1 the status says that it is 1 by
+        construction. Undefined for k ≥ n, for a constant layer,
+        and where all images are equally far apart.
 
     Unchanged by orthogonal maps and isotropic scales; by translations with `euclidean`, by a factor > 0 for each image with
     `cosine`, where an image of zeros is at distance 1 from every other; `still_images_front`, `…_end` in the details count them.
@@ -41,6 +46,7 @@ def mutual_knn(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cos
     return alone.measured(Neighbours, "mutual_knn", x, y, neighbours=neighbours, metric=metric)
 
 
+@checked
 def jaccard(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cosine") -> Similarity:
     """Mean over images of |N_x(i) ∩ N_y(i)| / |N_x(i) ∪ N_y(i)|; all else as in `mutual_knn`, but the null.
 
@@ -50,6 +56,7 @@ def jaccard(x: Tensor, y: Tensor, *, neighbours: int = 10, metric: str = "cosine
     return alone.measured(Neighbours, "jaccard", x, y, neighbours=neighbours, metric=metric)
 
 
+@checked
 def cknna(x: Tensor, y: Tensor, *, neighbours: int = 10) -> Similarity:
     """Debiased CKA of what is near: A(x, y) / √(A(x, x) A(y, y)), A(x, y) = Σ_i Σ_{j ∈ N_x(i) ∩ N_y(i)} U_ij V_ij.
 
@@ -64,8 +71,8 @@ def cknna(x: Tensor, y: Tensor, *, neighbours: int = 10) -> Similarity:
 
     Returns:
         In [−1, 1]; 1 for x = y. The same for y and x. Null: ΣU ΣV / (n(n − 1) √(A(x, x) A(y, y))), sums over the neighbours of
-        each image: the exact mean over all orders of the images. Undefined for k ≥ n, n < 4, and where all images are equally
-        far apart. The bootstrap is that of `mutual_knn`, with U and V as they are.
+        each image: the exact mean over all orders of the images. Undefined for k ≥ n, n < 4, a constant layer, and where all
+        images are equally far apart. The bootstrap is that of `mutual_knn`, with U and V as they are.
 
     Unchanged by orthogonal maps, isotropic scales and a factor > 0 for each image; not by translations.
     """
@@ -99,16 +106,18 @@ class Neighbours(Accumulator):
 
     def results(self, facts: Facts) -> Mapping[Request, Similarity]:
         flat = {layer for layer in self._layers.values() if layer.flat(facts)}
-        found = {request: self._why_not(request, flat) for request in self._requests}
+        found = {request: self._why_not(request, flat, facts) for request in self._requests}
         left = [request for request, why in found.items() if why is None]
         found |= dict(zip(left, self._numbers(left), strict=True))
         return {request: replace(one, details=self._details(request)) for request, one in found.items() if one}
 
-    def _why_not(self, request: Request, all_flat: Set[Neighbourhood]) -> Similarity | None:
+    def _why_not(self, request: Request, all_flat: Set[Neighbourhood], facts: Facts) -> Similarity | None:
         """Why a request has no value; None where it has one."""
         k, images = self._requests[request].k, self._sample.images
         if k >= images or images < FEWEST.get(request.measure, 2):
             return undefined(f"{images} images are too few for {k} neighbours")
+        if (why := facts.constant_status(*sources(request))) is not None:
+            return undefined(why)
         flat = [layer.source.side for layer in self._pair(request) if layer in all_flat]
         return undefined(f"all images are equally far apart ({'both' if len(flat) == 2 else flat[0]})") if flat else None
 
@@ -127,7 +136,9 @@ class Neighbours(Accumulator):
         null = overlaps.jaccard_null(k, n) if request.measure == "jaccard" else float(overlaps.shuffled(total, n))
         value = float(overlaps.ratio(total))
         low, high = bootstrap.interval(drawn, value)
-        return undefined("no pair of neighbours stands out") if isnan(value) else Similarity(value, null=null, low=low, high=high)
+        if isnan(value):
+            return undefined("no pair of neighbours stands out")
+        return Similarity(value, ALL_NEAR if k == n - 1 and request.measure in SHARES else OK, null, low=low, high=high)
 
     def _by_group(self, numbers: Tensor) -> Tensor:
         runs = bootstrap.runs(self._sample, 0, self._sample.images)

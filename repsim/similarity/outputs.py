@@ -7,6 +7,7 @@ logit is above 0. Both are answers to questions (n, questions, choices): one of 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from repsim.errors import InputError
 from repsim.similarity import bootstrap
 from repsim.similarity.averages import Averages
 from repsim.similarity.moments import check
+from repsim.similarity.options import need_known
 from repsim.similarity.products import summable
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.similarity import Similarity, undefined
@@ -45,11 +47,12 @@ class OutputMeasure:
         self.numbers, self.ready, self._value, self._null, self._details = numbers, ready, value, null, details
         update_wrapper(self, numbers)
 
-    def __call__(self, x: Tensor, y: Tensor, labels: Tensor | None = None) -> Similarity:
+    def __call__(self, x: Tensor, y: Tensor, labels: Tensor | None = None, **options: Any) -> Similarity:
         """Of logits x and y (n, ·); `labels` where the measure needs them, and for attributes. With its null.
 
-        Raises InputError for tensors that are no such pair, and where labels are missing.
+        Raises InputError for tensors that are no such pair, where labels are missing, and for options: there are none.
         """
+        need_known(self.__name__, options, ())
         check(x, y)
         averages = Averages(self.numbers, Sample(len(x)))
         averages.add(*self.made_ready(x, y, labels))
@@ -69,7 +72,8 @@ class OutputMeasure:
         value = self._value(means).item()
         low, high = bootstrap.interval(self._value(averages.drawn()).tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, means.tolist(), strict=False))
-        return Similarity(value, null=self._null(means, averages.null()), low=low, high=high, details=details)
+        found = Similarity(value, low=low, high=high, details=details)
+        return found.with_null(self._null(means, averages.null()), shifted=self._null is _shifted)
 
 
 def output_measure(

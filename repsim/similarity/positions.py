@@ -65,6 +65,7 @@ def mean(found: Sequence[Similarity]) -> Similarity:
         fmean(one.value for one in defined if one.value is not None),
         _status(found),
         fmean(nulls) if len(nulls) == len(defined) else None,
+        any(one.shifted for one in defined),
         details={"positions": len(defined), **details},
     )
 

@@ -68,7 +68,7 @@ def procrustes_scaled(m: PairMoments) -> Similarity:
     return _scaled(m, lambda nu: 1 - nu * nu)
 
 
-@moment_measure(rotations=True)
+@moment_measure(rotations=True, of_two=True)
 def procrustes_size_and_shape(m: PairMoments) -> Similarity:
     """√(‖X_c‖² + ‖Y_c‖² − 2‖S_xy‖_*) = min_Q ‖X_cQ − Y_c‖_F (Williams et al. 2021, Euclidean). In [0, ∞); a metric.
 
@@ -81,7 +81,7 @@ def procrustes_size_and_shape(m: PairMoments) -> Similarity:
     return Similarity((x.power + y.power - 2 * m.once(_nuclear)).clamp(min=0.0).sqrt().item())
 
 
-@moment_measure()
+@moment_measure(of_two=True)
 def ortho_procrustes(m: PairMoments) -> Similarity:
     """1 − ½√(2 − 2ν₀), ν₀ = ‖XᵀY‖_* / (‖X‖_F ‖Y‖_F) of rows that are not centred (Godfrey et al. 2022, section 5).
 

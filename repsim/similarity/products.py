@@ -128,6 +128,11 @@ class Table:
         self._begun = True
 
 
+def rounding(tensor: Tensor) -> float:
+    """Relative rounding of the numbers in a tensor; of a type shorter than fp32 that of fp32, as in a pass over a network."""
+    return torch.finfo(torch.promote_types(tensor.dtype, torch.float32)).eps
+
+
 def summable(tensor: Tensor) -> Tensor:
     """In fp64 (on the CPU for MPS, which has none)."""
     return tensor.cpu().double() if tensor.device.type == "mps" else tensor.double()

@@ -13,7 +13,6 @@ from repsim.similarity.pairing import Table
 from repsim.similarity.request import Sample
 
 OfRatio = Callable[[Tensor], Tensor]
-ROUNDING = 4  # how many times the rounding of an entry is still rounding
 
 
 @dataclass(frozen=True)
@@ -49,19 +48,18 @@ class Ratios:
         return Tables(of_ratio(self.value).tolist(), of_ratio(self.null).tolist(), low, high)
 
 
-def ratios(sums: Sums, debiased: bool, sample: Sample, levels: tuple[Tensor, Tensor], noise: float) -> Ratios:
+def ratios(sums: Sums, debiased: bool, sample: Sample, floors: tuple[Tensor, Tensor]) -> Ratios:
     """HSIC₁ (`debiased`) or HSIC₀ ratios.
 
     Args:
         sums: of the kernels.
         debiased: which.
         sample: whose draws make the interval.
-        levels: mean squares of the entries of the kernels of both sides, (L,) and (L',).
-        noise: relative rounding of an entry.
+        floors: what rounding alone makes of the HSIC of a kernel with itself, of both sides, (L,) and (L',).
     """
     estimate = hsic.unbiased if debiased else hsic.biased
     found = estimate(sums)
     null = torch.zeros_like(found.xy) if debiased else hsic.null(sums)
-    flat = [own <= (ROUNDING * noise) ** 2 * level for own, level in zip((found.xx, found.yy), levels, strict=True)]
+    flat = [own <= floor for own, floor in zip((found.xx, found.yy), floors, strict=True)]
     drawn = [estimate(sums, some).ratio() for some in bootstrap.weights(sample).split(AT_ONCE)] if sample.draws else []
     return Ratios(found.ratio(), null, torch.cat(drawn) if drawn else None, *(side.tolist() for side in flat))

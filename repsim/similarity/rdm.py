@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from repsim.similarity.accumulator import Facts, Ready, Source, Tile
+from repsim.similarity.accumulator import Ready, Source, Tile
 from repsim.similarity.kernels import Squared
 
 Kind = Literal["correlation", "euclidean", "sqeuclidean", "cosine"]
@@ -49,9 +49,8 @@ def still(tile: Tile, kernel: Rdm, source: Source) -> int:
     return int((~_directed(tile.first.ready(kernel.ready, source))).sum())
 
 
-def same(kernel: Rdm, mean: Tensor, spread: Tensor, facts: Facts) -> Tensor:
-    """Whether dissimilarities of such mean and standard deviation differ by rounding alone."""
-    noise = 16 * facts.noise
+def same(kernel: Rdm, mean: Tensor, spread: Tensor, noise: float) -> Tensor:
+    """Whether dissimilarities of such mean and standard deviation differ by rounding alone; `noise` as of `Facts.blur`."""
     floor = 0.0 if kernel.kind in SHIFTS else noise**2
     return spread <= noise * mean.abs() + floor
 

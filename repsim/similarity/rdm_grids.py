@@ -71,14 +71,16 @@ class Grid(ABC):
             return dict.fromkeys(self.requests, undefined("fewer than 3 images"))
         constant = self._constant(facts)
         tables = {name: table.on("cpu") for name, table in self.tables().items()}
-        return {request: self._result(request, constant, tables[comparison(request)]) for request in self.requests}
+        return {request: self._result(request, constant, tables[comparison(request)], facts) for request in self.requests}
 
     def asked(self) -> set[str]:
         return {comparison(request) for request in self.requests}
 
-    def _result(self, request: Request, constant: set[Source], table: Table) -> Similarity:
+    def _result(self, request: Request, constant: set[Source], table: Table, facts: Facts) -> Similarity:
         front, end = sources(request)
         details = {f"still_images_{source.side}": float(self._still[source]) for source in (front, end) if self._still[source]}
+        if (why := facts.constant_status(front, end)) is not None:
+            return undefined(why, **details)
         same = [source.side for source in (front, end) if source in constant]
         if same:
             return undefined(f"all images are equally far apart ({'both' if len(same) == 2 else same[0]})", **details)
@@ -88,12 +90,9 @@ class Grid(ABC):
         """The sources whose dissimilarities are all the same, up to rounding."""
         found = set()
         for side, (mean, spread) in zip((self.fronts, self.ends), self.moments(), strict=True):
-            same = rdm.same(self.kernel, mean, spread, facts).tolist()
-            found |= {source for source, flat in zip(side, same, strict=True) if flat or self._unmoved(source, facts)}
+            same = rdm.same(self.kernel, mean, spread, facts.blur(side[0])).tolist()
+            found |= {source for source, flat in zip(side, same, strict=True) if flat}
         return found
-
-    def _unmoved(self, source: Source, facts: Facts) -> bool:
-        return self.kernel.kind in rdm.SHIFTS and facts.constant(source)
 
 
 class Values(Grid):

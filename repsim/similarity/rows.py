@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from repsim.similarity import bootstrap, views
 from repsim.similarity.averages import Averages
 from repsim.similarity.fit import meets_by_position
 from repsim.similarity.moments import check
+from repsim.similarity.options import need_known
 from repsim.similarity.products import summable
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import NOT_FINITE, Similarity, undefined
@@ -25,11 +27,12 @@ class RowMeasure:
         self.numbers, self._details = function, list(details)
         update_wrapper(self, function)
 
-    def __call__(self, x: Tensor, y: Tensor) -> Similarity:
+    def __call__(self, x: Tensor, y: Tensor, **options: Any) -> Similarity:
         """Of x and y (n, p), or (n, m, p) with m rows per image; with its null (every image beside the one before it).
 
-        Raises InputError for tensors that are no such pair, and for those of other widths.
+        Raises InputError for tensors that are no such pair, for those of other widths, and for options: there are none.
         """
+        need_known(self.__name__, options, ())
         check(x, y)
         averages = Averages(self.numbers, Sample(len(x)))
         averages.add(*paired(summable(x), summable(y), self.__name__))
@@ -42,7 +45,8 @@ class RowMeasure:
             return undefined(NOT_FINITE)
         low, high = bootstrap.interval(averages.drawn()[:, 0].tolist(), value) if draws else (None, None)
         details = dict(zip(self._details, rest, strict=True))
-        return Similarity(value, null=None if null is None else null[0].item(), low=low, high=high, details=details)
+        found = Similarity(value, low=low, high=high, details=details)
+        return found if null is None else found.with_null(null[0].item(), shifted=True)
 
 
 def row_measure(*details: str) -> Callable[[Callable[[Tensor, Tensor], Tensor]], RowMeasure]:

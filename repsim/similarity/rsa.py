@@ -7,12 +7,14 @@ from torch import Tensor
 from repsim.errors import InputError, nearest
 from repsim.similarity import alone
 from repsim.similarity.accumulator import Accumulator, Facts, Source, Tile
+from repsim.similarity.options import checked
 from repsim.similarity.rdm import KINDS, Rdm
 from repsim.similarity.rdm_grids import GRIDS, Grid, comparison
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.similarity import Similarity
 
 
+@checked
 def rsa(x: Tensor, y: Tensor, *, rdm: str = "correlation", comparison: str = "spearman") -> Similarity:
     """compare(d_x, d_y), where d_x holds the dissimilarity of every two of n images in x, n(n − 1)/2 numbers, and d_y that in y.
 
@@ -32,7 +34,7 @@ def rsa(x: Tensor, y: Tensor, *, rdm: str = "correlation", comparison: str = "sp
         Null: 0, the exact mean over all orders of the images; of `cosine` Σd_x Σd_y / (N √(Σd_x² Σd_y²)), N = n(n − 1)/2.
         A bootstrap over groups of images counts a pair of images as often as both are drawn, and no image against its own copy; of
         `spearman` the ranks stay those among all pairs; `kendall` has no interval.
-        Undefined for n < 3, and where all images are equally far apart.
+        Undefined for n < 3, for a constant layer, and where all images are equally far apart.
 
     Unchanged by isotropic scales and permutations of the values, in every kind; by orthogonal maps in all kinds but `correlation`;
     by translations in `euclidean` and `sqeuclidean`; by a factor > 0 for each image in `correlation` and `cosine`; by a number

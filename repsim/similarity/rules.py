@@ -92,14 +92,26 @@ def check_request(asked: Request, front: Shape, end: Shape) -> None:
 
 
 def check_images(c: Any, source: Source) -> None:
-    """Raise InputError where Config `c` wants more images than the split has."""
+    """Raise InputError where Config `c` wants more images than the split has, or too few for what it asks of them."""
     there = source.test_images if c.split == "test" else source.train_images
     if (c.images or 0) > there:
         what = f"{c.images} of {there} {c.split} images of '{source.name}' are wanted"
         raise InputError(what, where="images", do=f"ask for {there} at most")
+    _check_few(c, c.images or there)
     if c.measure == "rsa" and c.comparison == "kendall" and (c.images or there) > KENDALL_IMAGES:
         what = f"kendall compares all pairs of images, and is offered for {KENDALL_IMAGES:,} of them"
         raise InputError(what, where="comparison", do=f"take spearman, or images: {KENDALL_IMAGES}")
+
+
+def _check_few(c: Any, images: int) -> None:
+    """Raise InputError where fewer images are compared than neighbours or batches take."""
+    reads = KNOWN[c.measure].options
+    if "neighbours" in reads and c.neighbours >= images:
+        what = f"{c.neighbours} neighbours are wanted of {images} images, the image itself not among them"
+        raise InputError(what, where="neighbours", do=f"ask for {images - 1} at most, or for more images")
+    if "batch" in reads and c.batch > images:
+        what = f"a batch of {c.batch} images is wanted of {images}"
+        raise InputError(what, where="batch", do=f"say batch: {images} or less, or take cka_debiased")
 
 
 def check_epoch(field: str, epoch: int | None, kept: Sequence[int] | None) -> None:

@@ -32,13 +32,15 @@ class Basis(NamedTuple):
 class Spectrum:
     """Of `rows` values: the centred sum S = Σ(x−x̄)(x−x̄)ᵀ (p, p) and the mean (p,), fp64.
 
-    `noise` is the relative rounding of S: directions below it carry nothing.
+    `noise` is the relative rounding of S: directions below it carry nothing. `rounding` is that of the values: channels that vary
+    by less are constant.
     """
 
     gram: Tensor
     mean: Tensor
     rows: int
     noise: float = EPS
+    rounding: float = EPS
 
     @property
     def width(self) -> int:
@@ -57,7 +59,7 @@ class Spectrum:
     @cached_property
     def alive(self) -> Tensor:
         """Which channels (p,) vary by more than their own rounding."""
-        return self.gram.diagonal() > (SAFETY * self.noise) ** 2 * self.raw_power
+        return self.gram.diagonal() > (SAFETY * self.rounding) ** 2 * self.raw_power
 
     @cached_property
     def spread(self) -> Tensor:
@@ -106,7 +108,8 @@ class Spectrum:
 
 def spectra(m: PairMoments) -> tuple[Spectrum, Spectrum]:
     """Front and end, each the same object for all pairs that share it."""
-    return m.once_x(Spectrum, m.mean_x, m.rows, m.noise), m.once_y(Spectrum, m.mean_y, m.rows, m.noise)
+    x = m.once_x(Spectrum, m.mean_x, m.rows, m.noise, m.noise_x)
+    return x, m.once_y(Spectrum, m.mean_y, m.rows, m.noise, m.noise_y)
 
 
 def crowded(m: PairMoments, x: int, y: int) -> str | None:

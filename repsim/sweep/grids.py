@@ -39,7 +39,7 @@ def _gathered(project: Project, sweep: Sweep, measures: Sequence[str]) -> Gather
         raise SpecError(f"the job '{job.name}' compares no layers", where=str(sweep.path), do="name a sweep with job: compare")
     runs = _wanted(sweep, measures)
     expected: list[Fields] = [{"run_id": run.id, **run.config.model_dump()} for run in runs]
-    return expected, rows(project, sweep), _layers(project, sweep, runs)
+    return expected, rows(project, sweep), layers(project, sweep, runs)
 
 
 def _wanted(sweep: Sweep, measures: Sequence[str]) -> list[Run]:
@@ -54,7 +54,7 @@ def _measure(run: Run) -> str:
     return run.config.model_dump()["measure"]
 
 
-def _layers(project: Project, sweep: Sweep, runs: Sequence[Run]) -> dict[RunId, list[str]]:
+def layers(project: Project, sweep: Sweep, runs: Sequence[Run]) -> dict[RunId, list[str]]:
     """The layers of each network that is compared, in the order in which they are computed."""
     catalog, facts = Catalog(project.data_folders, project.cache), _facts(project, sweep)
     needed = dict.fromkeys(network for run in runs for network in run.inputs)

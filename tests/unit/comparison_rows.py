@@ -32,6 +32,7 @@ def stored(runs, value, scale="similarity", **more) -> dict[str, dict[str, Any]]
         if found is None:
             continue
         said = {"value": None, "status": found} if isinstance(found, str) else {"value": found, "status": "ok"}
-        rest = {"null": 0.125, "low": None, "high": None, "scale": scale, "images": 100, "convention": "flatten n=100"}
+        rest = {"null": 0.125, "null_kind": None, "low": None, "high": None}
+        rest |= {"scale": scale, "images": 100, "convention": "flatten n=100"}
         rows[one["run_id"]] = {"run_id": one["run_id"], **rest, **said, **more}
     return rows

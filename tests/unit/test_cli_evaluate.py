@@ -105,7 +105,7 @@ def test_an_evaluation_that_fails_says_why_and_shows_the_others(trained):
     toy.network_file(trained, run).write_bytes(b"")
     answer = call("zoo", "eval", "net:0", "net:1")
     assert answer.code == 1 and "net:0" in answer.out and "net:1" not in answer.out
-    assert "repsim: AssertionError" in answer.err and "1 of 2 evaluations are missing" in answer.err
+    assert "repsim: AssertionError" in answer.err and "1 of 2 evaluations is missing" in answer.err
 
 
 def test_the_default_steps_are_those_that_papers_report():

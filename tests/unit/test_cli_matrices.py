@@ -8,7 +8,7 @@ import pytest
 import toy
 from commandline import call
 
-from repsim.cli import results
+from repsim import table
 
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..2}\n"
 LAYERS = "layers: {front: bn, end: [bn, fc]}\n"
@@ -47,7 +47,7 @@ def test_a_heat_map_has_a_panel_per_measure_and_says_over_how_many_pairs(measure
     (matrix,) = answer.json["matrices"]
     assert (matrix["measure"], matrix["front_layers"], matrix["end_layers"]) == ("rbf", ["bn1", "bn2"], ["bn1", "bn2", "fc"])
     assert matrix["cells"][0] == {
-        **{"front_layer": "bn1", "end_layer": "bn1", "mean": 1.0, "std": 0.0, "null": 0.125},
+        **{"front_layer": "bn1", "end_layer": "bn1", "mean": 1.0, "std": 0.0, "null": 0.125, "null_kind": None},
         **{"n": 3, "expected": 3, "troubles": {}},
     }
     assert (tmp_path / "rbf.svg").read_text().startswith("<?xml")
@@ -83,10 +83,11 @@ def test_what_has_no_layer_identity_does_not_hide_what_has(measured):
 
 
 def test_a_table_says_that_some_of_its_numbers_mean_nothing():
-    rows = pd.DataFrame({"status": ["ok", "rank 19 of 19", "no value", "rank 18 of 18"], "value": [0.5, 1.0, None, 1.0]})
-    assert results._doubtful(rows, "value") == "2 of the numbers shown may mean nothing, as in: rank 19 of 19"
-    assert results._doubtful(rows.iloc[[0, 2]], "value") == results._doubtful(rows[["value"]], "value") == ""
-    assert results._doubtful(pd.DataFrame(), "value") == results._doubtful(rows.assign(seconds=1.0), "seconds") == ""
+    said = {"status": ["ok", "rank 19 of 19", "no value", "rank 18 of 18"], "value": [0.5, 1.0, None, 1.0]}
+    rows = pd.DataFrame({"run_id": list("abcd"), **said})
+    assert table.doubtful(rows, "value") == {"b": "rank 19 of 19", "d": "rank 18 of 18"}
+    assert table.doubtful(rows.iloc[[0, 2]], "value") == table.doubtful(rows[["run_id", "value"]], "value") == {}
+    assert table.doubtful(pd.DataFrame(), "value") == table.doubtful(rows.assign(seconds=1.0), "seconds") == {}
 
 
 def test_checkpoints_are_animated_against_the_last(measured, tmp_path):
@@ -120,3 +121,15 @@ def test_what_cannot_be_shown_is_said(measured, tmp_path):
         assert (answer.code, answer.out) == (2, ""), words
         assert message in answer.err
     assert not list(tmp_path.glob("a.*"))
+
+
+def test_a_table_of_layers_has_them_in_the_order_of_the_network_and_logits_last(measured):
+    """The case that names logits stands first; rows and columns begin with bn1 all the same."""
+    logits = "cases: {out: {measure: agreement, front_layer: logits, end_layer: logits}, "
+    measured(GRID.replace("cases: {", logits).replace("end: [bn, fc]", "end: [fc, bn]"))
+    answer = call("results", "table", "grid", "--rows", "measure,front_layer", "--cols", "end_layer", "--format", "markdown")
+    assert answer.code == 0, answer.err
+    head, _, *lines = [line.strip("| ").split(" | ") for line in answer.out.splitlines() if line.startswith("|")]
+    assert head[2:] == ["bn1", "bn2", "fc", "logits"]
+    assert [line[1] for line in lines if line[0] == "cka"] == ["bn1", "bn2"]
+    assert "†" not in answer.out

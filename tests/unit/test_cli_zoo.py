@@ -135,7 +135,7 @@ def test_a_network_that_failed_is_tried_again_when_it_is_named_again(here):
         assert answer.code == 1
         assert answer.out == "no network was trained\n"
         assert "CUDA error" in answer.err
-        assert "1 of 1 network missing" in answer.err
+        assert "1 of 1 network is missing" in answer.err
 
 
 def test_a_diverged_network_is_shown_as_one(here):

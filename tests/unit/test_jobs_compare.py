@@ -86,6 +86,7 @@ def test_the_rows_of_a_group_are_the_plain_measures_on_gathered_features(folder,
         plain = measures.compare(one.measure, x, y, one.front_layer, **said)
         assert row.status == plain.status == "ok" and row.value == pytest.approx(plain.value, rel=2e-4, abs=1e-5), one.measure
         assert (row.null is None) == (plain.null is None), one.measure
+        assert row.null_kind == plain.null_kind and (row.null_kind is None) == (row.null is None), one.measure
         assert row.null is None or row.null == pytest.approx(plain.null, rel=2e-4, abs=1e-5), one.measure
         assert (row.sample, row.images) == (x.sample, 150)
 

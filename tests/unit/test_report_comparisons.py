@@ -7,8 +7,10 @@ from comparison_rows import LAYERS, ORDER, expected, stored
 
 from repsim import matrices
 from repsim.counterparts import scores
-from repsim.report import comparisons, identity
+from repsim.report import comparisons, identity, matrixwords
+from repsim.report.plans import lacking
 
+SPAN = {"low": 0.4, "high": 0.6}
 VALUES = {"bn1": 0.1234, "bn2": 0.5, "bn10": -0.00001}
 
 
@@ -60,12 +62,12 @@ def test_wide_matrices_go_on_below_beside_the_names():
 
 
 def test_json_has_every_number_with_all_that_is_known_of_it():
-    (matrix,) = built(lambda run: "constant layer" if run["front_layer"] == "bn2" else 0.5, low=0.4, high=0.6)
+    (matrix,) = built(lambda run: "constant layer" if run["front_layer"] == "bn2" else 0.5, **SPAN, null_kind="closed form")
     found = comparisons.as_dict(matrix)
     assert (found["measure"], found["scale"], found["front_layers"]) == ("cka", "similarity", list(LAYERS))
     assert found["cells"][0] == {
         **{"front_layer": "bn1", "end_layer": "bn1", "value": 0.5, "status": "ok"},
-        **{"null": 0.125, "low": 0.4, "high": 0.6},
+        **{"null": 0.125, "null_kind": "closed form", "low": 0.4, "high": 0.6},
     }
     assert found["cells"][3]["value"] is None and found["cells"][3]["status"] == "constant layer"
     assert len(found["cells"]) == 9 and json.dumps(found)
@@ -121,3 +123,42 @@ def test_markdown_is_a_table_and_json_has_counts_by_layer():
     assert (forth["score"], forth["right"], forth["decided"], forth["undecided"]) == (0.5, 3, 6, 3)
     assert forth["layers"]["bn2"] == {"right": 0, "decided": 3, "ties": 0, "undecided": 0, "taken": {"bn1": 3}}
     assert forth["pairs"] == 3 and forth["chance"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        (("closed form", "closed form"), "chance gives 0.125 (closed form)"),
+        (("closed form", "shifted"), "chance gives 0.125 (closed form or shifted)"),
+        ((None, None), "chance gives 0.125"),
+    ],
+)
+def test_a_matrix_says_of_what_kind_its_nulls_are(kinds, said):
+    runs = expected(fronts=("bn1",), ends=("bn1", "bn2"))
+    rows = stored(runs, lambda one: 0.5)
+    for row, kind in zip(rows.values(), kinds, strict=True):
+        row["null_kind"] = kind
+    (matrix,) = matrices.build(runs, rows, ORDER)
+    assert said in comparisons.text([matrix]).splitlines()
+    assert [cell["null_kind"] for cell in comparisons.as_dict(matrix)["cells"]] == list(kinds)
+
+
+def test_the_kind_of_a_mean_of_nulls_is_shifted_where_one_of_them_is():
+    runs = expected(pairs=(("a", "b"), ("a", "c")), fronts=("bn1",), ends=("bn1",))
+    rows = stored(runs, lambda one: 0.5, null_kind="closed form")
+    rows["r1"]["null_kind"] = "shifted"
+    (matrix,) = matrices.build(runs, rows, ORDER)
+    assert comparisons.means_of(matrix)["cells"][0]["null_kind"] == "shifted"
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "said"),
+    [(1, 1, "1 of 1 run is missing"), (1, 3, "1 of 3 runs is missing"), (2, 1200, "2 of 1,200 runs are missing")],
+)
+def test_what_is_missing_is_counted_in_the_right_number(count, total, said):
+    assert lacking(count, total, "run") == said
+
+
+def test_one_number_that_is_not_computed_is_one_number():
+    (matrix,) = built(lambda run: None, expected(fronts=("bn1",), ends=("bn1",)))
+    assert matrixwords.lacking(matrix) == ["not computed: 1 of 1 number"]

@@ -161,7 +161,7 @@ def cosine_of_centred(a: np.ndarray, b: np.ndarray) -> float:
 def test_images_that_are_all_equally_far_apart_are_undefined():
     y = normal(6, 4)
     multiples = torch.outer(torch.arange(1, 7), y[0])
-    for x, kinds in ((torch.eye(6) * 3 + 1, KINDS), (torch.full((6, 3), 0.1), KINDS), (multiples, ["cosine"])):
+    for x, kinds in ((torch.eye(6) * 3 + 1, KINDS), (multiples, ["cosine"])):
         for kind, how in itertools.product(kinds, COMPARISONS):
             found = rsa(x.double(), y, rdm=kind, comparison=how)
             assert (found.value, found.null) == (None, None)

@@ -235,3 +235,41 @@ def test_definition_and_text_formats_are_imported_without_heavy_libraries():
     code = "import sys, repsim.table, repsim.report.tables; print({'pandas', 'scipy', 'matplotlib', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_layers_stand_in_the_order_of_the_network_and_logits_last():
+    """A case that names logits comes before the others: its place is behind all layers, in rows and in columns."""
+    expected = expected_runs(layers=(("bn2", "bn1"), ("logits", "logits"), ("bn1", "bn10"), ("bn1", "bn2"), ("bn10", "bn1")))
+    definition = TableDefinition(rows=["case", "front_layer"], cols=["end_layer"])
+    table = build(definition, finished(expected, by_seed), expected, layers=("bn1", "bn2", "bn10"))
+    assert table.col_keys == (("bn1",), ("bn2",), ("bn10",), ("logits",))
+    assert [layer for case, layer in table.row_keys if case == "linear"] == ["bn1", "bn2", "bn10", "logits"]
+    merged = build(TableDefinition(), finished(expected, by_seed), expected, layers=("bn1", "bn2", "bn10"))
+    assert [layer for (layer,) in merged.row_keys] == ["bn1→bn2", "bn1→bn10", "bn2→bn1", "bn10→bn1", "logits"]
+
+
+def measured(expected: pd.DataFrame, doubted: str) -> pd.DataFrame:
+    """Rows with a value each, and a status that is not ok where `doubted` is part of the run's id; one of those has no value."""
+    rows = finished(expected, by_seed).assign(value=0.5, status="ok")
+    rows.loc[rows["run_id"].str.contains(doubted), "status"] = "rank 19 of 19"
+    return rows
+
+
+@pytest.mark.parametrize(("format", "mark"), [("text", "†"), ("markdown", "†"), ("latex", r"\dag{}")])
+def test_numbers_whose_status_is_not_ok_are_marked_with_one_line_that_says_what_it_means(format, mark):
+    expected = expected_runs()
+    definition = TableDefinition(value="value")
+    text = render(build(definition, measured(expected, "bn1-bn1-linear"), expected), format)
+    assert f"(3/3){mark}" in text and text.count(mark) == 2
+    assert "the status of a number is not ok, it may mean nothing (1 of 4 cells)" in " ".join(text.split())
+    assert mark not in render(build(definition, measured(expected, "nothing"), expected), format)
+
+
+def test_what_a_status_does_not_speak_of_is_not_marked_and_both_marks_stand_together():
+    expected = expected_runs()
+    rows = measured(expected, "bn1-bn1-linear")
+    assert build(TableDefinition(), rows, expected).cells[LINEAR].doubtful == 0
+    cell = build(TableDefinition(value="value"), rows.iloc[1:], expected).cells[LINEAR]
+    assert (cell.doubtful, cell.n) == (2, 2)
+    lines = render(build(TableDefinition(value="value"), rows.iloc[1:], expected), "text").splitlines()
+    assert any("(2/3)†*" in line for line in lines) and len({line.index("(") for line in lines[2:4]}) == 1

@@ -50,6 +50,16 @@ def test_every_group_becomes_one_part_named_by_its_id(project):
     assert [(found[run.id]["square"], found[run.id]["value"]) for run in sweep.runs] == [(4.0, 2.0), (9.0, 3.0)] * 2
 
 
+@pytest.mark.parametrize("beside", [1, 2])
+def test_a_job_knows_how_many_tasks_share_its_device(project, monkeypatch, beside):
+    task = pack(toy.submission(project, squares(project)), beside=beside)
+    module, told = task.jobs["square"].module, []
+    square = module.run
+    monkeypatch.setattr(module, "run", lambda configs, context: [told.append(context.beside), *square(configs, context)][1:])
+    assert task.run() == ["done", "done"]
+    assert told == [beside, beside]
+
+
 def test_a_row_says_where_it_comes_from(project, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "18")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")

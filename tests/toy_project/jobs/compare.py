@@ -70,6 +70,7 @@ class Row(JobRow):
     value: float | None = Field(None, description="the measure")
     status: str = Field(description="ok, or why not")
     null: float | None = Field(None, description="chance")
+    null_kind: str | None = Field(None, description="how chance is known")
     low: float | None = Field(None, description="lower end")
     high: float | None = Field(None, description="upper end")
     images: int = Field(description="images compared")
