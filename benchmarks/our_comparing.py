@@ -13,7 +13,7 @@ from repsim.models.network import Network
 from repsim.similarity import engine, memory, planner
 from repsim.similarity.feeds import feeds
 from repsim.similarity.planned import Plan
-from repsim.similarity.reading import Batch
+from repsim.similarity.reading import Batch, Pair
 from repsim.similarity.request import Request, Sample, Value
 from repsim.similarity.similarity import Similarity
 from repsim.similarity.tiles import TilePass
@@ -40,7 +40,7 @@ def of_networks(front: Network, end: Network, names: Sequence[str], images: Imag
     """What `repsim compare` does, without reading and writing files."""
     asked = requests(names, batch)
     allocator.keep_freed_memory(str(front.mean.device))  # as the job does
-    found = engine.compare(front, end, images, asked.values(), Sample(len(images)))
+    found = engine.compare(Pair(front, end), images, asked.values(), Sample(len(images)))
     return Found(_matrix(names, asked, found.found), found.plan, found.seconds)
 
 

@@ -11,10 +11,11 @@ from repsim.data.images import Images
 from repsim.errors import InputError
 from repsim.models import checkpoint
 from repsim.models.network import Network
-from repsim.similarity import convention, engine, memory, reading, rules
+from repsim.similarity import convention, engine, memory, rules
 from repsim.similarity import sample as samples
 from repsim.similarity.engine import Comparison
 from repsim.similarity.known import KNOWN
+from repsim.similarity.reading import Pair
 from repsim.similarity.request import Request
 from repsim.similarity.room import BATCH
 
@@ -26,10 +27,11 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
     shared = configs[0]
     front, end = networks(shared, context.artefacts, context.device)
     stream = _stream(shared, context)
-    shapes = reading.Pair(front, end).shapes([c.front_layer for c in configs], [c.end_layer for c in configs])
+    pair = Pair(front, end)
+    shapes = pair.shapes([c.front_layer for c in configs], [c.end_layer for c in configs])
     requests = [rules.request(c, shapes[0][c.front_layer], shapes[1][c.end_layer]) for c in configs]
     budget, sample = memory.budget(context.device, context.beside), rules.sample(shared, len(stream))
-    return engine.compare(front, end, stream, requests, sample, budget, context.tick), requests
+    return engine.compare(pair, stream, requests, sample, budget, context.tick), requests
 
 
 def networks(c: Any, artefacts: Path, device: str) -> tuple[Network, Network]:

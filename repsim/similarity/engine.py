@@ -15,7 +15,6 @@ from torch import Tensor
 from repsim.data.batches import ordered
 from repsim.data.images import Images
 from repsim.errors import InputError
-from repsim.models.network import Network
 from repsim.similarity import kept, memory, planner, positions, reading
 from repsim.similarity.feeds import feeds, of_family
 from repsim.similarity.kept import Kept
@@ -55,8 +54,7 @@ class Comparison:
 
 
 def compare(
-    front: Network,
-    end: Network,
+    pair: Pair,
     images: Images,
     requests: Iterable[Request],
     sample: Sample,
@@ -67,7 +65,7 @@ def compare(
     """All `requests` of f and g on the same images, in eval mode, without TF32, autocast or gradients.
 
     Args:
-        front, end: on the device where the images come; one network twice is run once.
+        pair: f and g, on the device where the images come.
         images: in the order of the comparison (`sample.stream`), as many as `sample` says.
         budget: bytes that may be taken (None: a share of what is free).
         products: precision of the products of moments (None: that of the activations, single at least); sums are in double.
@@ -76,9 +74,8 @@ def compare(
     """
     if len(images) != sample.images:
         raise InputError(f"{len(images)} images came, and the sample is of {sample.images}", where="images")
-    device = front.mean.device
-    with reading.exactly(), reading.evaluating(front, end):
-        pair, asked = Pair(front, end), list(dict.fromkeys(requests))
+    device, asked = pair.front.mean.device, list(dict.fromkeys(requests))
+    with reading.exactly(), reading.evaluating(pair.front, pair.end):
         shapes = pair.shapes((one.front.layer for one in asked), (one.end.layer for one in asked))
         plan = planner.make(asked, *shapes, sample, memory.budget(str(device)) if budget is None else budget, device.type)
         return _Comparing(pair, images, sample, plan, tick, products).all(device)

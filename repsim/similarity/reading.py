@@ -34,9 +34,10 @@ class Batch:
 
 
 class Pair:
-    """f and g in eval mode; a network compared with itself is run once."""
+    """f and g, traced; a network compared with itself is run once."""
 
     def __init__(self, front: Network, end: Network):
+        self.front, self.end = front, end
         self._front, self._end = cuts(front), None if end is front else cuts(end)
         self._classes = front.facts.classes, end.facts.classes
         self.projections: tuple[Projections, Projections] = {}, {}

@@ -19,6 +19,7 @@ from repsim.models import checkpoint
 from repsim.project import Project
 from repsim.similarity import engine, features, measures, ranks, rules
 from repsim.similarity.known import KNOWN, LOGITS
+from repsim.similarity.reading import Pair
 from repsim.similarity.request import Sample
 from repsim.sweep import shown
 from repsim.sweep.expand import open_sweep
@@ -349,7 +350,7 @@ def test_the_engine_gives_a_row_what_it_found(folder, context):
     (row,) = rows([config(measure="svcca")], context)
     front, end = (checkpoint.load(folder / run / "network.pt") for run in ("aaaa", "bbbb"))
     request = asked("svcca", "relu2", "relu2")
-    found = engine.compare(front, end, digits(folder / "cache"), [request], Sample(150)).found[request]
+    found = engine.compare(Pair(front, end), digits(folder / "cache"), [request], Sample(150)).found[request]
     assert row.details == ", ".join(f"{name}={value:.6g}" for name, value in found.details.items()) != ""
     assert row.value == found.value
 

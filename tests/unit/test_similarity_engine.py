@@ -14,6 +14,7 @@ from repsim.models.zoo import build
 from repsim.similarity import engine, features, measures, planner, positions, room
 from repsim.similarity.known import KNOWN, LOGITS
 from repsim.similarity.projection import approximated
+from repsim.similarity.reading import Pair
 from repsim.similarity.request import Sample
 from repsim.similarity.similarity import NOT_FINITE, OK, Similarity, undefined
 
@@ -66,7 +67,7 @@ def same(one: Similarity, other: Similarity, rel=2e-4) -> bool:
 
 def test_every_measure_is_that_of_gathered_features(pair, images, gathered, budget):
     requests = [asked(measure, *([LOGITS] * 2 if KNOWN[measure].family == "outputs" else ["relu2"] * 2)) for measure in KNOWN]
-    found = engine.compare(*pair, images, requests, Sample(len(images)), budget)
+    found = engine.compare(Pair(*pair), images, requests, Sample(len(images)), budget)
     assert found.plan.kept is (budget is None) and (found.plan.block < len(images)) is (budget is not None)
     wrong = [r.measure for r in requests if not same(found.found[r], plain(gathered, r))]
     assert not wrong and len(found.found) == len(KNOWN)
@@ -76,14 +77,14 @@ def test_all_layers_meet_all_layers_and_the_logits_are_one(pair, images, gathere
     measured = ("cka", "cka_debiased", "cca", "rsa", "wreath_cka")
     views = {"cka": "flatten", "cka_debiased": "pool", "cca": "pool", "rsa": "pool", "wreath_cka": "channel"}
     requests = [asked(m, one, other, views[m]) for m in measured for one in LAYERS for other in LAYERS]
-    found = engine.compare(*pair, images, requests, Sample(len(images)))
+    found = engine.compare(Pair(*pair), images, requests, Sample(len(images)))
     assert all(same(found.found[request], plain(gathered, request)) for request in requests)
 
 
 def test_gram_and_feature_form_give_the_same_numbers(pair, images, monkeypatch):
     requests = [asked(measure, "bn4", "relu2", "pool") for measure in ("cka", "cka_debiased", "cka_angular")]
     sample = Sample(len(images), groups=10, draws=100)
-    compare = partial(engine.compare, *pair, images, requests, sample)
+    compare = partial(engine.compare, Pair(*pair), images, requests, sample)
     feature = compare()
     monkeypatch.setattr(planner.costs, "gram_flops", lambda some, images: -1.0)
     gram = compare()
@@ -100,17 +101,17 @@ def test_maps_of_other_grids_meet_by_the_alignment_that_is_named(pair, images, g
         for measure, view in (("procrustes", "channel"), ("cka_debiased", "channel"), ("cka", "position"))
         for align in ("pool", "bilinear", "nearest")
     ]
-    found = engine.compare(*pair, images, requests, Sample(len(images))).found
+    found = engine.compare(Pair(*pair), images, requests, Sample(len(images))).found
     assert all(same(found[request], plain(gathered, request)) for request in requests)
     assert len({found[request].value for request in requests}) == len(requests)
     with pytest.raises(InputError, match="other grids"):
-        engine.compare(*pair, images, [asked("procrustes", "relu2", "bn4")], Sample(len(images)))
+        engine.compare(Pair(*pair), images, [asked("procrustes", "relu2", "bn4")], Sample(len(images)))
 
 
 @pytest.mark.parametrize("measure", ["procrustes", "cka_debiased", "cka_rbf", "l2", "mutual_knn"])
 def test_position_is_the_mean_of_the_measure_at_each_position(pair, images, gathered, measure):
     request = asked(measure, "bn4", "bn4", "position")
-    found = engine.compare(*pair, images, [request], Sample(len(images)))
+    found = engine.compare(Pair(*pair), images, [request], Sample(len(images)))
     x, y = (side["bn4"] for side in gathered)
     apart = [measures.MEASURES[measure](x[:, :, i, j], y[:, :, i, j], **request.chosen) for i in range(2) for j in range(2)]
     assert found.found[request].value == pytest.approx(sum(map(float, apart)) / 4, rel=1e-3)  # a neighbour may be a tie in fp32
@@ -123,7 +124,7 @@ def test_an_interval_ends_where_the_measure_does(images):
     end.body.get_parameter("fc.bias").data[0] += 0.05
     requests = [asked(measure, LOGITS, LOGITS) for measure in ("agreement", "jensen_shannon", "mutual_knn", "cka_angular")]
     for seed in range(5):
-        found = engine.compare(front, end, images, requests, Sample(len(images), 75, 100, seed)).found
+        found = engine.compare(Pair(front, end), images, requests, Sample(len(images), 75, 100, seed)).found
         for request, one in found.items():
             assert KNOWN[request.measure].low <= one.low <= one.value <= one.high <= KNOWN[request.measure].high, request
 
@@ -150,7 +151,7 @@ def test_what_only_some_positions_count_is_0_at_the_others():
 
 def test_a_rank_replaces_a_layer_by_its_best_approximation(pair, images, gathered, budget):
     requests = [asked(m, "relu2", "relu2", front_rank=2, end_rank=3) for m in (*ONE_OF_EACH, "svcca")]
-    found = engine.compare(*pair, images, requests, Sample(len(images)), budget).found
+    found = engine.compare(Pair(*pair), images, requests, Sample(len(images)), budget).found
     low = [replace(side, values={"relu2": approximated(side["relu2"], rank)}) for side, rank in zip(gathered, (2, 3), strict=True)]
     assert all(same(found[request], plain(low, request), rel=1e-3) for request in requests)
     rank = torch.linalg.matrix_rank(low[0]["relu2"].movedim(1, -1).flatten(0, -2).double().T.cov(), rtol=1e-5)
@@ -159,13 +160,13 @@ def test_a_rank_replaces_a_layer_by_its_best_approximation(pair, images, gathere
 
 def test_a_layer_of_full_rank_is_the_layer(pair, images):
     whole, full = asked("cka", "relu2", "relu2"), asked("cka", "relu2", "relu2", front_rank=8)
-    found = engine.compare(*pair, images, [whole, full], Sample(len(images))).found
+    found = engine.compare(Pair(*pair), images, [whole, full], Sample(len(images))).found
     assert found[whole].value == pytest.approx(found[full].value, rel=1e-5)
 
 
 def test_the_number_of_images_at_once_changes_only_rounding(pair, images, monkeypatch):
     requests = [asked(measure, "relu2", "relu2") for measure in ONE_OF_EACH]
-    compare = partial(engine.compare, *pair, images, requests, Sample(len(images)), products=torch.float64)
+    compare = partial(engine.compare, Pair(*pair), images, requests, Sample(len(images)), products=torch.float64)
     one = compare()
     monkeypatch.setattr(room, "BATCH", 17)
     other = compare()
@@ -178,7 +179,7 @@ def test_a_network_compared_with_itself_is_run_once_and_is_itself(pair, images):
     seen = []
     handle = network.body.get_submodule("fc").register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
     requests = [asked(measure, "relu2", "relu2") for measure in ("cka", "cca", "procrustes", "rsa", "mutual_knn", "sign_overlap")]
-    found = engine.compare(network, network, images, requests, Sample(len(images)))
+    found = engine.compare(Pair(network, network), images, requests, Sample(len(images)))
     handle.remove()
     ends = {"procrustes": 0.0}
     assert {r.measure: pytest.approx(found.found[r].value, abs=1e-3) for r in requests} == {
@@ -189,11 +190,11 @@ def test_a_network_compared_with_itself_is_run_once_and_is_itself(pair, images):
 
 def test_a_comparison_says_which_images_it_is_of_and_how_good_both_networks_are(pair, images, gathered, cache):
     requests = [asked("cka", "bn4", "bn4")]
-    found = engine.compare(*pair, images, requests, Sample(len(images)))
+    found = engine.compare(Pair(*pair), images, requests, Sample(len(images)))
     assert found.sample == gathered[0].sample == gathered[1].sample
     for accuracy, side in ((found.front_accuracy, gathered[0]), (found.end_accuracy, gathered[1])):
         assert accuracy == pytest.approx((side[LOGITS].argmax(1) == images.labels).double().mean().item())
-    other = engine.compare(*pair, digits(cache, seed=1), requests, Sample(len(images)))
+    other = engine.compare(Pair(*pair), digits(cache, seed=1), requests, Sample(len(images)))
     assert other.sample != found.sample
     assert all(seconds > 0 for seconds in found.seconds.values()) and "stream" in found.seconds and found.peak is None
 
@@ -202,7 +203,7 @@ def test_numbers_too_large_to_be_squared_cost_no_other_number(pair, images):
     broken = build(FACTS, (0.3,), (0.4,), torch.Generator().manual_seed(3)).eval()
     nn.init.constant_(broken.body.get_submodule("bn4").weight, 1e25)
     requests = [asked(measure, layer, layer) for measure in ONE_OF_EACH for layer in ("relu2", "bn4")]
-    found = engine.compare(pair[0], broken, images, requests, Sample(len(images))).found
+    found = engine.compare(Pair(pair[0], broken), images, requests, Sample(len(images))).found
     assert {request.end.layer for request in requests if found[request].status == OK} == {"relu2"}
     assert {found[request].status for request in requests if request.end.layer == "bn4"} == {NOT_FINITE}
 
@@ -211,7 +212,7 @@ def test_what_is_not_finite_is_said_of_its_own_numbers_alone(pair, images):
     broken = build(FACTS, (0.3,), (0.4,), torch.Generator().manual_seed(3)).eval()
     nn.init.constant_(broken.body.get_submodule("bn4").weight, torch.inf)
     requests = [asked(m, layer, layer) for m in ONE_OF_EACH for layer in ("relu2", "bn4")] + [asked("agreement", LOGITS, LOGITS)]
-    found = engine.compare(pair[0], broken, images, requests, Sample(len(images))).found
+    found = engine.compare(Pair(pair[0], broken), images, requests, Sample(len(images))).found
     for request in requests:
         fine = request.end.layer == "relu2"
         assert (found[request].value is not None, found[request].status == OK) == (fine, fine), request
@@ -223,7 +224,7 @@ def test_a_dead_layer_has_a_status_and_no_number(pair, images):
     for name in ("bn4.weight", "bn4.bias"):
         nn.init.zeros_(dead.body.get_parameter(name))
     requests = [asked(measure, "bn4", "bn4") for measure in ("cka", "cka_debiased", "cca", "procrustes", "cka_rbf", "rsa")]
-    found = engine.compare(pair[0], dead, images, requests, Sample(len(images))).found
+    found = engine.compare(Pair(pair[0], dead), images, requests, Sample(len(images))).found
     assert all(one.value is None and one.null is None for one in found.values())
     assert all("constant layer (end)" in one.status or "equally far apart (end)" in one.status for one in found.values())
 
@@ -231,7 +232,7 @@ def test_a_dead_layer_has_a_status_and_no_number(pair, images):
 def test_three_images_are_too_few_for_debiasing_and_that_is_said(pair, images):
     few = images.subset(torch.arange(3))
     requests = [asked(measure, "bn4", "bn4") for measure in ("cka", "cka_debiased", "cka_rbf_debiased", "cka_minibatch")]
-    found = engine.compare(*pair, few, requests, Sample(3)).found
+    found = engine.compare(Pair(*pair), few, requests, Sample(3)).found
     assert found[requests[0]].status == OK
     assert all(found[one].value is None and "3 images" in found[one].status for one in requests[1:])
 
@@ -241,18 +242,18 @@ def test_the_networks_are_left_as_they_were(pair, images):
     front.body.get_submodule("bn4").train()
     before = [part.training for part in front.modules()], {k: v.clone() for k, v in front.state_dict().items()}
     torch.backends.cudnn.allow_tf32 = True
-    found = engine.compare(front, end, images, [asked("cka", "bn4", "bn4")], Sample(len(images)))
+    found = engine.compare(Pair(front, end), images, [asked("cka", "bn4", "bn4")], Sample(len(images)))
     assert [part.training for part in front.modules()] == before[0] and torch.backends.cudnn.allow_tf32
     assert all(torch.equal(value, before[1][key]) for key, value in front.state_dict().items())
     front.eval()
-    again = engine.compare(front, end, images, [asked("cka", "bn4", "bn4")], Sample(len(images)))
+    again = engine.compare(Pair(front, end), images, [asked("cka", "bn4", "bn4")], Sample(len(images)))
     assert found.found == again.found
 
 
 def test_progress_is_told_and_a_comparison_can_be_stopped(pair, images):
     told = []
     requests = [asked(measure, "bn4", "bn4", front_rank=2) for measure in ("cka", "cka_rbf")]
-    engine.compare(*pair, images, requests, Sample(len(images)), tick=lambda share, text: told.append((share, text)))
+    engine.compare(Pair(*pair), images, requests, Sample(len(images)), tick=lambda share, text: told.append((share, text)))
     shares = [share for share, _ in told]
     assert shares[0] > 0 and shares[-1] == 1 and shares == sorted(shares)
     assert [*dict.fromkeys(text for _, text in told)] == ["principal components", "layers", "pairs of images"]
@@ -261,7 +262,7 @@ def test_progress_is_told_and_a_comparison_can_be_stopped(pair, images):
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        engine.compare(*pair, images, requests, Sample(len(images)), tick=stop)
+        engine.compare(Pair(*pair), images, requests, Sample(len(images)), tick=stop)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_progress_is_told_and_a_comparison_can_be_stopped(pair, images):
 )
 def test_what_cannot_be_compared_is_refused(pair, images, request_, sample, message):
     with pytest.raises(InputError, match=message):
-        engine.compare(*pair, images, [request_], sample)
+        engine.compare(Pair(*pair), images, [request_], sample)
 
 
 def test_features_of_other_images_or_another_order_are_not_compared(pair, images, gathered, cache):
