@@ -191,7 +191,7 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.lower()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(draft, format=kind[1:], dpi=150, metadata=SUFFIXES[kind])
+        figure.savefig(draft, format=kind[1:], dpi=150, metadata=SUFFIXES[kind], bbox_inches="tight", pad_inches=0.1)
         draft.replace(path)
     except OSError as error:
         raise UserError(f"cannot be written: {error.strerror}", where=str(path), do="choose another folder") from None

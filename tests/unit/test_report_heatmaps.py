@@ -1,5 +1,7 @@
 """Heat maps show means in the order of the layers, bright is near, and what has no number is hatched and listed."""
 
+from dataclasses import replace
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -177,3 +179,13 @@ def test_places_are_named_by_whole_rows_and_columns_and_long_lists_are_cut():
     many = tuple(f"bn{i}" for i in range(9))
     (matrix,) = built(lambda run: 0.5, expected(fronts=many, ends=many))
     assert words.places([(name, name) for name in many], matrix).endswith("bn5 × bn5, and 3 more")
+
+
+def test_no_words_are_cut_off_where_panels_differ_in_size(tmp_path):
+    matrix, *_ = built()
+    small = replace(matrix, front_layers=LAYERS[:1], end_layers=LAYERS[:1])
+    large = replace(matrix, front_layers=tuple(f"layer{i}" for i in range(24)), end_layers=tuple(f"layer{i}" for i in range(24)))
+    path = tmp_path / "many.png"
+    heatmaps.draw([large] * 13 + [small] * 3, path)
+    pixels = matplotlib.image.imread(path)[..., :3]
+    assert all((edge == 1).all() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]))
