@@ -1,5 +1,7 @@
 """Owns the U-centred inner products of the images of one batch, layer by layer, and what must be known of a layer beside them."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,11 @@ from repsim.similarity.hsic import ENTRY
 from repsim.similarity.products import summable
 from repsim.similarity.similarity import SAFETY
 from repsim.similarity.symmetric import own_products
+
+
+State = Literal["not finite", "constant", "flat", "varies"]
+"""not finite: not all numbers, or their squares, are; constant: all images have the same row; flat: the images of every batch are
+equally alike, so that rounding alone makes ⟨U, U⟩."""
 
 
 class CentredProducts:
@@ -41,20 +48,16 @@ class CentredProducts:
         _centre(found)
         return found
 
-    @property
-    def finite(self) -> bool:
-        """Whether all numbers seen were, and their squares."""
-        return bool(self._squares.isfinite())
-
-    @property
-    def constant(self) -> bool:
-        """Whether all images have the same row, up to rounding."""
-        return bool(summable(self._scale) * self._spread <= self._images * self._blurred)
-
-    def flat(self, own: Tensor) -> bool:
-        """Whether rounding alone makes `own`, the sum of ⟨U, U⟩ over all batches: of entries, and of the activations."""
-        moved = 2 * self._blurred / summable(self._scale) * self._spread / self._images
-        return bool(own <= self._pairs * ((ENTRY * self._noise) ** 2 * self._squares / self._entries + moved))
+    def state(self, own: Tensor) -> State:
+        """What is known of the layer after all batches, up to rounding; `own`: the sum of ⟨U, U⟩ over them, 0-d."""
+        scale = summable(self._scale)
+        if not self._squares.isfinite():
+            return "not finite"
+        if scale * self._spread <= self._images * self._blurred:
+            return "constant"
+        moved = 2 * self._blurred / scale * self._spread / self._images
+        rounding = (ENTRY * self._noise) ** 2 * self._squares / self._entries + moved
+        return "flat" if own <= self._pairs * rounding else "varies"
 
     def _note(self, found: Tensor) -> None:
         n = len(found)

@@ -14,7 +14,7 @@ from torch import Tensor
 from repsim.errors import InputError
 from repsim.similarity import bootstrap, cores, views
 from repsim.similarity.accumulator import Side, Source
-from repsim.similarity.centred import CentredProducts
+from repsim.similarity.centred import CentredProducts, State
 from repsim.similarity.hsic import FEWEST, Hsic
 from repsim.similarity.kernel_sums import products
 from repsim.similarity.pairing import Pairing, Table
@@ -80,8 +80,9 @@ class Grid:
         if not self._found:
             why = f"{self._sample.images} images, and cka_minibatch takes {FEWEST}"
             return dict.fromkeys(self._pairing.of, undefined(why, **details))
-        tables = self._tables()
-        return {request: replace(self._result(request, tables), details=details) for request in self._pairing.of}
+        tables, states = self._tables(), self._states()
+        found = {request: self._result(request, tables, states) for request in self._pairing.of}
+        return {request: replace(one, details=details) for request, one in found.items()}
 
     def _rows(self, source: Source, value: Tensor) -> Tensor:
         """(n, p), those that wait for a full batch first."""
@@ -109,22 +110,24 @@ class Grid:
     def _centred(self, rows: Mapping[Source, Tensor], source: Source) -> Tensor:
         return self._layers[source].centred(rows[source])
 
-    def _result(self, request: Request, tables: tuple[Table, Table | None, Table | None]) -> Similarity:
-        front, end = (self._layers[source] for source in self._pairing.of[request])
-        if not (front.finite and end.finite):
+    def _result(
+        self, request: Request, tables: tuple[Table, Table | None, Table | None], states: Mapping[Source, State]
+    ) -> Similarity:
+        front, end = (states[source] for source in self._pairing.of[request])
+        if "not finite" in (front, end):
             return undefined(NOT_FINITE)
-        if why := constant_status(front.constant, end.constant):
+        if why := constant_status(front == "constant", end == "constant"):
             return undefined(why)
         value, low, high = (self._pairing.pick(table, request) for table in tables)
-        if value is None or self._flat(request):
+        if value is None or "flat" in (front, end):
             return undefined("the images of every batch are equally alike")
         return Similarity(value, null=0.0, low=low, high=high)
 
-    def _flat(self, request: Request) -> bool:
-        """Whether no batch tells two images apart, on either side."""
-        row, column = self._pairing.place(request)
-        own = torch.stack([torch.stack((one.xx[row], one.yy[column])) for one in self._found]).sum(0)
-        return any(self._layers[source].flat(sums) for source, sums in zip(self._pairing.of[request], own, strict=True))
+    def _states(self) -> dict[Source, State]:
+        """Of each layer, asked once for all its pairs."""
+        own = [torch.stack(sums).sum(0) for sums in zip(*((one.xx, one.yy) for one in self._found), strict=True)]
+        sides = zip((*self._pairing.fronts, *self._pairing.ends), torch.cat(own), strict=True)
+        return {source: self._layers[source].state(sums) for source, sums in sides}
 
     def _tables(self) -> tuple[Table, Table | None, Table | None]:
         """Value and interval of all pairs; a draw takes batches with replacement. Few batches give no interval."""
