@@ -10,7 +10,6 @@ from repsim.similarity.products import summable
 from repsim.similarity.similarity import SAFETY
 from repsim.similarity.symmetric import own_products
 
-
 State = Literal["not finite", "constant", "flat", "varies"]
 """not finite: not all numbers, or their squares, are; constant: all images have the same row; flat: the images of every batch are
 equally alike, so that rounding alone makes ⟨U, U⟩."""
