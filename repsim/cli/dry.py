@@ -23,6 +23,7 @@ from repsim.project import Project
 from repsim.report.plans import number
 from repsim.sweep.expand import Run, Sweep
 
+KEPT = "epoch_*.pt"  # what a training keeps beside the network that counts
 Kind = tuple[str | None, str | None]
 """Case and architecture."""
 
@@ -85,17 +86,23 @@ def _kind(run: Run) -> Kind:
 
 
 def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
-    """Copy the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
+    """Lend the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
     lent = {network for run in part.runs for network in run.inputs if (project.artefacts / network / NETWORK).is_file()}
     for network in sorted(lent):
-        target = throwaway.artefacts / network / NETWORK
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(project.artefacts / network / NETWORK, target)
+        _lend(project.artefacts / network, throwaway.artefacts / network)
     for one in (network for network in part.networks if network.id in lent):
         job = part.jobs[one.job]
         table = store.read(project.store, job, ids=[one.id])
         if len(table):
             store.publish(throwaway.store, job.name, one.dataset, one.id, table.to_pylist(), store.schema_of(job))
+
+
+def _lend(network: Path, target: Path) -> None:
+    """Copy a network; what its training kept on the way may be a lot, and is only pointed to."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(network / NETWORK, target / NETWORK)
+    for kept in network.glob(KEPT):
+        (target / kept.name).symlink_to(kept.resolve())
 
 
 def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:
