@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
+from repsim import cost, reconcile, store
 from repsim import plan as planning
-from repsim import reconcile, store
 from repsim.cli import here
 from repsim.cli.output import show
 from repsim.cluster import Profile
@@ -67,12 +67,14 @@ def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace, weigh: planning.Weigh) 
     """Hours of all runs of the sweep in one process, without its trainings; None if a case was not measured.
 
     A kind of run costs what its first run cost per unit of work. Runs that are tried share fewer forward passes than those
-    of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most.
+    of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most. Groups that are reckoned as a
+    whole take no less than that: what they do once, and for all pairs of images, is more than a few batches show.
     """
+    least = cost.least(sweep.jobs[sweep.spec.job])
     rates: dict[Kind, float] = {}
     for group in (group for stage in tried.stages for group in stage.groups if group.job == sweep.spec.job):
         work, seconds = sum(group.works), pace.ceiling(group.id)
-        rates |= {_kind(run): seconds / work for run in group.runs if seconds is not None and work}
+        rates |= {_kind(run): max(least, seconds / work) for run in group.runs if seconds is not None and work}
     if set(map(_kind, sweep.runs)) - rates.keys():
         return None
     whole = planning.grouped(sweep.runs, float("inf"), weigh)
