@@ -1,5 +1,6 @@
-"""Owns `repsim sweep …`: plan, submit, run, dry-run, status, cancel, retry."""
+"""Owns `repsim sweep …`: plan, explain, submit, run, dry-run, status, cancel, retry."""
 
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,9 +13,10 @@ from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, p
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, UserError
 from repsim.project import Project
-from repsim.report import plans
+from repsim.report import plans, points
 from repsim.report.plans import number
 from repsim.state import State
+from repsim.sweep import explain as explaining
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
@@ -30,6 +32,18 @@ def plan(spec: SpecArgument, profile: ProfileOption = None, json: Json = False) 
     project, sweep = _open(spec)
     name, chosen = send.profile_of(project, sweep, profile)
     _show_plan(project, sweep, chosen, name, json, ask=chosen.cluster == "slurm")
+
+
+@app.command()
+def explain(
+    spec: SpecArgument,
+    words: Annotated[list[str], typer.Argument(metavar="RUN | KEY=VALUE…", help="An id or its beginning, or fields of a point.")],
+    json: Json = False,
+) -> None:
+    """Say which block of the file made a run and each of its fields, or took it out."""
+    project = project_of(spec)
+    found = explaining.why(spec_path(spec, project), project, words)
+    show(json, asdict(found), points.why_text(found))
 
 
 @app.command()
