@@ -126,6 +126,17 @@ def test_renaming_a_case_changes_no_id(project):
     assert [run.id for run in one.runs] == [run.id for run in other.runs]
 
 
+def test_another_recipe_changes_the_ids_of_what_is_measured_on_its_networks(project):
+    """Networks enter by their own id, so by how they were made, not by where they lie."""
+    one, other = (toy.sweep(project, RELU.replace("seeds", f"{said}seeds")) for said in ("", "epochs: 2, "))
+    assert not {run.id for run in one.all_runs} & {run.id for run in other.all_runs}
+
+
+def test_where_a_project_lies_and_where_its_runs_go_is_no_part_of_an_id(project, tmp_path):
+    one, other = toy.sweep(project, RELU), toy.sweep(toy.make(tmp_path / "moved"), RELU + "profile: elsewhere\n", "renamed")
+    assert [run.id for run in one.all_runs] == [run.id for run in other.all_runs]
+
+
 def test_equal_runs_are_merged_counted_and_stay_where_they_first_stood(project):
     found = toy.sweep(project, "job: square\nzip: {value: [3.0, 1.0, 3.0, 2.0, 1.0]}")
     assert [run.config.model_dump()["value"] for run in found.runs] == [3.0, 1.0, 2.0]
