@@ -6,6 +6,7 @@ A place is a pair of networks at a pair of layers, one network, or (`job: train`
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trac
     makers = [TRAIN, IMPORT] if spec.zoo and refusals.subject_of(job) != "training" else []
     loaded = {job.name: job} | {maker: jobs.load(project.jobs, maker) for maker in makers}
     catalog = Catalog(project.data_folders, project.cache)
-    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], lambda: _imports(project, loaded[IMPORT]), where) if makers else []
+    imports = cache(lambda: _imports(project, loaded[IMPORT]))
+    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], imports, where) if makers else []
     for net in nets:
         catalog.register(net.run, net.facts, net.kept)
     networks = tuple(_network_run(net, loaded[net.job]) for net in zoo.seeds_first(spec, nets)) if nets else ()
@@ -172,8 +174,14 @@ def _network_run(net: Network, job: Job) -> Run:
 
 def as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
     """The run of `config`, under the id and in the group that every sweep gives it."""
-    key = digest([job.name, repr(job.group_key(config))])
-    return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), key, labels)
+    group = _group(job.name, repr(job.group_key(config)))
+    return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), group, labels)
+
+
+@lru_cache(maxsize=10_000)
+def _group(job: str, key: str) -> str:
+    """Runs of one group follow each other, so that most keys were just hashed."""
+    return digest([job, key])
 
 
 def _check(loaded: dict[str, Job], runs: Sequence[Run], catalog: Catalog, where: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from repsim.errors import SpecError, nearest
 from repsim.job import Job
-from repsim.sweep.exclude import Draft, condition, field_of, meets
-from repsim.sweep.spec import Spec
+from repsim.sweep.exclude import Condition, Draft, condition, field_of, meets
+from repsim.sweep.spec import Spec, When
 
 Fields = dict[str, Any]
 GROUND = ("zoo", "pairs", "layers")
@@ -66,20 +66,24 @@ def _variants(name: str | None, fields: Fields, named: Fields, blocks: tuple[str
 
 def _bent(spec: Spec, made: Iterable[Draft], job: Job, where: str) -> Iterator[Draft]:
     """Each rule of `when` sets its values where a point meets its condition, and sees what the rules before it set."""
-    rules = [(f"when.{index}", condition(rule.met, job, f"{where}: when.{index}.if")) for index, rule in enumerate(spec.when)]
     met: set[str] = set()
-    for draft in made:
-        found = [draft]
-        for (block, wanted), rule in zip(rules, spec.when, strict=True):
-            hit = [meets(one, wanted, job) for one in found]
-            met.update([block] * any(hit))
-            found = [new for one, yes in zip(found, hit, strict=True) for new in (_with(one, rule.then, block) if yes else [one])]
-        yield from found
-    for block, _ in rules:
+    for index, rule in enumerate(spec.when):
+        wanted = condition(rule.met, job, f"{where}: when.{index}.if")
+        made = _ruled(made, wanted, rule, f"when.{index}", met, job)
+    yield from made
+    for block in (f"when.{index}" for index in range(len(spec.when))):
         if block not in met:
-            raise SpecError(
-                "no point meets the condition", where=f"{where}: {block}.if", do="remove the rule, or see: repsim sweep plan"
-            )
+            raise SpecError("no point meets the condition", where=f"{where}: {block}.if", do="remove the rule, or mend it")
+
+
+def _ruled(made: Iterable[Draft], wanted: Condition, rule: When, block: str, met: set[str], job: Job) -> Iterator[Draft]:
+    """One rule over all points, one by one: a few rules can make more points than there is room for."""
+    for draft in made:
+        if meets(draft, wanted, job):
+            met.add(block)
+            yield from _with(draft, rule.then, block)
+        else:
+            yield draft
 
 
 def _with(draft: Draft, then: dict[str, list[Any]], block: str) -> Iterator[Draft]:
@@ -99,9 +103,8 @@ def _included(
         what = f"no pair and layer, or network, of the sweep has {', '.join(f'{key} {choice[key]}' for key in choice)}"
         raise SpecError(what, where=f"{where}: {block}", do="an entry chooses among those of zoo, pairs and layers: add it there")
     mine = {key: values for key, values in own.items() if key not in choice}
-    points = [one for case in said.get("case", [None]) for one in _points(spec, case, mine, block, where)]
-    for place in here:
-        for one in points:
+    for place, case in product(here, said.get("case", [None])):
+        for one in _points(spec, case, mine, block, where):
             yield Draft({**spec.fixed, **place, **one.fields}, one.case, one.blocks)
 
 

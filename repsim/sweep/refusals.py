@@ -17,6 +17,7 @@ PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed",
 PAIRING = ("pairs", "layers", "cross")
 """Blocks that say how two networks are joined."""
 SHORTEN = "split it, or shorten an axis"
+MAX_LOOKS = 100_000_000  # points × rules: some minutes
 One = TypeVar("One")
 MAX_RUNS, MAX_NETWORKS = 1_000_000, 100_000
 
@@ -97,6 +98,10 @@ def refuse_too_many(spec: Spec, where: str, places: int = 1) -> None:
     runs = prod(map(len, spec.grid.values())) * max([len(values) for values in spec.zip.values()], default=1) * cases * places
     if runs > MAX_RUNS:
         raise SpecError(f"the sweep holds {runs:,} runs, more than {MAX_RUNS:,}", where=where, do=SHORTEN)
+    for block, rules in (("when", spec.when), ("include", spec.include), ("exclude", spec.exclude)):
+        if len(rules) * runs > MAX_LOOKS:
+            what = f"{len(rules):,} rules for {runs:,} points are too many"
+            raise SpecError(what, where=f"{where}: {block}", do="say the same in fewer rules: values may be lists and globs")
 
 
 def at_most(found: Iterable[One], where: str) -> list[One]:

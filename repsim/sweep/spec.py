@@ -13,7 +13,7 @@ from repsim.yamlfile import Strict
 
 Scalar = bool | int | float | str | None
 RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
-MAX_AXIS = 100_000
+MAX_AXIS, MAX_RULES, MAX_BLOCKS = 100_000, 100, 1000
 LIKE = "like"
 """Key of a case that names the case it inherits from."""
 MAX_LINE = 20  # cases from one to the first that it inherits from
@@ -48,6 +48,10 @@ def as_blocks(value: Any) -> Any:
     blocks = value if isinstance(value, list) else [value]
     if not blocks:
         raise ValueError("the zoo is empty: name at least one block of networks")
+    if len(blocks) > MAX_BLOCKS:
+        raise ValueError(
+            f"the zoo has {len(blocks):,} blocks, more than {MAX_BLOCKS:,}: name several architectures or seeds in one"
+        )
     return blocks
 
 
@@ -108,7 +112,7 @@ class Spec(Strict):
     grid: dict[str, Axis] = {}
     zip: dict[str, Column] = {}
     fixed: dict[str, Scalar] = {}
-    when: list[When] = []
+    when: list[When] = Field(default=[], max_length=MAX_RULES)
     include: list[dict[str, Axis]] = []
     exclude: list[dict[str, Axis]] = []
     order: Literal["seeds", "shuffle"] | Shuffle = "seeds"

@@ -8,7 +8,7 @@ import toy
 from repsim import identity
 from repsim.errors import SpecError, UserError
 from repsim.state import State
-from repsim.sweep import exclude, refusals
+from repsim.sweep import refusals
 from repsim.sweep.filters import matcher
 
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..3}\n"
@@ -493,12 +493,17 @@ def test_every_mistake_names_file_key_path_and_remedy(project, text, said, do):
         ("zoo: [" + "{arch: net, dataset: d, seeds: 0..99999}, " * 9 + "]\nlayers: relu", "the zoo holds 900,000 networks"),
         (RELU + "when: [{if: {seed: 0}, then: {epochs: 1..90000}}]", "the sweep holds more than 500 runs"),
         (RELU + "include: [{epochs: 1..90000}]", "the sweep holds more than 500 runs"),
-        (RELU + "exclude: [" + "{seed: 1}, " * 50 + "]", "exclude: 50 rules for 24 points are too many"),
+        (RELU + "include: [{epochs: 0..99999, seed: 0..99999, lr: 0..99999}]", "the sweep holds more than 500 runs"),
+        (RELU + "when: [" + "{if: {seed: 0}, then: {lr: [0.1, 0.2]}}, " * 90 + "]", "the sweep holds more than 500 runs"),
+        (RELU + "when: [" + "{if: {seed: 0}, then: {lr: 0.1}}, " * 101 + "]", "when: .* at most 100 items"),
+        (RELU + "exclude: [" + "{seed: 1}, " * 500 + "]", "exclude: 500 rules for 24 points are too many"),
+        (RELU + "include: [" + "{seed: 1}, " * 500 + "]", "include: 500 rules for 24 points are too many"),
+        ("zoo: [" + "{arch: net, dataset: d, seeds: 0}, " * 1001 + "]\nlayers: relu", "zoo: the zoo has 1,001 blocks"),
     ],
 )
 def test_work_without_end_is_refused_before_it_is_begun(project, monkeypatch, text, said):
     monkeypatch.setattr(refusals, "MAX_RUNS", 500)
-    monkeypatch.setattr(exclude, "MAX_LOOKS", 1000)
+    monkeypatch.setattr(refusals, "MAX_LOOKS", 10_000)
     with pytest.raises(SpecError, match=said):
         toy.sweep(project, text)
 
