@@ -44,6 +44,11 @@ def works(job: Job, configs: Sequence[JobConfig], catalog: Any, device: str) -> 
     return [float(hook(configs, catalog, device)) / len(configs)] * len(configs)
 
 
+def least(job: Job) -> float:
+    """Seconds per unit of work that a run takes at least: the prior where groups are reckoned as a whole, else none."""
+    return float(getattr(job.module, "PRIOR_RATE", 0.0)) if job.hook("group_work") else 0.0
+
+
 def rates(store_folder: Path, jobs: Mapping[str, Job], device: str) -> RateOf:
     """How to look up the rate of a run: same job, device and architecture; else same job and device; else the prior."""
     tables = {name: _measured(store_folder, job, device) for name, job in jobs.items()}

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
+from repsim import cost, reconcile, store
 from repsim import plan as planning
-from repsim import reconcile, store
 from repsim.cli import here
 from repsim.cli.output import show
 from repsim.cluster import Profile
@@ -23,6 +23,7 @@ from repsim.project import Project
 from repsim.report.plans import number
 from repsim.sweep.expand import Run, Sweep
 
+KEPT = "epoch_*.pt"  # what a training keeps beside the network that counts
 Kind = tuple[str | None, str | None]
 """Case and architecture."""
 
@@ -66,12 +67,14 @@ def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace, weigh: planning.Weigh) 
     """Hours of all runs of the sweep in one process, without its trainings; None if a case was not measured.
 
     A kind of run costs what its first run cost per unit of work. Runs that are tried share fewer forward passes than those
-    of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most.
+    of the sweep will, and every batch is reckoned as slow as one of the slowest loop: hence at most. Groups that are reckoned as a
+    whole take no less than that: what they do once, and for all pairs of images, is more than a few batches show.
     """
+    least = cost.least(sweep.jobs[sweep.spec.job])
     rates: dict[Kind, float] = {}
     for group in (group for stage in tried.stages for group in stage.groups if group.job == sweep.spec.job):
         work, seconds = sum(group.works), pace.ceiling(group.id)
-        rates |= {_kind(run): seconds / work for run in group.runs if seconds is not None and work}
+        rates |= {_kind(run): max(least, seconds / work) for run in group.runs if seconds is not None and work}
     if set(map(_kind, sweep.runs)) - rates.keys():
         return None
     whole = planning.grouped(sweep.runs, float("inf"), weigh)
@@ -85,17 +88,23 @@ def _kind(run: Run) -> Kind:
 
 
 def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
-    """Copy the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
+    """Lend the networks that exist, with the rows of those that the sweep could make, so that none is trained again."""
     lent = {network for run in part.runs for network in run.inputs if (project.artefacts / network / NETWORK).is_file()}
     for network in sorted(lent):
-        target = throwaway.artefacts / network / NETWORK
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(project.artefacts / network / NETWORK, target)
+        _lend(project.artefacts / network, throwaway.artefacts / network)
     for one in (network for network in part.networks if network.id in lent):
         job = part.jobs[one.job]
         table = store.read(project.store, job, ids=[one.id])
         if len(table):
             store.publish(throwaway.store, job.name, one.dataset, one.id, table.to_pylist(), store.schema_of(job))
+
+
+def _lend(network: Path, target: Path) -> None:
+    """Copy a network; what its training kept on the way may be a lot, and is only pointed to."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(network / NETWORK, target / NETWORK)
+    for kept in network.glob(KEPT):
+        (target / kept.name).symlink_to(kept.resolve())
 
 
 def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:

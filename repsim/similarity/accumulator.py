@@ -51,6 +51,7 @@ class Facts:
         noise: relative rounding of the products.
         rounding: by side, that of the activations as they came, where it is more than the noise.
         shift: the mean (m, p) over the first block.
+        aligned: how far roundings point where images differ, see `products.aligned`; of the first block, 0-d.
         level, spread: ‖shift‖² and Σ‖x − shift‖² over all images, scalars in fp64; spread is whole after the first sweep.
         channels: mean and norms of each channel over images and positions, where a kernel wants them.
         median: of all n² squared distances, zeros of the diagonal included, where a kernel wants it: 0-d, fp64.
@@ -61,6 +62,7 @@ class Facts:
     noise: float = 0.0
     rounding: dict[Side, float] = field(default_factory=dict)
     shift: dict[Source, Tensor] = field(default_factory=dict)
+    aligned: dict[Source, Tensor] = field(default_factory=dict)
     level: dict[Source, Tensor] = field(default_factory=dict)
     spread: dict[Source, Tensor] = field(default_factory=dict)
     channels: dict[Source, Channels] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from repsim.similarity.hsic import ENTRY
-from repsim.similarity.products import summable
+from repsim.similarity.products import aligned, summable
 from repsim.similarity.similarity import SAFETY
 from repsim.similarity.symmetric import own_products
 
@@ -30,38 +30,39 @@ class CentredProducts:
         apart = summable(torch.linalg.vector_norm(rows, dim=1)).square().mean() - self._level
         self._shift = None if self._level <= apart else mean
         self._noise, self._blurred = torch.finfo(rows.dtype).eps, (SAFETY * rounding) ** 2 * self._level
-        self._scale = torch.zeros_like(mean[0])
-        self._spread = self._squares = torch.zeros_like(self._level)
+        self._aligned = torch.ones_like(self._level) if self._shift is None else aligned(rows, mean)
+        self.weight = torch.ones_like(self._level)
+        self._unit = self._spread = self._squares = torch.zeros_like(self._level)
         self._images = self._entries = self._pairs = 0
 
     def centred(self, rows: Tensor) -> Tensor:
-        """U of rows (n, p), (n, n), divided by one number that is the same for all batches; ⟨U, U'⟩ is n (n − 3) HSIC₁.
+        """U of rows (n, p), (n, n); times `weight` of this batch, and one number for all batches, ⟨U, U'⟩ is n (n − 3) HSIC₁.
 
-        Székely & Rizzo (2014), definition 2: the mean over others is taken off rows and columns, and the diagonal is 0.
+        Székely & Rizzo (2014), definition 2: the mean over others is taken off rows and columns, and the diagonal is 0. Every
+        batch is divided by its own largest number: one of zeros, or of rounding alone, sets no measure for the others.
         """
         found = own_products(rows if self._shift is None else rows - self._shift)
-        if not self._images:
-            largest = found.diagonal().max()  # of all entries
-            self._scale = largest.where(largest > 0, 1.0)
-        self._note(found.div_(self._scale))
+        largest = found.diagonal().max()  # of all entries
+        self._unit = self._unit.where(self._unit > 0, summable(largest))
+        self.weight = (summable(largest) / self._unit).where(summable(largest) > 0, 1.0)
+        self._note(found.div_(largest.where(largest > 0, 1.0)))
         _centre(found)
         return found
 
     def state(self, own: Tensor) -> State:
         """What is known of the layer after all batches, up to rounding; `own`: the sum of ⟨U, U⟩ over them, 0-d."""
-        scale = summable(self._scale)
         if not self._squares.isfinite():
             return "not finite"
-        if scale * self._spread <= self._images * self._blurred:
+        if self._unit * self._spread <= self._images * self._blurred:
             return "constant"
-        moved = 2 * self._blurred / scale * self._spread / self._images
+        moved = 2 * self._aligned * self._blurred / self._unit * self._spread / self._images
         rounding = (ENTRY * self._noise) ** 2 * self._squares / self._entries + moved
         return "flat" if own <= self._pairs * rounding else "varies"
 
     def _note(self, found: Tensor) -> None:
         n = len(found)
-        self._spread = self._spread + summable(found.diagonal()).sum()
-        self._squares = self._squares + summable(torch.linalg.vector_norm(found)).square()
+        self._spread = self._spread + self.weight * summable(found.diagonal()).sum()
+        self._squares = self._squares + (self.weight * summable(torch.linalg.vector_norm(found))).square()
         self._images, self._entries, self._pairs = self._images + n, self._entries + n * n, self._pairs + n * (n - 3)
 
 

@@ -5,6 +5,7 @@ All are up to functions of one image alone, k(x, x') + f(x) + f(x'), which every
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import e
 from typing import Literal
 
 import torch
@@ -31,13 +32,13 @@ class Inner:
         return tile.inner(self.ready, sources)
 
     def moved(self, facts: Facts, source: Source) -> Tensor:
-        """Mean square of what the rounding of activations changes in an entry, at most: 2‖δ‖² times the mean ‖x‖² of ready rows."""
+        """Mean square of what the rounding of activations changes in an entry, at most: twice the mean ⟨δ, x⟩² of ready rows."""
         if self.ready != "flat channels":
-            return 2 * facts.blurred(source) * facts.spread[source] / facts.images
+            return 2 * facts.aligned[source] * facts.blurred(source) * facts.spread[source] / facts.images
         known, eps = facts.channels[source], facts.blur(source)
         living = known.centred > 0
         blurred = (eps * known.plain / known.centred)[living].square().sum()
-        return 2 * blurred * living.sum() / facts.images**2
+        return 2 * blurred / facts.images**2
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class MinusHalfDistance:
 
     def moved(self, facts: Facts, source: Source) -> Tensor:
         """Mean square of what the rounding of activations changes in an entry, at most."""
-        return facts.blurred(source) / 2
+        return facts.aligned[source] * facts.blurred(source) / 2
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ class Rbf:
         return squared.mul_(scale.to(squared)[:, None, None]).expm1_()
 
     def moved(self, facts: Facts, source: Source) -> Tensor:
-        """Mean square of what the rounding of activations changes in an entry, at most: the slope is below 1/σ."""
+        """Mean square of what the rounding of activations changes in an entry, at most: the slope is 1/σ√e at most."""
         sigma = self.sigma(facts, source).square()
-        return torch.where(sigma > 0, 2 * facts.blurred(source) / sigma, torch.zeros_like(sigma))
+        return torch.where(sigma > 0, 2 / e * facts.aligned[source] * facts.blurred(source) / sigma, torch.zeros_like(sigma))
 
     def sigma(self, facts: Facts, source: Source) -> Tensor:
         """σ of one layer, 0-d; 0 where more than half of all images are equal."""

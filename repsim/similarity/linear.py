@@ -45,8 +45,8 @@ def cka_debiased(m: PairMoments) -> Similarity:
     if m.images < FEWEST:
         return undefined(f"{m.images} images, and cka_debiased takes {FEWEST}")
     assert m.unbiased is not None, "moments without their unbiased estimates"
-    x = _above(m.unbiased.xx, m.xx.trace() / m.rows, m.mean_x, m.noise, m.noise_x)
-    y = _above(m.unbiased.yy, m.yy.trace() / m.rows, m.mean_y, m.noise, m.noise_y)
+    x = _above(m.unbiased.xx, m.xx.diagonal() / m.rows, m.mean_x, m.noise, m.noise_x)
+    y = _above(m.unbiased.yy, m.yy.diagonal() / m.rows, m.mean_y, m.noise, m.noise_y)
     if not (x and y):
         return undefined(f"all images are equally alike ({'end' if x else 'front' if y else 'both'})")
     return Similarity((m.unbiased.xy / (m.unbiased.xx * m.unbiased.yy).sqrt()).item())
@@ -63,8 +63,9 @@ def cka_angular(m: PairMoments) -> Similarity:
 
 
 def _above(own: Tensor, variance: Tensor, mean: Tensor, products: float, values: float) -> bool:
-    """Whether ‖Cov‖² is more than what the rounding of products, and of values around `mean`, makes of such a variance."""
-    return bool(own > SAFETY * products * variance.square() + (SAFETY * values) ** 2 * variance * mean.square().sum())
+    """Whether ‖Cov‖² is more than what the rounding of products, and of values around `mean` (p), makes of `variance` (p)."""
+    moved = (SAFETY * values) ** 2 * (variance * mean.square()).sum()
+    return bool(own > SAFETY * products * variance.sum().square() + moved)
 
 
 def _norm(gram: Tensor) -> Tensor:

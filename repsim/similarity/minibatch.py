@@ -103,12 +103,16 @@ class Grid:
         made = cores.each(partial(self._centred, rows), widest_first, device)
         found = dict(zip(widest_first, made, strict=True))
         one, other = (torch.stack([found[source] for source in side]) for side in (self._pairing.fronts, self._pairing.ends))
-        own = (summable(torch.linalg.vector_norm(side, dim=(1, 2))).square() for side in (one, other))
-        self._found.append(Hsic(products(one, other), *own))
+        front, end = (self._weights(side) for side in (self._pairing.fronts, self._pairing.ends))
+        xx, yy = (summable(torch.linalg.vector_norm(side, dim=(1, 2))) for side in (one, other))
+        self._found.append(Hsic(products(one, other) * torch.outer(front, end), (front * xx).square(), (end * yy).square()))
         self._used += len(rows[widest_first[0]])
 
     def _centred(self, rows: Mapping[Source, Tensor], source: Source) -> Tensor:
         return self._layers[source].centred(rows[source])
+
+    def _weights(self, side: Sequence[Source]) -> Tensor:
+        return torch.stack([self._layers[source].weight for source in side])
 
     def _result(
         self, request: Request, tables: tuple[Table, Table | None, Table | None], states: Mapping[Source, State]

@@ -22,6 +22,7 @@ from repsim.similarity.products import summable
 from repsim.similarity.request import Request, Sample
 from repsim.similarity.similarity import Similarity, undefined
 
+LABELS = "give the class of each image (n,), or attributes (n, a)"
 Ready = Callable[[Tensor, Tensor | None], Tensor]
 """Logits and labels → what is compared of one network, (n, …)."""
 Null = Callable[[Tensor, Tensor | None], float | None]
@@ -53,7 +54,7 @@ class OutputMeasure:
         Raises InputError for tensors that are no such pair, where labels are missing, and for options: there are none.
         """
         need_known(self.__name__, options, ())
-        check(x, y)
+        _check(x, y, labels)
         averages = Averages(self.numbers, Sample(len(x)))
         averages.add(*self.made_ready(x, y, labels))
         return self.of(averages)
@@ -86,6 +87,18 @@ def output_measure(
     return lambda numbers: OutputMeasure(numbers, ready, value, null, details)
 
 
+def _check(x: Tensor, y: Tensor, labels: Tensor | None) -> None:
+    """Raise InputError where these are not the logits of the same images and, if any, their labels."""
+    check(x, y)
+    for name, logits in (("x", x), ("y", y)):
+        if logits.ndim != 2:
+            what = f"a tensor of shape {tuple(logits.shape)} is no list of logits"
+            raise InputError(what, where=name, do="give (images, classes)")
+        if labels is not None and getattr(labels, "shape", None) not in (logits.shape, logits.shape[:1]):
+            found = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+            raise InputError(f"{found} are no labels of logits {tuple(logits.shape)}", where="labels", do=LABELS)
+
+
 def _questions(logits: Tensor, labels: Tensor | None) -> Tensor:
     """(n, questions, choices): an attribute has the choices no, of logit 0, and yes."""
     if labels is not None and labels.ndim == 2:
@@ -106,7 +119,7 @@ def _log_shares(logits: Tensor, labels: Tensor | None) -> Tensor:
 def _right(logits: Tensor, labels: Tensor | None) -> Tensor:
     """The share of right answers of each image (n, 1)."""
     if labels is None:
-        raise InputError("accuracies need labels", where="labels", do="give the class of each image (n,), or attributes (n, a)")
+        raise InputError("accuracies need labels", where="labels", do=LABELS)
     right = _questions(logits, labels).argmax(-1) == labels.to(logits.device).reshape(len(logits), -1)
     return right.to(logits.dtype).mean(1, keepdim=True)
 

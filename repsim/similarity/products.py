@@ -138,6 +138,20 @@ def summable(tensor: Tensor) -> Tensor:
     return tensor.cpu().double() if tensor.device.type == "mps" else tensor.double()
 
 
+def aligned(rows: Tensor, mean: Tensor) -> Tensor:
+    """Σ_j μ_j²σ_j² / (Σμ² Σσ²), 0-d in fp64; 1 where nothing varies, or around 0 alone.
+
+    Which part of ‖δ‖²‖x‖² the mean of ⟨δ, x⟩² is: δ the rounding of an image around the mean μ, x what another one differs from
+    it, σ² its variance. The numbers of an image are rounded each by itself, and δ does not point where x does.
+
+    Args:
+        rows: (n, …), images; `mean`: (…), theirs.
+    """
+    level, spread = summable(mean).square(), summable(torch.linalg.vector_norm(rows - mean, dim=0)).square()
+    whole = level.sum() * spread.sum()
+    return torch.where(whole > 0, (level * spread).sum() / whole, 1.0)
+
+
 def _add(total: Tensor, x: Tensor, y: Tensor) -> None:
     """total += Σ xᵀy over rows (r, ·), in blocks."""
     for one, other in zip(x.split(BLOCK), y.split(BLOCK), strict=True):

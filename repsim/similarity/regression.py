@@ -117,7 +117,8 @@ def _predictor(spectrum: Spectrum, ridge: float) -> _Predictor:
     if not ridge:
         basis = spectrum.whitening
         return _Predictor(basis, basis.weights.new_ones(basis.rank))
-    values, basis = spectrum.eigen[0][: spectrum.rank], spectrum.components(1.0)
+    basis = spectrum.components(1.0)
+    values = spectrum.eigen[0][: basis.rank]
     return _Predictor(basis, values / (values + ridge * spectrum.power / spectrum.width))
 
 

@@ -5,6 +5,7 @@ threads and torch's wait for each other: with more than one of either, a small p
 several cores take a whole product each (see `cores`).
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,5 +20,6 @@ def own_products(rows: Tensor) -> Tensor:
         return rows @ rows.mT
     if rows.ndim == 2:
         x = rows.numpy()
-        return torch.from_numpy(x @ x.T)
+        with np.errstate(over="ignore", invalid="ignore"):  # a status says so; torch does not warn either
+            return torch.from_numpy(x @ x.T)
     return torch.stack([own_products(x) for x in rows])

@@ -12,7 +12,7 @@ from repsim.similarity.channels import ChannelSums
 from repsim.similarity.footprint import MEDIAN_IMAGES
 from repsim.similarity.kernels import Squared
 from repsim.similarity.medians import Distances
-from repsim.similarity.products import summable
+from repsim.similarity.products import aligned, summable
 
 Read = Callable[[int], Activations]
 Tick = Callable[[float, str], None]
@@ -54,6 +54,7 @@ class Walk:
         for source in self._sources:
             rows = first.rows(source)
             self.facts.shift[source] = shift = rows.mean(0)
+            self.facts.aligned[source] = aligned(rows, shift)
             self.facts.level[source] = summable(shift).square().sum()
             self.facts.spread[source] = torch.zeros_like(self.facts.level[source])
             self.facts.noise = max(self.facts.noise, torch.finfo(rows.dtype).eps)

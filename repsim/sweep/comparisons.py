@@ -23,6 +23,7 @@ from repsim.sweep.spec import Spec
 COMPARE = "compare"
 HERE = "repsim compare"
 FULL = "full"  # among ranks: the layer as it is
+OF_LAYERS = ("view", "align")  # fields that say how a layer is compared
 OUTPUTS = "outputs"  # the family of measures that compare what networks answer, not a layer
 BY_NAME = {"front_network": "A", "end_network": "B", "front_epoch": "A@EPOCH", "end_epoch": "B@EPOCH", "measure": "--measures"}
 BY_NAME |= {"front_layer": "--layers", "end_layer": "--end-layers", "front_rank": "--ranks", "end_rank": "--end-ranks"}
@@ -111,6 +112,8 @@ def _refuse(job: Job, asked: Asked) -> None:
     for name in asked.measures:
         if name not in measures:
             raise SpecError(f"there is no measure '{name}'", where="--measures", do=nearest(name, measures))
+    if all(measures[name].family == OUTPUTS for name in asked.measures):
+        _refuse_of_layers(asked)
     for key in asked.fields:
         if key not in job.config.model_fields:
             raise SpecError(f"unknown key '{key}'", where=HERE, do=nearest(key, job.config.model_fields))
@@ -123,6 +126,14 @@ def _refuse(job: Job, asked: Asked) -> None:
             )
 
 
+def _refuse_of_layers(asked: Asked) -> None:
+    """Raise SpecError for what says how a layer is compared, where every measure compares what networks answer."""
+    ranks = {"--ranks": asked.ranks, "--end-ranks": asked.end_ranks}
+    said = [*(f"--{name}" for name in OF_LAYERS if name in asked.fields), *(flag for flag in ranks if any(ranks[flag]))]
+    if said:
+        raise SpecError("none of the measures compares layers", where=said[0], do="leave it out, or name such a measure")
+
+
 def _drafts(job: Job, asked: Asked, fronts: Sequence[str], ends: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The fields of each number, measure by measure, rank by rank, layer by layer."""
     options = {name for one in _known(job).values() for name in one.options}
@@ -131,7 +142,7 @@ def _drafts(job: Job, asked: Asked, fronts: Sequence[str], ends: Sequence[str]) 
         fields = {key: value for key, value in asked.fields.items() if key in told.options or key not in options}
         if told.family == OUTPUTS:
             (layer,) = job.also_layers
-            said = {key: value for key, value in fields.items() if key not in ("view", "align")}
+            said = {key: value for key, value in fields.items() if key not in OF_LAYERS}
             yield {"measure": measure, "front_layer": layer, "end_layer": layer, **said}
             continue
         for front_rank, end_rank, front, end in product(asked.ranks, asked.end_ranks, fronts, ends):

@@ -12,7 +12,7 @@ import toy
 from commandline import call
 
 import repsim
-from repsim import job, store
+from repsim import cost, job, store
 
 STITCH = "zoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: relu\ncases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}"
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
@@ -188,6 +188,13 @@ def test_a_dry_run_tells_what_the_whole_sweep_would_take(here):
     assert found["seconds"] < 20
     assert "all 20 runs: at most about 0." in text.out
     assert "at most" not in call("sweep", "dry-run", "squares").out
+
+
+def test_a_dry_run_never_says_less_than_what_groups_are_reckoned_at_as_a_whole(here, monkeypatch):
+    (here.sweeps / "waits.yaml").write_text("job: slow\ngrid: {value: 0..9}\nfixed: {seconds: 2.0}")
+    monkeypatch.setattr(cost, "least", lambda job: 3600.0)
+    found = call("sweep", "dry-run", "waits", "--steps", "4", "--json").json
+    assert found["hours_at_most"] == pytest.approx(10 * 2.0)
 
 
 def test_a_network_that_diverged_is_not_trained_again_and_its_stitches_say_why(here):

@@ -8,7 +8,7 @@ import toy
 from commandline import call
 
 from repsim import job, store
-from repsim.cli import compare
+from repsim.cli import compare, dry
 from repsim.similarity.known import KNOWN
 
 PAIR = ("compare", "net:0", "net:2")
@@ -131,6 +131,16 @@ def test_a_checkpoint_is_compared_by_its_epoch(trained):
     assert [(row["front_epoch"], row["end_epoch"]) for row in rows(trained)] == [(5, None)]
 
 
+def test_a_dry_run_has_the_checkpoints_that_a_training_kept(trained):
+    checkpoint(trained, 0, 5)
+    zoo = "zoo: {arch: net, dataset: d, seeds: 0..0}"
+    sweep = toy.sweep(trained, f"job: compare\n{zoo}\npairs: self\nlayers: relu1\nfixed: {{measure: cka}}", "film")
+    (run,) = {network for one in sweep.runs for network in one.inputs}
+    with dry.throwaway_of(trained, sweep) as throwaway:
+        assert (throwaway.artefacts / run / "epoch_0005.pt").read_bytes() == b"weights"
+    assert (trained.artefacts / run / "epoch_0005.pt").read_bytes() == b"weights"
+
+
 def test_a_heat_map_is_drawn_and_a_file_that_cannot_be_is_refused_before_anything_is_computed(trained, tmp_path):
     answer = call(*PAIR, "--layers", "bn", "--out", tmp_path / "a.svg", "--bootstrap", 7)
     assert answer.code == 0, answer.err
@@ -159,6 +169,8 @@ REFUSED = {
         "--set",
         "bandwidth=1.0",
     ): "'bandwidth' is read by none of the measures\n  → leave it out; it is for rbf",
+    (*PAIR, "--layers", "bn", "--measures", "agreement", "--view", "flatten"): "--view: none of the measures compares layers",
+    (*PAIR, "--layers", "bn", "--measures", "agreement", "--end-ranks", "2"): "--end-ranks: none of the measures compares layers",
     (*PAIR, "--layers", "bn", "--set", "measure=cka"): "'measure' follows from --measures",
     (*PAIR, "--layers", "bn", "--set", "front_seed=1"): "'front_seed' follows from A and B",
     (*PAIR, "--layers", "bn", "--dataset", "absent"): "repsim compare · dataset: the data set is not there\n  → put it there",

@@ -392,3 +392,7 @@ def test_the_table_of_a_sweep_of_comparisons_has_layers_and_measures(project):
     assert shown.table_of(measured) == {"rows": ["front_layer"], "cols": ["measure"], "value": "value"}
     cases = toy.sweep(project, text + "cases: {a: {measure: cka}, b: {measure: rbf, bandwidth: [0.2, 0.5]}}")
     assert shown.table_of(cases)["cols"] == ["case"]
+
+
+def test_comparisons_take_no_less_than_their_plan():
+    assert cost.least(JOB) == 1.0 and cost.least(jobs.load(JOB.path.parent, "evaluate")) == 0.0

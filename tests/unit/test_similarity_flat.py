@@ -78,6 +78,14 @@ def test_a_layer_that_moves_by_more_than_rounding_has_a_number(measure):
         assert found.value is not None and found.status == "ok"
 
 
+@pytest.mark.parametrize("measure", CENTRED)
+def test_many_units_that_each_move_by_more_than_their_rounding_are_not_taken_for_rounding(measure):
+    """Numbers are rounded each by itself, so that what rounding moves does not grow with the width as what they hold does."""
+    x, y = 1e3 + 1e-2 * normal(IMAGES, 20), normal(IMAGES, 6, seed=5)
+    for found in (of(measure, x, y, KNOWN[measure].view, **options(measure)), *passed(measure, x, y)):
+        assert found.value is not None and found.status == "ok"
+
+
 def test_numbers_of_double_precision_are_judged_by_theirs():
     x, y = 1 + 1e-8 * normal(IMAGES, 6).double(), normal(IMAGES, 6, seed=5).double()
     for measure in ("cka", "cka_debiased", "ortho_cka", "cka_rbf", "distance_correlation", "mutual_knn", "cca"):

@@ -90,6 +90,19 @@ def test_single_precision_stays_right_beside_a_mean_of_100_and_at_any_scale(scal
     assert_same(run(asked(), single, 64), run(asked(), double, 300), 2e-5)
 
 
+@pytest.mark.parametrize("first", [0.0, 1e-20, 0.1])
+@pytest.mark.parametrize("scale", [1e-17, 1.0, 1e10])
+def test_a_first_batch_that_is_flat_sets_no_scale_for_the_others(first, scale):
+    drawn = torch.Generator().manual_seed(1)
+    x = scale * torch.randn(60, 7, generator=drawn)
+    y = x @ torch.randn(7, 5, generator=drawn) / scale + torch.randn(60, 5, generator=drawn)
+    x[:BATCH] = first * scale
+    asked = [Request("cka_minibatch", FRONTS[0], ENDS[0], "flatten", options=(("batch", BATCH),))]
+    single, double = ({FRONTS[0]: x}, {ENDS[0]: y}), ({FRONTS[0]: x.double()}, {ENDS[0]: y.double()})
+    assert_same(run(asked, single, 60), run(asked, double, 60), 1e-5)
+    assert run(asked, single, 60)[asked[0]].value == pytest.approx(cka_minibatch(x / scale, y, batch=BATCH).value, abs=1e-5)
+
+
 def test_cores_share_the_layers_and_change_nothing():
     sides = activations(300)
     before = torch.get_num_threads()

@@ -83,6 +83,18 @@ def test_networks_with_other_classes_have_no_answers_in_common():
         agreement(normal(5, 3), normal(6, 3))
 
 
+def test_what_is_no_logits_or_no_labels_of_them_is_refused():
+    logits, labels = normal(6, 3), torch.zeros(6, dtype=torch.int64)
+    for measure in OUTPUT_MEASURES.values():
+        with pytest.raises(InputError, match=r"\(6, 2, 3\) is no list of logits"):
+            measure(normal(6, 2, 3), normal(6, 2, 3), labels)
+        for wrong in (labels[:5], labels.repeat(2), labels[:, None], labels[0]):
+            with pytest.raises(InputError, match="are no labels of logits"):
+                measure(logits, logits, wrong)
+        with pytest.raises(InputError, match="list are no labels"):
+            measure(logits, logits, labels.tolist())
+
+
 def passed(x: Tensor, y: Tensor, labels: Tensor, batch: int, **sample: int):
     asked = [Request(name, LOGITS, LOGITS, "flatten") for name in OUTPUT_MEASURES]
     gathered = OutputPass(asked, Sample(len(x), **sample))

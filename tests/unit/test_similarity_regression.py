@@ -53,6 +53,17 @@ def test_regression_is_the_one_of_scikit_learn_in_both_directions(p, q):
     assert regression_reversed(x, y).value == pytest.approx(r_squared(LinearRegression(), y, x), abs=1e-12)
 
 
+def test_ridge_and_gulp_of_a_direction_between_rounding_of_the_largest_and_of_the_whole_have_numbers():
+    """It counts for the rank, and is no part of the components that hold all of the variance."""
+    x, y = np.linalg.qr(centred(normal(200, 100, seed=1)))[0], normal(200, 3, seed=2)
+    x[:, -1] *= 5e-7
+    front, penalty = torch.from_numpy(x), 0.1
+    alpha = penalty * np.sum(x**2) / 100
+    assert ridge(front, y, ridge=penalty).value == pytest.approx(r_squared(Ridge(alpha=alpha), front, y), abs=1e-12)
+    assert ridge_reversed(y, front, ridge=penalty).value == pytest.approx(ridge(front, y, ridge=penalty).value, abs=1e-12)
+    assert gulp(front, front, ridge=penalty).value == pytest.approx(0.0, abs=1e-12)
+
+
 @pytest.mark.parametrize("penalty", [1e-3, 0.1, 10.0])
 @pytest.mark.parametrize("n", [60, 4])
 def test_ridge_is_the_one_of_scikit_learn_in_both_directions(penalty, n):

@@ -28,6 +28,11 @@ def test_products_of_rows_with_themselves_are_symmetric_and_exact(shape, dtype):
     torch.testing.assert_close(found.double(), right, rtol=1e-2, atol=0)
 
 
+def test_products_that_are_too_large_are_infinite_and_nothing_warns(recwarn):
+    assert own_products(torch.full((2 * FEW, 4), 1e25)).isinf().all()
+    assert not recwarn.list
+
+
 def test_rows_that_are_a_view_are_read_as_they_are_and_left_alone():
     whole = torch.randn(50, 3 * FEW, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     rows, before = whole.mT[: 2 * FEW], whole.clone()
