@@ -186,6 +186,7 @@ def _parameters(profile: Profile, name: str, code: Path, after: str | None) -> d
         "mem": f"{int(profile.mem_gb * 1024)}M",
         "array_parallelism": profile.max_parallel,
         "signal_delay_s": profile.signal_s,
+        "stderr_to_stdout": True,  # one log per task, in the order in which things were said
         "setup": [*profile.setup, *_exports(profile, code)],
         "additional_parameters": extra,
     }

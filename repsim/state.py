@@ -96,18 +96,18 @@ class Traces:
 def traces(submissions: Iterable[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Traces:
     """Read every submission, oldest first; the queue is asked only if one of them may still be alive."""
     known = list(submissions)
-    elements = _elements(known, ask_queue)
+    tasks = elements(known, ask_queue)
     last: dict[RunId, Standing] = {}
     killed: Counter[RunId] = Counter()
     for one in known:
-        for run, standing, deaths in _read(one, elements):
+        for run, standing, deaths in _read(one, tasks):
             killed[run] += deaths
             if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
                 last[run] = standing
     return Traces(last, killed)
 
 
-def _elements(known: list[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
+def elements(known: Sequence[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
     """Array elements that squeue knows, dead ones too, and the tasks of each local run whose process lives."""
     open_ones = [one for one in known if not one.closed]
     local = [one for one in open_ones if "pid" in (one.sent or {})]
@@ -125,12 +125,12 @@ def _local_task(one: Submission, index: int) -> cluster.Task:
     return cluster.Task(one.name, index, "RUNNING", "None", (one.sent or {})["host"], "local")
 
 
-def _read(one: Submission, elements: Elements) -> Iterable[tuple[RunId, Standing, int]]:
+def _read(one: Submission, tasks: Elements) -> Iterable[tuple[RunId, Standing, int]]:
     """(run, standing, how often it was killed) for every run of a submission."""
     latest, starts, ends = _by_group(one.events())
     begun = {task for task, _ in starts}
     for index, groups in enumerate(one.plan["tasks"]):
-        element = elements.get((one.name, index))
+        element = tasks.get((one.name, index))
         alive = element is not None and element.state in cluster.ALIVE
         stillborn = not alive and index not in begun and (element.state if element else one.ended.get(index)) in cluster.DIED
         for group in groups:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import repsim
-from repsim import cluster, code, hardware, identity, store
+from repsim import cluster, code, hardware, identity, log, store
 from repsim import job as jobs
 from repsim.errors import Interrupted, UserError
 from repsim.job import NAME, NETWORK, Context, Job, JobConfig
@@ -105,7 +105,7 @@ class Pack:
 
     def _compute(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> str:
         self.journal.write(event="start", group=group["id"], host=os.uname().nodename, slurm_job=slurm_element())
-        self.log(f"group {group['id']}: {len(todo)} runs of {group['job']}")
+        self.log(log.begins(group["id"], len(todo), group["job"]))
         try:
             published = self._measure(group, todo)
         except Interrupted:
@@ -115,7 +115,7 @@ class Pack:
         except UserError as error:
             return self._end(group, "failed", "input", str(error))
         except Exception as error:
-            traceback.print_exc()
+            self.log(traceback.format_exc().rstrip())
             cause = _cause(error)
             self.poisoned = cause == "cuda_fault"  # nothing works in this process any more
             return self._end(group, "failed", cause, f"{type(error).__name__}: {error}"[:500])
@@ -168,7 +168,7 @@ class Pack:
 
     def _end(self, group: dict[str, Any], outcome: str, cause: str | None, message: str | None) -> str:
         self.journal.write(event="end", group=group["id"], outcome=outcome, cause=cause, message=message)
-        self.log(f"group {group['id']}: {outcome}{f' ({message})' if message else ''}")
+        self.log(log.ended(group["id"], outcome, message))
         return outcome
 
 
@@ -222,7 +222,7 @@ def _load(code: Path, name: str, digest: str) -> Job:
 
 
 def _log(text: str) -> None:
-    print(f"repsim: {text}", file=sys.stderr, flush=True)
+    print(f"{log.PREFIX}{text}", file=sys.stderr, flush=True)
 
 
 def _config(job: Job, run: dict[str, Any]) -> JobConfig:

@@ -1,4 +1,4 @@
-"""Owns `repsim sweep …`: plan, submit, run, dry-run, status, cancel, retry."""
+"""Owns `repsim sweep …`: plan, submit, run, dry-run, status, cancel, retry; the rest of it is in cli.seeing."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import typer
 
 from repsim import cluster, cost, hardware, local, reconcile
 from repsim import plan as planning
-from repsim.cli import dry, here, send
+from repsim.cli import dry, here, seeing, send
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, confirm, project_of, say, show, spec_path
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, UserError
@@ -19,6 +19,8 @@ from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
 app = typer.Typer(no_args_is_help=True, help="Plan, send, watch and steer a sweep.")
+app.command("queue")(seeing.queue)
+app.command("logs")(seeing.logs)
 Filters = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="Only runs whose fields match, as in stitcher=linear.")
 ]

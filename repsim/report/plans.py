@@ -7,6 +7,7 @@ from typing import Any
 from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
+from repsim.signature import signature
 from repsim.state import DIVERGED, LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
@@ -113,21 +114,27 @@ def status_text(shown: Mapping[str, Any]) -> str:
 
 
 def failures(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
-    """Each distinct failure once: cause, message, how many runs, one of them."""
-    return _kinds(sweep, states, lambda standing: standing.state is State.FAILED)
+    """Each distinct failure once, whatever its numbers and paths: cause, message, how many runs, one of them."""
+    return _kinds(sweep, states, lambda standing: standing.state is State.FAILED, signature)
 
 
 def blocked(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
     """The same for runs that wait for a network that does not come by waiting."""
-    return _kinds(sweep, states, lambda standing: standing.state is State.BLOCKED and standing.cause in (DIVERGED, LOST))
+    return _kinds(sweep, states, lambda standing: standing.state is State.BLOCKED and standing.cause in (DIVERGED, LOST), str)
 
 
-def _kinds(sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool]) -> list[dict[str, Any]]:
+def _kinds(
+    sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool], alike: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Runs of equal cause, and of messages that are equal once they went through `alike`, as one; its message is the first."""
     kinds: dict[tuple[str, str], list[RunId]] = {}
     for run in sweep.all_runs:
         if among(standing := states[run.id]):
-            kinds.setdefault((standing.cause or "unknown", standing.message or ""), []).append(run.id)
-    return [{"cause": cause, "message": message, "runs": len(ids), "example": ids[0]} for (cause, message), ids in kinds.items()]
+            kinds.setdefault((standing.cause or "unknown", alike(standing.message or "")), []).append(run.id)
+    return [
+        {"cause": cause, "message": states[ids[0]].message or "", "runs": len(ids), "example": ids[0]}
+        for (cause, _), ids in kinds.items()
+    ]
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:

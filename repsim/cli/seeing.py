@@ -1,0 +1,93 @@
+"""Owns `repsim sweep queue` and `repsim sweep logs`: what waits and why, and what was printed while a run was computed."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from repsim import log, reconcile, state, submission
+from repsim.cli.output import Json, opened, project_of, show, spec_path
+from repsim.cluster import ALIVE
+from repsim.errors import InputError
+from repsim.project import Project
+from repsim.report import logs as failures
+from repsim.report import plans
+from repsim.report import queue as queues
+from repsim.submission import Submission
+
+ASK_S = 30.0  # seconds between two questions to Slurm while a log is followed
+LAST_WORDS = 20
+Sent = Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A sweep; without it, all that were sent.")]
+
+
+def queue(spec: Sent = None, json: Json = False) -> None:
+    """Show what is queued or running, one line per submission, and why it waits; asks Slurm once."""
+    project = project_of(spec)
+    known = [one for one in submission.every(project.submissions) if not one.closed and _is_of(one, spec, project)]
+    tasks = state.elements(known, partial(reconcile.queue, project)).values()
+    shown = queues.queue_json(known, [task for task in tasks if task.state in ALIVE])
+    show(json, shown, queues.queue_text(shown))
+
+
+def logs(
+    what: Annotated[str, typer.Argument(metavar="RUN|SPEC", help="The id of a run, or its beginning; with --failed, a sweep.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added, until the run has ended.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", min=1, help="Only the last N lines.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Each distinct error of the sweep once, with its last lines.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what was printed while a run was computed, or the errors of a sweep."""
+    if follow and (failed or json):
+        raise InputError("only the log of one run can be followed, as text", do="leave out --failed and --json, or -f")
+    if failed:
+        _failed(what, tail or LAST_WORDS, json)
+        return
+    project = project_of()
+    place = log.latest(log.places(submission.every(project.submissions), what))
+    if follow:
+        _follow(project, place, tail)
+        return
+    text = log.tail(place.slice or "", tail)
+    known = {"run": place.run, "submission": place.submission.name, "task": place.task, "group": place.group}
+    show(json, {**known, "file": str(place.file), "log": text}, text.rstrip("\n") or _nothing(place))
+
+
+def _failed(spec: str, tail: int, json: bool) -> None:
+    project, sweep = opened(spec)
+    states = reconcile.standings(project, sweep)
+    found = plans.failures(sweep, states)
+    shown = failures.failed_json(found, states, submission.every(project.submissions), tail)
+    show(json, shown, failures.failed_text(shown, sweep.name))
+
+
+def _follow(project: Project, place: log.Place, tail: int | None) -> None:
+    """Print what comes; Ctrl-C ends the watching and nothing else."""
+    for number, text in enumerate(log.follow(place, _alive(project, place), time.sleep)):
+        print(log.tail(text, tail) if number == 0 else text, end="", flush=True)
+
+
+def _alive(project: Project, place: log.Place) -> Callable[[], bool]:
+    """Whether the task is queued or running, asked anew every `ASK_S` seconds."""
+    asked, last = -float("inf"), True
+
+    def alive() -> bool:
+        nonlocal asked, last
+        if time.monotonic() - asked >= ASK_S:
+            asked = time.monotonic()
+            task = state.elements([place.submission], partial(reconcile.queue, project)).get((place.submission.name, place.task))
+            last = task is not None and task.state in ALIVE
+        return last
+
+    return alive
+
+
+def _nothing(place: log.Place) -> str:
+    if not place.file.exists():
+        return f"nothing is logged: task {place.task} of {place.submission.name} has not begun, or its log was removed"
+    return f"its task has not come to run {place.run}; all that it printed is in {place.file}"
+
+
+def _is_of(one: Submission, spec: str | None, project: Project) -> bool:
+    return spec is None or one.plan["sweep"] == spec_path(spec, project).stem
