@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from repsim import yamlfile
 from repsim.errors import ClusterError, SpecError, nearest
+from repsim.notify import Notify
 from repsim.yamlfile import Strict
 
 ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
@@ -48,6 +49,7 @@ class Profile(Strict):
     env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
     python: str | None = None
     slurm: dict[str, str | int | bool] = {}
+    notify: Notify | None = None
 
     @model_validator(mode="after")
     def _warns_in_time(self) -> "Profile":
@@ -137,6 +139,13 @@ def max_array_size() -> int:
         if key.strip() == "MaxArraySize" and value.strip().isdigit():
             return int(value)
     return DEFAULT_MAX_ARRAY
+
+
+def partition_size(partition: str | None) -> int:
+    """Nodes of a partition (or of several, as in gpu,gpu-long); of the default partition without a name."""
+    text = call("sinfo", "-h", "-N", "-o", "%N|%P", *(["-p", partition] if partition else []))
+    rows = [line.split("|") for line in text.splitlines() if "|" in line]
+    return len({node for node, of in rows if partition or of.endswith("*")})
 
 
 def version() -> str:

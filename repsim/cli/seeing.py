@@ -1,20 +1,22 @@
-"""Owns `repsim sweep queue` and `repsim sweep logs`: what waits and why, and what was printed while a run was computed."""
+"""Owns `repsim sweep queue`, `logs`, `nodes` and `clean`: what waits and why, what was printed for a run, which nodes are bad."""
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from repsim import log, reconcile, state, submission
-from repsim.cli.output import Json, opened, project_of, show, spec_path
+from repsim import cleaning, log, nodes, reconcile, state, submission
+from repsim.cli.output import Json, Yes, confirm, opened, project_of, say, show, spec_path
 from repsim.cluster import ALIVE
-from repsim.errors import InputError
+from repsim.errors import ClusterError, InputError
 from repsim.project import Project
+from repsim.report import faults, plans
 from repsim.report import logs as failures
-from repsim.report import plans
 from repsim.report import queue as queues
+from repsim.report.plans import number
 from repsim.submission import Submission
 
 ASK_S = 30.0  # seconds between two questions to Slurm while a log is followed
@@ -54,6 +56,31 @@ def logs(
     show(json, {**known, "file": str(place.file), "log": text}, text.rstrip("\n") or _nothing(place))
 
 
+def bad_nodes(json: Json = False) -> None:
+    """Show the nodes that had a CUDA fault, or that Slurm lost, in the last 24 hours; after two, submissions avoid them."""
+    found = nodes.faults(submission.every(project_of().submissions))
+    shown = faults.nodes_json(found, nodes.suspects(found), nodes.EXPIRES_S)
+    show(json, shown, faults.nodes_text(shown))
+
+
+def clean(spec: Sent = None, yes: Yes = False, json: Json = False) -> None:
+    """Remove the logs of tasks that are over and did all their groups; logs of failures, results and records stay."""
+    project = project_of(spec)
+    with suppress(ClusterError):  # what Slurm cannot be asked about is not over
+        reconcile.close_finished(project)
+    known = [one for one in submission.every(project.submissions) if _is_of(one, spec, project)]
+    files = [file for one in known for file in cleaning.removable(one)]
+    size = sum(file.stat().st_size for file in files)
+    if not files:
+        show(json, {"removed": 0, "bytes": 0}, "nothing to remove")
+        return
+    say(f"to remove: {number(len(files), 'file')} of tasks that went well, {size / 1e6:.1f} MB")
+    confirm("Remove?", yes)
+    for file in files:
+        file.unlink(missing_ok=True)
+    show(json, {"removed": len(files), "bytes": size}, f"removed {number(len(files), 'file')}")
+
+
 def _failed(spec: str, tail: int, json: bool) -> None:
     project, sweep = opened(spec)
     states = reconcile.standings(project, sweep)
@@ -64,8 +91,8 @@ def _failed(spec: str, tail: int, json: bool) -> None:
 
 def _follow(project: Project, place: log.Place, tail: int | None) -> None:
     """Print what comes; Ctrl-C ends the watching and nothing else."""
-    for number, text in enumerate(log.follow(place, _alive(project, place), time.sleep)):
-        print(log.tail(text, tail) if number == 0 else text, end="", flush=True)
+    for looks, text in enumerate(log.follow(place, _alive(project, place), time.sleep)):
+        print(log.tail(text, tail) if looks == 0 else text, end="", flush=True)
 
 
 def _alive(project: Project, place: log.Place) -> Callable[[], bool]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from repsim.cause import known, rule
 from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
@@ -106,7 +107,6 @@ def status_text(shown: Mapping[str, Any]) -> str:
         lines.append(
             f"  tasks     {', '.join(f'{n} {s}' for s, n in sorted(busy.items()))}" + (f" on {', '.join(nodes)}" if nodes else "")
         )
-        lines += [f"            {reason}: {n}" for reason, n in _reasons(shown["tasks"]).items()]
     eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
     lines.append(f"  hours     {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{eta}")
     lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
@@ -130,9 +130,9 @@ def _kinds(
     kinds: dict[tuple[str, str], list[RunId]] = {}
     for run in sweep.all_runs:
         if among(standing := states[run.id]):
-            kinds.setdefault((standing.cause or "unknown", alike(standing.message or "")), []).append(run.id)
+            kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run.id)
     return [
-        {"cause": cause, "message": states[ids[0]].message or "", "runs": len(ids), "example": ids[0]}
+        {"cause": str(cause), "message": states[ids[0]].message or "", "runs": len(ids), "example": ids[0]}
         for (cause, _), ids in kinds.items()
     ]
 
@@ -205,20 +205,16 @@ def _words(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
 
 
-def _reasons(tasks: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    return Counter(
-        task["reason"] for task in tasks if task["state"] == "PENDING" and task["reason"] not in ("None", "Resources", "Priority")
-    )
-
-
 def _eta(tasks: Sequence[Task], left_h: float) -> float | None:
     running = sum(task.state == "RUNNING" for task in tasks)
     return round(60 * left_h / running, 1) if running and left_h else None
 
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:
+    """Each distinct failure, then what is to be done about each cause."""
     lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['example']})" for f in shown["failures"]]
-    return [*lines, f"            try them again: repsim sweep retry {shown['sweep']}"] if lines else []
+    lines += [f"            {each}: {rule(each).words}" for each in dict.fromkeys(f["cause"] for f in shown["failures"])]
+    return [*lines, f"            try them again: repsim sweep retry {shown['sweep']} --failed"] if lines else []
 
 
 def _indented(message: str) -> str:
