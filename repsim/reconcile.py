@@ -31,10 +31,16 @@ class Sent:
     runs: int
 
 
-def standings(project: Project, sweep: Sweep, ask_queue: Callable[[], list[cluster.Task]] | None = None) -> dict[RunId, Standing]:
-    """The state of every run of the sweep, networks included."""
+def standings(
+    project: Project,
+    sweep: Sweep,
+    ask_queue: Callable[[], list[cluster.Task]] | None = None,
+    known: Sequence[Submission] | None = None,
+) -> dict[RunId, Standing]:
+    """The state of every run of the sweep, networks included; `known` submissions need not be read again."""
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
-    traces = state.traces(submission.every(project.submissions), ask_queue or partial(queue, project))
+    known = submission.every(project.submissions) if known is None else known
+    traces = state.traces(known, ask_queue or partial(queue, project))
     return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
 
 

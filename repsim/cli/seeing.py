@@ -83,9 +83,9 @@ def clean(spec: Sent = None, yes: Yes = False, json: Json = False) -> None:
 
 def _failed(spec: str, tail: int, json: bool) -> None:
     project, sweep = opened(spec)
-    states = reconcile.standings(project, sweep)
-    found = plans.failures(sweep, states)
-    shown = failures.failed_json(found, states, submission.every(project.submissions), tail)
+    known = submission.every(project.submissions)
+    states = reconcile.standings(project, sweep, known=known)
+    shown = failures.failed_json(plans.failures(sweep, states), states, known, tail)
     show(json, shown, failures.failed_text(shown, sweep.name))
 
 

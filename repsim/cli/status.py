@@ -123,7 +123,7 @@ def _status(project: Project, sweep: Sweep, filters: list[str], queue: Queue) ->
     if filters:
         sweep = planning.restricted(sweep, matcher(filters, sweep))
     known = submission.every(project.submissions)
-    states = reconcile.standings(project, sweep, queue)
+    states = reconcile.standings(project, sweep, queue, known)
     mine = {s.submission for s in states.values()}
     alive = [t for t in state.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
     chosen = send.profile_of(project, sweep, None)[1]

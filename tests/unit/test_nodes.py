@@ -93,15 +93,29 @@ def test_nodes_are_listed_with_their_evidence(project, monkeypatch):
     ]
 
 
-def test_submissions_avoid_a_bad_node(project, tmp_path, monkeypatch):
-    script = tmp_path / "script"
+@pytest.fixture
+def script(project, tmp_path, monkeypatch):
+    """The batch script that a Slurm of ten nodes got."""
+    file = tmp_path / "script"
     sinfo = f"""case "$*" in *-N*) {"; ".join(f"echo 'n{i}|gpu*'" for i in range(10))};; *) echo slurm 24.05;; esac"""
-    folder = commandline.slurm(tmp_path / "bin", sinfo=sinfo, sbatch=f'cp "$1" {script}; echo Submitted batch job 17')
+    folder = commandline.slurm(tmp_path / "bin", sinfo=sinfo, sbatch=f'cp "$1" {file}; echo Submitted batch job 17')
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.chdir(project.root)
     (project.profiles / "cluster.yaml").write_text("cluster: slurm\ndevice: cpu")
-    for _ in range(2):
-        sent(project, "n7", fault="cuda_fault", at=nodes.time.time())
+    return file
+
+
+def test_submissions_avoid_a_node_after_two_faults_and_not_after_one(project, script):
     (project.sweeps / "other.yaml").write_text("job: square\ngrid: {value: [5.0]}")
+    sent(project, "n7", fault="cuda_fault", at=nodes.time.time())
     assert call("sweep", "submit", "other", "--profile", "cluster", "--yes").code == 0
+    assert "--exclude" not in script.read_text()
+    sent(project, "n7", fault="cuda_fault", at=nodes.time.time())
+    assert call("sweep", "submit", "other", "--profile", "cluster", "--yes").code == 0
+    assert "#SBATCH --exclude=n7\n" in script.read_text()
+
+
+def test_a_retry_avoids_the_node_of_the_fault_at_once(project, script):
+    sent(project, "n7", fault="cuda_fault", at=nodes.time.time())
+    assert call("sweep", "retry", "squares", "--profile", "cluster", "--yes").code == 0
     assert "#SBATCH --exclude=n7\n" in script.read_text()

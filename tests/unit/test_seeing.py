@@ -182,6 +182,22 @@ def test_of_several_attempts_the_last_is_shown_and_a_killed_one_ends_where_the_n
     assert place.slice == f"repsim: group {place.group} begins: again\nrepsim: group {place.group} ended: failed (one\n  → two)\n"
 
 
+@pytest.mark.parametrize(("tasks", "name"), [(1, "17_0_log.out"), (2, "17_1_0_log.out")])
+def test_a_log_is_looked_for_where_slurm_was_told_to_write_it(here, tmp_path, monkeypatch, tasks, name):
+    script = tmp_path / "script"
+    folder = commandline.slurm(tmp_path / "bin", sinfo="echo slurm 24.05", sbatch=f'cp "$1" {script}; echo Submitted batch job 17')
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    (here.profiles / "cluster.yaml").write_text(f"cluster: slurm\ndevice: cpu\nmin_tasks: {tasks}")
+    assert call("sweep", "submit", "squares", "--profile", "cluster", "--yes").code == 0
+    (one,) = submission.every(here.submissions)
+    (told,) = re.findall(r"--output=(\S+\.out)$", script.read_text(), re.M)
+    for placeholder, value in (("%A", "17"), ("%a", str(tasks - 1)), ("%j", "17")):
+        told = told.replace(placeholder, value)
+    assert str(log.file_of(one, tasks - 1)) == told
+    assert told.endswith(f"/{name}")
+    assert "--error" not in script.read_text(), "one log, in the order in which things were said"
+
+
 def test_following_prints_each_line_once_until_the_group_ends(here):
     place, naps = placed(here), []
     growth = ["group {} begins: 2 runs of square", "step 1", "step 2", "group {} ended: done", "not of this run"]

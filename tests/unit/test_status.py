@@ -153,6 +153,19 @@ def test_watching_shows_the_same_object_until_nothing_is_under_way(here, one, mo
     assert call("sweep", "status", "--watch").code == 2
 
 
+def test_on_a_terminal_the_same_text_is_redrawn(monkeypatch, capsys):
+    monkeypatch.setattr(status, "text_of", lambda shown: f"done {shown['done']} of 9\n[not markup]")
+    monkeypatch.setattr(status.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with status._screen(False) as draw:
+        draw({"done": 3})
+        draw({"done": 9})
+    out = capsys.readouterr().out
+    assert out.index("done 3 of 9") < out.index("done 9 of 9")
+    assert "[not markup]" in out
+    assert "\x1b[" in out, "the cursor goes up, so that the second look replaces the first"
+
+
 def no_waiting(make):
     return lambda self, project: make(self, project, every=0.0)
 
