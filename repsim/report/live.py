@@ -15,6 +15,7 @@ from repsim.submission import Submission
 
 NEWEST = 3
 SHOWN_TASKS = 20
+LONGEST = 120  # letters of a message
 
 
 def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tasks: Sequence[Task]) -> dict[str, Any]:
@@ -89,4 +90,5 @@ def _live(task: Mapping[str, Any]) -> str:
 def _failed(one: Mapping[str, Any], now: float) -> str:
     """3 min ago on n1: oom_gpu: the first line of the message (a run)."""
     first, ago = (one["message"] or "").partition("\n")[0], max(0.0, now - one["at"]) / 60
-    return f"{ago:.0f} min ago on {one['host']}: {one['cause']}: {first:.120}  ({one['example']})"
+    said = first if len(first) <= LONGEST else first[: LONGEST - 1] + "…"
+    return f"{ago:.0f} min ago on {one['host']}: {one['cause']}: {said}  ({one['example']})"
