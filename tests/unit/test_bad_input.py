@@ -412,7 +412,7 @@ def test_a_checkpoint_cut_short_fails_its_own_stitches_only(real):
     assert "Traceback" not in answer.err
     status = call("sweep", "status", "eye")
     assert "runs      done 1 · failed 1" in status.out
-    assert f"1 × input: {network}: is damaged" in status.out
+    assert f"1 × missing_input: {network}: is damaged" in status.out
     network.unlink()
     assert call("sweep", "retry", "eye", "--here").code == 0
     assert call("sweep", "status", "eye", "--json").json["runs"] == {"done": 2}
