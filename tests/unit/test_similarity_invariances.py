@@ -12,6 +12,7 @@ from torch import Tensor
 from repsim.errors import InputError
 from repsim.similarity.known import KNOWN
 from repsim.similarity.measures import MEASURES
+from repsim.similarity.minibatch import MinibatchPass
 from repsim.similarity.moment_pass import MomentPass
 from repsim.similarity.outputs import OutputPass
 from repsim.similarity.request import Request, Sample, Value
@@ -40,6 +41,7 @@ INVERTIBLE = SHAPES | {"channels", "invertible"}
 CHANNELS = {"permutation", "isotropic", "channels"}
 
 Case = tuple[str, dict[str, Any], set[str], set[str]]
+STREAMED = {"linear": MomentPass, "moments": MomentPass, "minibatch": MinibatchPass, "rows": RowPass}
 
 
 def case(measure: str, of_x: set[str], of_y: set[str] | None = None, **options: Any) -> Case:
@@ -143,7 +145,7 @@ def passed(name: str, x: Tensor, y: Tensor, block: int, **options: Any) -> Simil
         for batch in zip(fronts, ends, LABELS.split(block), strict=True):
             outputs.add(*batch)
         return outputs.results()[request]
-    gathering = (RowPass if KNOWN[name].family == "rows" else MomentPass)([request], sample)
+    gathering = STREAMED[KNOWN[name].family]([request], sample)
     for one, other in zip(fronts, ends, strict=True):
         gathering.add({request.front: one}, {request.end: other})
     return gathering.results()[request]
