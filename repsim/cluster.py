@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from repsim import yamlfile
 from repsim.errors import ClusterError, SpecError, nearest
+from repsim.notify import Notify
 from repsim.yamlfile import Strict
 
 ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
@@ -48,6 +49,7 @@ class Profile(Strict):
     env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
     python: str | None = None
     slurm: dict[str, str | int | bool] = {}
+    notify: Notify | None = None
 
     @model_validator(mode="after")
     def _warns_in_time(self) -> "Profile":
@@ -139,6 +141,13 @@ def max_array_size() -> int:
     return DEFAULT_MAX_ARRAY
 
 
+def partition_size(partition: str | None) -> int:
+    """Nodes of a partition (or of several, as in gpu,gpu-long); of the default partition without a name."""
+    text = call("sinfo", "-h", "-N", "-o", "%N|%P", *(["-p", partition] if partition else []))
+    rows = [line.split("|") for line in text.splitlines() if "|" in line]
+    return len({node for node, of in rows if partition or of.endswith("*")})
+
+
 def version() -> str:
     """Version of Slurm; ClusterError without it."""
     return call("sinfo", "--version").strip()
@@ -186,6 +195,7 @@ def _parameters(profile: Profile, name: str, code: Path, after: str | None) -> d
         "mem": f"{int(profile.mem_gb * 1024)}M",
         "array_parallelism": profile.max_parallel,
         "signal_delay_s": profile.signal_s,
+        "stderr_to_stdout": True,  # one log per task, in the order in which things were said
         "setup": [*profile.setup, *_exports(profile, code)],
         "additional_parameters": extra,
     }

@@ -22,7 +22,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         lines = [self.what if self.where is None else f"{self.where}: {self.what}"]
-        return "\n".join(lines + ([f"  → {self.do}"] if self.do else []))
+        return _printable("\n".join(lines + ([f"  → {self.do}"] if self.do else [])))
 
     def __reduce__(self):
         return _rebuild, (type(self), self.what, self.where, self.do)
@@ -55,6 +55,11 @@ def within(place: str) -> Iterator[None]:
         raise type(error)(error.what, where=" · ".join(filter(None, [place, error.where])), do=error.do) from None
 
 
+def shortened(text: str, length: int) -> str:
+    """`text`, cut where it is longer."""
+    return text if len(text) <= length else text[: length - 3] + "…"
+
+
 def nearest(word: str, choices: Iterable[str], limit: int = 3) -> str:
     """Advice for a misspelt `word`: "did you mean 'bn1'?" when something is near, else the valid choices."""
     choices = sorted({str(choice) for choice in choices})
@@ -62,6 +67,11 @@ def nearest(word: str, choices: Iterable[str], limit: int = 3) -> str:
     if close:
         return "did you mean " + " or ".join(f"'{c}'" for c in close) + "?"
     return "valid: " + ", ".join(choices[:40]) + (", …" if len(choices) > 40 else "")
+
+
+def _printable(text: str) -> str:
+    """What would steer a terminal stands there escaped; lines stay lines."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def _rebuild(kind: type[UserError], what: str, where: str | None, do: str | None) -> UserError:

@@ -17,8 +17,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from repsim import log, worker
 from repsim import plan as planning
-from repsim import worker
 from repsim.plan import Plan, Stage
 from repsim.submission import Submission
 
@@ -70,7 +70,7 @@ def _stage(
 
 def _here(one: Submission, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None) -> list[str]:
     """The one task in this process."""
-    return worker.Pack(one, 0, stopped, lambda: float("inf"), listen, steps).run()
+    return worker.Pack(one, 0, stopped, lambda: float("inf"), listen, steps, log=log.writer(one, 0)).run()
 
 
 def _beside(one: Submission, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None) -> list[str]:
@@ -120,7 +120,8 @@ def _child(folder: str, index: int, messages: Any, stop: Any, steps: int | None)
         return stop.is_set() or os.getppid() != parent  # an orphan leaves: nobody would know that it computes
 
     one = Submission(Path(folder))
-    worker.Pack(one, index, stopped, lambda: float("inf"), listen, steps, beside=len(one.plan["tasks"]), ended=ended).run()
+    beside, said = len(one.plan["tasks"]), log.writer(one, index)
+    worker.Pack(one, index, stopped, lambda: float("inf"), listen, steps, beside=beside, log=said, ended=ended).run()
 
 
 @contextmanager

@@ -181,11 +181,14 @@ def _group(members: list[Run], weigh: Weigh) -> Group:
     )
 
 
-def failed_only(sweep: Sweep, states: Mapping[RunId, Standing], keep: Callable[[Run], bool]) -> Sweep:
-    """The sweep with the failed runs that `keep` holds for, and the failed or lost networks of all that it holds for."""
+def failed_only(sweep: Sweep, states: Mapping[RunId, Standing], keep: Callable[[Run], bool], why: str | None = None) -> Sweep:
+    """The sweep with the failed runs that `keep` holds for, and the failed or lost networks of all that it holds for.
+
+    With a cause as `why` only what failed for it.
+    """
     kept = restricted(sweep, keep)
-    failed = {run for run, standing in states.items() if standing.state is State.FAILED}
-    lost = {run for run, standing in states.items() if standing.cause == LOST}
+    failed = {run for run, s in states.items() if s.state is State.FAILED and why in (None, s.cause)}
+    lost = {run for run, standing in states.items() if standing.cause == LOST and why is None}
     return replace(
         sweep,
         runs=tuple(run for run in kept.runs if run.id in failed),

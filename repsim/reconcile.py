@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from repsim import cluster, code, cost, local, state, submission, worker
+from repsim import cluster, code, cost, local, nodes, notify, state, submission, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, InputError, UserError
@@ -31,10 +31,16 @@ class Sent:
     runs: int
 
 
-def standings(project: Project, sweep: Sweep, ask_queue: Callable[[], list[cluster.Task]] | None = None) -> dict[RunId, Standing]:
-    """The state of every run of the sweep, networks included."""
+def standings(
+    project: Project,
+    sweep: Sweep,
+    ask_queue: Callable[[], list[cluster.Task]] | None = None,
+    known: Sequence[Submission] | None = None,
+) -> dict[RunId, Standing]:
+    """The state of every run of the sweep, networks included; `known` submissions need not be read again."""
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
-    traces = state.traces(submission.every(project.submissions), ask_queue or partial(queue, project))
+    known = submission.every(project.submissions) if known is None else known
+    traces = state.traces(known, ask_queue or partial(queue, project))
     return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
 
 
@@ -81,7 +87,8 @@ def submit(
     home = code.freeze(project, frozen)
     stages = [s for s in plan.stages if s.tasks and (s.name != "later" or chain)]
     share = max(1, profile.max_parallel // max(1, sum(-(-len(s.tasks) // size) for s in stages)))
-    limited = profile.model_copy(update={"max_parallel": share})
+    bad = nodes.suspects(nodes.faults(submission.every(project.submissions)))
+    limited = nodes.avoiding(profile, bad).model_copy(update={"max_parallel": share})
     sent: list[Sent] = []
     for stage in stages:
         after = _makers(sent, states, stage, project) if stage.name == "later" else None
@@ -89,6 +96,7 @@ def submit(
             continue  # the networks failed: nothing is queued that could make them
         for tasks in _slices(stage.tasks, size):
             one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min)
+            notify.wish(one, profile.notify)
             sent.append(_send(one, stage.name, limited, home, after))
     return sent
 
@@ -116,18 +124,16 @@ def close_finished(project: Project) -> None:
         )
         if not alive:
             one.close({task.index: task.state for task in mine})
+            notify.tell(one)
         elif one.sent is None:  # submit was killed before it could write down the answer
             _adopt(one, mine)
 
 
-def cancel(project: Project, sweep: Sweep, wanted: set[RunId]) -> list[str]:
-    """Cancel the array elements that hold queued or running runs among `wanted`; the elements cancelled."""
-    states = standings(project, sweep)
+def tasks_of(project: Project, states: Mapping[RunId, Standing], wanted: set[RunId]) -> list[cluster.Task]:
+    """The array elements that hold queued or running runs among `wanted`; a run on this machine is none."""
     elements = {(s.submission, s.task) for run, s in states.items() if run in wanted and s.state in (State.RUNNING, State.PENDING)}
     mine = {task for task in queue(project) if (task.name, task.index) in elements and task.state in cluster.ALIVE}
-    names = sorted(task.element for task in mine)
-    cluster.cancel(names)
-    return names
+    return sorted(mine, key=lambda task: task.element)
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from repsim import cluster, store, submission
+from repsim import cause, cluster, store, submission
+from repsim.cause import Cause
 from repsim.job import NETWORK, Job, RunId
 from repsim.submission import Submission
 
 MAX_KILLED = 3
-DIVERGED, LOST, WAITS = "diverged", "lost_network", "missing_input"
+DIVERGED, LOST, WAITS = str(Cause.DIVERGED), "lost_network", str(Cause.MISSING_INPUT)
 """Why there is no network: it never will be, it was there once, or it is yet to be made."""
 
 
@@ -96,18 +97,18 @@ class Traces:
 def traces(submissions: Iterable[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Traces:
     """Read every submission, oldest first; the queue is asked only if one of them may still be alive."""
     known = list(submissions)
-    elements = _elements(known, ask_queue)
+    tasks = elements(known, ask_queue)
     last: dict[RunId, Standing] = {}
     killed: Counter[RunId] = Counter()
     for one in known:
-        for run, standing, deaths in _read(one, elements):
+        for run, standing, deaths in _read(one, tasks):
             killed[run] += deaths
             if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
                 last[run] = standing
     return Traces(last, killed)
 
 
-def _elements(known: list[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
+def elements(known: Sequence[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
     """Array elements that squeue knows, dead ones too, and the tasks of each local run whose process lives."""
     open_ones = [one for one in known if not one.closed]
     local = [one for one in open_ones if "pid" in (one.sent or {})]
@@ -125,26 +126,28 @@ def _local_task(one: Submission, index: int) -> cluster.Task:
     return cluster.Task(one.name, index, "RUNNING", "None", (one.sent or {})["host"], "local")
 
 
-def _read(one: Submission, elements: Elements) -> Iterable[tuple[RunId, Standing, int]]:
+def _read(one: Submission, tasks: Elements) -> Iterable[tuple[RunId, Standing, int]]:
     """(run, standing, how often it was killed) for every run of a submission."""
     latest, starts, ends = _by_group(one.events())
     begun = {task for task, _ in starts}
     for index, groups in enumerate(one.plan["tasks"]):
-        element = elements.get((one.name, index))
+        element = tasks.get((one.name, index))
         alive = element is not None and element.state in cluster.ALIVE
-        stillborn = not alive and index not in begun and (element.state if element else one.ended.get(index)) in cluster.DIED
+        last = element.state if element else one.ended.get(index)
+        stillborn = not alive and index not in begun and last in cluster.DIED
         for group in groups:
             key = (index, group["id"])
             event = latest.get(key)
             busy = alive and event is not None and event["event"] == "start"
-            standing = _stillborn(one, index) if stillborn else _of_task(one, element if alive else None, event, index)
+            standing = _stillborn(one, index, last) if stillborn else _of_task(one, element if alive else None, event, index, last)
             deaths = max(0, starts[key] - ends[key] - (1 if busy else 0))
             yield from ((run["id"], standing, deaths) for run in group["runs"])
 
 
-def _stillborn(one: Submission, index: int) -> Standing:
+def _stillborn(one: Submission, index: int, last: str | None) -> Standing:
     """A task that Slurm calls failed and that never began a group: interpreter, path or set-up are wrong."""
-    return Standing(State.FAILED, "start", f"the task died before its first group; its log is in {one.slurm}", one.name, index)
+    message = f"the task died before its first group; its log is in {one.slurm}"
+    return Standing(State.FAILED, cause.of_slurm(last), message, one.name, index)
 
 
 def _by_group(events: list[dict[str, Any]]) -> tuple[dict, Counter, Counter]:
@@ -154,13 +157,14 @@ def _by_group(events: list[dict[str, Any]]) -> tuple[dict, Counter, Counter]:
     return latest, starts, ends
 
 
-def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] | None, index: int) -> Standing:
+def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] | None, index: int, last: str | None) -> Standing:
+    """The state that a task gives its group: `task` where it is alive, else `last`, the state in which Slurm left it."""
     failed = event is not None and event.get("outcome") == "failed"
     if task is not None and not (failed and task.state == "RUNNING"):  # a failure shows before its task ends
         begun = task.state != "PENDING" and event is not None and event["event"] == "start"
         return Standing(State.RUNNING if begun else State.PENDING, task.reason, None, one.name, index)
     if event is None or event["event"] == "start":
-        return Standing(State.NEW, "lost" if event else None, None, one.name, index)
+        return Standing(State.NEW, cause.of_slurm(last) if event else None, None, one.name, index)
     if event["outcome"] == "failed":
         return Standing(State.FAILED, event["cause"], event["message"], one.name, index)
     return Standing(State.NEW, event["outcome"], None, one.name, index)
@@ -173,7 +177,8 @@ def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
     if last.state in (State.RUNNING, State.PENDING, State.FAILED):
         return last
     if traces.killed.get(need.id, 0) >= MAX_KILLED:
-        return Standing(State.FAILED, "killed", f"killed {MAX_KILLED} times without an end", last.submission, last.task)
+        message = f"killed {MAX_KILLED} times without an end"
+        return Standing(State.FAILED, cause.known(last.cause), message, last.submission, last.task)
     if need.id in stock.lost:
         return Standing(State.NEW, LOST, f"{stock.artefacts / need.id / NETWORK} is gone")
     missing = [run for run in need.inputs if run not in stock.ready]

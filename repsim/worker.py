@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import repsim
-from repsim import cluster, code, hardware, identity, store
+from repsim import cause, cluster, code, hardware, identity, log, notify, store
 from repsim import job as jobs
+from repsim.cause import Cause
 from repsim.errors import Interrupted, UserError
 from repsim.job import NAME, NETWORK, Context, Job, JobConfig
+from repsim.progress import Beat, Listen
 from repsim.submission import Journal, Submission
 
 SAFETY = 1.3  # a group is begun only with this much of its expected time left
 UNFINISHED = 0.99  # only a published group counts as 1
-Listen = Callable[[str, float, str], None]
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Pack:
         self.device = hardware.pick_device(plan["device"])
         self.restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         self.journal = Journal(self.submission, self.index, self.restart)
+        self.listen = Beat(self.submission, self.index, self.listen)
         self.jobs = {name: _load(Path(plan["code"]), name, digest) for name, digest in plan["jobs"].items()}
         self.stored = {name: self._finished(job) for name, job in self.jobs.items()}
 
@@ -91,12 +93,12 @@ class Pack:
     def _group(self, group: dict[str, Any]) -> str:
         todo = [run for run in group["runs"] if run["id"] not in self.stored[group["job"]]]
         if not todo:
-            return "stored"
+            return self._end(group, "stored", None, None)
         if self.time_left() < SAFETY * group["seconds"] and not self._is_fresh():  # else it would be handed back for ever
             return self._end(group, "handed_back", None, "too little time is left to finish it")
         missing = [i for i in group["inputs"] if not (self.results / "artefacts" / i / NETWORK).is_file()]
         if missing:
-            return self._end(group, "blocked", "missing_input", f"waits for {', '.join(missing)}")
+            return self._end(group, "blocked", Cause.MISSING_INPUT, f"waits for {', '.join(missing)}")
         return self._compute(group, todo)
 
     def _is_fresh(self) -> bool:
@@ -104,21 +106,21 @@ class Pack:
         return not {"done", "failed"} & set(self.outcomes)
 
     def _compute(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> str:
-        self.journal.write(event="start", group=group["id"], host=os.uname().nodename, slurm_job=slurm_element())
-        self.log(f"group {group['id']}: {len(todo)} runs of {group['job']}")
+        self.journal.write(event="start", group=group["id"], host=_node(), slurm_job=slurm_element())
+        self.log(log.begins(group["id"], len(todo), group["job"]))
         try:
             published = self._measure(group, todo)
         except Interrupted:
             if self.expired() and self._is_fresh():
-                return self._end(group, "failed", "timeout", "a whole task is too short for it: raise timeout_min in the profile")
+                return self._end(group, "failed", Cause.TIMEOUT, "a whole task is too short for it: raise timeout_min")
             return self._end(group, "interrupted", None, "told to stop")
         except UserError as error:
-            return self._end(group, "failed", "input", str(error))
+            return self._end(group, "failed", Cause.MISSING_INPUT, str(error))
         except Exception as error:
-            traceback.print_exc()
-            cause = _cause(error)
-            self.poisoned = cause == "cuda_fault"  # nothing works in this process any more
-            return self._end(group, "failed", cause, f"{type(error).__name__}: {error}"[:500])
+            self.log(traceback.format_exc().rstrip())
+            why = cause.of_error(error)
+            self.poisoned = why is Cause.CUDA_FAULT  # nothing works in this process any more
+            return self._end(group, "failed", why, f"{type(error).__name__}: {error}"[:500])
         return self._end(group, "done" if published else "stored", None, None)
 
     def _measure(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> bool:
@@ -168,7 +170,7 @@ class Pack:
 
     def _end(self, group: dict[str, Any], outcome: str, cause: str | None, message: str | None) -> str:
         self.journal.write(event="end", group=group["id"], outcome=outcome, cause=cause, message=message)
-        self.log(f"group {group['id']}: {outcome}{f' ({message})' if message else ''}")
+        self.log(log.ended(group["id"], outcome, message))
         return outcome
 
 
@@ -193,6 +195,8 @@ def run_pack(plan_path: str, index: int) -> list[str]:
     outcomes = pack.run()
     if signals.received is not signal.SIGTERM and "done" in outcomes and {"interrupted", "handed_back"} & set(outcomes):
         cluster.requeue(slurm_element() or "")
+    elif signals.received is None:
+        notify.leave(submission, index)
     failed = outcomes.count("failed")
     if failed:
         raise RuntimeError(f"{failed} of {len(outcomes)} groups failed; see above")
@@ -203,6 +207,11 @@ def slurm_element() -> str | None:
     """This task as Slurm names it: 18_3 in an array, 18 as a plain job; None outside Slurm."""
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+
+
+def _node() -> str:
+    """The node as Slurm calls it, so that it can be excluded by that name; else the name of this machine."""
+    return os.environ.get("SLURMD_NODENAME") or os.uname().nodename
 
 
 def _deadline(timeout_min: float) -> float:
@@ -222,7 +231,7 @@ def _load(code: Path, name: str, digest: str) -> Job:
 
 
 def _log(text: str) -> None:
-    print(f"repsim: {text}", file=sys.stderr, flush=True)
+    print(f"{log.PREFIX}{text}", file=sys.stderr, flush=True)
 
 
 def _config(job: Job, run: dict[str, Any]) -> JobConfig:
@@ -237,11 +246,3 @@ def _checked(name: str) -> str:
     if not re.fullmatch(NAME, name):
         raise UserError(f"the data set name {name!r} may hold only letters, digits and . _ -")
     return name
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "oom_host"
-    if type(error).__name__ == "OutOfMemoryError":
-        return "oom_gpu"
-    return "cuda_fault" if "CUDA error" in str(error) else "code"

@@ -9,10 +9,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from repsim.errors import SpecError, nearest
+from repsim.errors import SpecError, nearest, shortened
 
 Model = TypeVar("Model", bound=BaseModel)
-MAX_BYTES = 1_000_000
+MAX_BYTES, MAX_TEXT, MAX_KEY = 1_000_000, 1000, 100  # of a file, of one text in it, of a key
+MAX_WHOLE = 2**63 - 1  # what a column of the store holds
 
 
 class Strict(BaseModel):
@@ -107,7 +108,7 @@ SCALARS = {"string_type", "bool_type", "int_type", "float_type"}
 
 def _what(found: ErrorDetails, same: set[str]) -> str:
     kind, given = found["type"], "nothing" if found["input"] is None else repr(found["input"])
-    given = given if len(given) <= 60 else given[:57] + "…"
+    given = shortened(given, 60)
     if kind == "missing":
         return "is missing"
     if kind == "value_error":
@@ -157,7 +158,7 @@ def _looks_like_number(text: str) -> bool:
 
 def _short(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    problem = shortened(getattr(error, "problem", None) or str(error).splitlines()[0], MAX_TEXT)
     return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else problem
 
 
@@ -167,21 +168,42 @@ def _neighbours(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data only, and no key twice."""
+    """Plain data only, no key twice, and nothing that cannot be shown in an error or stored in a row."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.events.AliasEvent):
             event = self.peek_event()
-            raise yaml.constructor.ConstructorError(None, None, "aliases (*name) are not allowed", event.start_mark)
+            raise _refusal("aliases (*name) are not allowed", event)
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node):
+        text = super().construct_scalar(node)
+        if len(text) > MAX_TEXT:
+            raise _refusal(f"a text of {len(text):,} characters is too long", node)
+        if odd := [char for char in text if not char.isprintable() and char not in "\n\t"]:
+            raise _refusal(f"holds U+{ord(odd[0]):04X}, which cannot be printed", node)
+        return text
+
+    def construct_yaml_int(self, node):
+        number = super().construct_yaml_int(node)
+        if abs(number) > MAX_WHOLE:
+            raise _refusal("a whole number of more than 64 bits", node)
+        return number
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key, _ in node.value:
             name = self.construct_object(key, deep=True)
-            if not isinstance(name, str | int | float):
-                raise yaml.constructor.ConstructorError(None, None, "keys must be plain names", key.start_mark)
+            if not isinstance(name, str | int | float) or len(str(name)) > MAX_KEY or not str(name).isprintable():
+                raise _refusal("keys must be plain names", key)
             if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{name}' stands twice", key.start_mark)
+                raise _refusal(f"key '{name}' stands twice", key)
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def _refusal(why: str, node: yaml.Node | yaml.Event) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, why, node.start_mark)

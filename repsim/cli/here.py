@@ -12,6 +12,7 @@ import typer
 
 from repsim import plan as planning
 from repsim import reconcile, submission
+from repsim.cause import Cause
 from repsim.cli.output import say, show
 from repsim.cluster import Profile
 from repsim.plan import Plan
@@ -180,7 +181,7 @@ def left_alone(made: Plan, also: tuple[State, ...]) -> dict[str, int]:
 def exit_code(outcomes: list[str], reasons: dict[str, str]) -> int:
     """2 where every group that is not done was stopped by bad input, which its user can mend; else 1."""
     only_failed = set(outcomes) <= GOOD | {"failed", "blocked"}
-    return 2 if reasons and only_failed and set(reasons.values()) == {"input"} else 1
+    return 2 if reasons and only_failed and set(reasons.values()) == {Cause.MISSING_INPUT} else 1
 
 
 def _closing(one: Attempt) -> str:

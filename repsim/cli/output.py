@@ -18,6 +18,9 @@ PROJECT: ContextVar[Path | None] = ContextVar("project", default=None)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or the name of one in sweeps/.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="A profile of slurm/, instead of the sweep's own.")]
+Filters = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="Only runs whose fields match, as in stitcher=linear.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

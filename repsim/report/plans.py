@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from repsim.cause import known, rule
 from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
+from repsim.signature import signature
 from repsim.state import DIVERGED, LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
@@ -105,7 +107,6 @@ def status_text(shown: Mapping[str, Any]) -> str:
         lines.append(
             f"  tasks     {', '.join(f'{n} {s}' for s, n in sorted(busy.items()))}" + (f" on {', '.join(nodes)}" if nodes else "")
         )
-        lines += [f"            {reason}: {n}" for reason, n in _reasons(shown["tasks"]).items()]
     eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
     lines.append(f"  hours     {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{eta}")
     lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
@@ -113,21 +114,27 @@ def status_text(shown: Mapping[str, Any]) -> str:
 
 
 def failures(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
-    """Each distinct failure once: cause, message, how many runs, one of them."""
-    return _kinds(sweep, states, lambda standing: standing.state is State.FAILED)
+    """Each distinct failure once, whatever its numbers and paths: cause, message, how many runs, one of them."""
+    return _kinds(sweep, states, lambda standing: standing.state is State.FAILED, signature)
 
 
 def blocked(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[dict[str, Any]]:
     """The same for runs that wait for a network that does not come by waiting."""
-    return _kinds(sweep, states, lambda standing: standing.state is State.BLOCKED and standing.cause in (DIVERGED, LOST))
+    return _kinds(sweep, states, lambda standing: standing.state is State.BLOCKED and standing.cause in (DIVERGED, LOST), str)
 
 
-def _kinds(sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool]) -> list[dict[str, Any]]:
+def _kinds(
+    sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool], alike: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Runs of equal cause, and of messages that are equal once they went through `alike`, as one; its message is the first."""
     kinds: dict[tuple[str, str], list[RunId]] = {}
     for run in sweep.all_runs:
         if among(standing := states[run.id]):
-            kinds.setdefault((standing.cause or "unknown", standing.message or ""), []).append(run.id)
-    return [{"cause": cause, "message": message, "runs": len(ids), "example": ids[0]} for (cause, message), ids in kinds.items()]
+            kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run.id)
+    return [
+        {"cause": str(cause), "message": states[ids[0]].message or "", "runs": len(ids), "example": ids[0]}
+        for (cause, _), ids in kinds.items()
+    ]
 
 
 def _stage_json(stage: Stage) -> dict[str, Any]:
@@ -198,20 +205,16 @@ def _words(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
 
 
-def _reasons(tasks: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    return Counter(
-        task["reason"] for task in tasks if task["state"] == "PENDING" and task["reason"] not in ("None", "Resources", "Priority")
-    )
-
-
 def _eta(tasks: Sequence[Task], left_h: float) -> float | None:
     running = sum(task.state == "RUNNING" for task in tasks)
     return round(60 * left_h / running, 1) if running and left_h else None
 
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:
+    """Each distinct failure, then what is to be done about each cause."""
     lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['example']})" for f in shown["failures"]]
-    return [*lines, f"            try them again: repsim sweep retry {shown['sweep']}"] if lines else []
+    lines += [f"            {each}: {rule(each).words}" for each in dict.fromkeys(f["cause"] for f in shown["failures"])]
+    return [*lines, f"            try them again: repsim sweep retry {shown['sweep']} --failed"] if lines else []
 
 
 def _indented(message: str) -> str:

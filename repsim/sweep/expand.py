@@ -1,13 +1,12 @@
 """Owns the expansion: sweep file → ordered list of runs, each checked and named before anything is sent.
 
-Order, outermost first: grid (in file order, so that with `grid: {seed: …}` every cell has one seed before any
-has two), zip, place, case. A place is a pair of networks at a pair of layers, one network, or (`job: train`) a network
-to be trained. Values: `fixed` < place < grid and zip < case. Then `exclude`; last, equal runs are merged.
+Product → zip → when → include (see `repsim.sweep.points`) → exclude; last, equal runs are merged, and `order: shuffle` shuffles.
+A place is a pair of networks at a pair of layers, one network, or (`job: train`) a network to be trained.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from pydantic import ValidationError
 from repsim import job as jobs
 from repsim import store, yamlfile
 from repsim.catalog import Catalog
-from repsim.errors import within
-from repsim.identity import digest, id_of
+from repsim.errors import SpecError, within
+from repsim.identity import canonical, digest, id_of
 from repsim.job import Job, JobConfig, RunId
 from repsim.project import Project
 from repsim.sweep import networks as zoo
-from repsim.sweep import refusals
-from repsim.sweep.exclude import Draft, kept
+from repsim.sweep import points, refusals
+from repsim.sweep.exclude import Draft, sifted
 from repsim.sweep.layers import layer_pairs
 from repsim.sweep.networks import IMPORT, TRAIN, Network
 from repsim.sweep.spec import Spec, load
@@ -68,13 +67,21 @@ class Sweep:
         return self.networks + self.runs
 
 
-def open_sweep(path: Path, project: Project) -> Sweep:
+@dataclass
+class Trace:
+    """What an expansion went through: points with their runs, equal ones too, and what each rule of `exclude` took out."""
+
+    made: list[tuple[Draft, Run]] = field(default_factory=list)
+    taken: list[list[Draft]] = field(default_factory=list)
+
+
+def open_sweep(path: Path, project: Project, trace: Trace | None = None) -> Sweep:
     """Read and expand the sweep file at `path`; every run in it is checked."""
     with within(str(path)):
-        return expand(load(path), project, path.stem, path, str(path))
+        return expand(load(path), project, path.stem, path, str(path), trace)
 
 
-def expand(spec: Spec, project: Project, name: str, path: Path, where: str) -> Sweep:
+def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trace: Trace | None = None) -> Sweep:
     """The sweep that `spec` means; every run is checked. `where` is what errors call the file."""
     job = jobs.load(project.jobs, spec.job)
     refusals.refuse_unknown(spec, job, where)
@@ -83,40 +90,53 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str) -> S
     makers = [TRAIN, IMPORT] if spec.zoo and refusals.subject_of(job) != "training" else []
     loaded = {job.name: job} | {maker: jobs.load(project.jobs, maker) for maker in makers}
     catalog = Catalog(project.data_folders, project.cache)
-    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], lambda: _imports(project, loaded[IMPORT]), where) if makers else []
+    imports = cache(lambda: _imports(project, loaded[IMPORT]))
+    nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], imports, where) if makers else []
     for net in nets:
         catalog.register(net.run, net.facts, net.kept)
-    networks = tuple(_network_run(net, loaded[net.job]) for net in nets)
-    runs = [_run(spec, job, draft, where) for draft in kept(spec, list(_drafts(spec, nets, catalog, job, where)), job, where)]
-    distinct: dict[RunId, Run] = {}
-    for run in runs:
-        distinct.setdefault(run.id, run)
-    _check(loaded, [*networks, *distinct.values()], catalog, where)
-    return Sweep(name, path, spec, loaded, networks, tuple(distinct.values()), len(runs) - len(distinct), catalog)
-
-
-def _drafts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
-    places = list(_places(spec, nets, catalog, job, where)) if spec.zoo else [{}]
-    cases = [variant for name, fields in spec.cases.items() for variant in _variants(name, fields)] or [{}]
+    networks = tuple(_network_run(net, loaded[net.job]) for net in zoo.seeds_first(spec, nets)) if nets else ()
+    places = refusals.at_most(_places(spec, nets, catalog, job, where), where) if spec.zoo else [{}]
     refusals.refuse_too_many(spec, where, len(places))
-    for axes in _axes(spec):
-        for place in places:
-            for case in cases:
-                yield {**spec.fixed, **place, **axes, **case}
+    drafts, taken = sifted(spec, refusals.at_most(points.drafts(spec, places, job, where), where), job, where)
+    made = [(draft, _run(spec, job, draft, where)) for draft in drafts]
+    if trace:
+        trace.made, trace.taken = made, taken
+    distinct = _distinct([run for _, run in made], where)
+    _check(loaded, [*networks, *distinct], catalog, where)
+    return Sweep(name, path, spec, loaded, networks, _ordered(distinct, spec), len(made) - len(distinct), catalog)
 
 
-def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+def _distinct(runs: Iterable[Run], where: str) -> list[Run]:
+    """Each run once, where it first stood. SpecError for one id of two configurations: one would pass for the other."""
+    found: dict[RunId, Run] = {}
+    for run in runs:
+        first = found.setdefault(run.id, run)
+        if first is not run and canonical(first.config) != canonical(run.config):
+            what = f"two different runs have the id {run.id}: {first.slug} and {run.slug}"
+            raise SpecError(what, where=where, do="raise VERSION of the job by one: all of its ids change")
+    return list(found.values())
+
+
+def _ordered(runs: Sequence[Run], spec: Spec) -> tuple[Run, ...]:
+    """Shuffled: by a hash of seed and id, so that runs that come or go leave the order of the others as it is."""
+    if spec.order == "seeds":
+        return tuple(runs)
+    seed = 0 if spec.order == "shuffle" else spec.order.shuffle
+    return tuple(sorted(runs, key=lambda run: digest([seed, run.id])))
+
+
+def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[points.Fields]:
     """What a run is about: a network to be trained, one network, or a pair of networks at a pair of layers."""
     subject = refusals.subject_of(job)
     if subject == "training":
-        yield from zoo.trainings(spec, job, where)
+        yield from zoo.seeds_first(spec, zoo.trainings(spec, job, where))
     elif subject == "network":
-        yield from (zoo.alone(net, job) for net in nets)
+        yield from (zoo.alone(net, job) for net in zoo.seeds_first(spec, nets))
     else:
         yield from _cuts(spec, nets, catalog, job, where)
 
 
-def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[Draft]:
+def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[points.Fields]:
     """Where to cut: every pair of networks at every pair of layers."""
     known: dict[tuple[Any, Any], list[tuple[str, str]]] = {}
     for front, end in zoo.pairs(spec, list(nets), where):
@@ -127,41 +147,24 @@ def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where
             yield zoo.place(front, end, front_layer, end_layer)
 
 
-def _axes(spec: Spec) -> Iterator[Draft]:
-    zipped = [dict(zip(spec.zip, row, strict=True)) for row in zip(*spec.zip.values(), strict=True)] or [{}]
-    for values in product(*spec.grid.values()):
-        for row in zipped:
-            yield {**dict(zip(spec.grid, values, strict=True)), **row}
-
-
-def _variants(name: str, fields: dict[str, list[Any]]) -> Iterator[Draft]:
-    """A case with lists is several: `linear: {init: [random, ps_inv]}` → "linear random", "linear ps_inv"."""
-    axes = [key for key, values in fields.items() if len(values) > 1]
-    for values in product(*fields.values()):
-        draft = dict(zip(fields, values, strict=True))
-        yield {**draft, "case": " ".join([name, *(str(draft[key]) for key in axes)])}
-
-
 def _run(spec: Spec, job: Job, draft: Draft, where: str) -> Run:
-    case = draft.get("case")
-    fields = {k: v for k, v in draft.items() if k != "case"}
     try:
-        config = job.config.model_validate(fields)
+        config = job.config.model_validate(draft.fields)
     except ValidationError as error:
-        raise yamlfile.explain(error, job.config, fields, where, _block_of(spec, job, error, case)) from None
+        raise yamlfile.explain(error, job.config, draft.fields, where, _blamed(spec, job, error, draft)) from None
     named = ["arch", "seed"] if spec.zoo and refusals.subject_of(job) == "training" else []
-    return as_run(job, config, {"case": case, **{k: fields.get(k) for k in [*named, *sorted(job.config.labels)]}})
+    return as_run(job, config, {"case": draft.case, **{k: draft.fields.get(k) for k in [*named, *sorted(job.config.labels)]}})
 
 
-def _block_of(spec: Spec, job: Job, error: ValidationError, case: str | None) -> str:
-    """The block of the file that set the first field in error."""
+def _blamed(spec: Spec, job: Job, error: ValidationError, draft: Draft) -> str:
+    """The block of the file that set the first field in error; what is wrong with no single field is the last block's doing."""
     loc = error.errors(include_url=False)[0]["loc"]
-    name = str(case).split(" ")[0]
-    if name in spec.cases and (not loc or loc[0] in spec.cases[name]):
-        return f"cases.{name}"
-    blocks = {"grid": spec.grid, "zip": spec.zip, "fixed": spec.fixed}
-    blocks |= {key: block.training for key, block in zoo.keyed(spec)} if job.name == TRAIN else {}
-    return next((block for block, said in blocks.items() if loc and loc[0] in said), "")
+    if not loc:
+        return draft.blocks[-1] if draft.blocks else ""
+    if job.name == TRAIN and (block := next((key for key, block in zoo.keyed(spec) if loc[0] in block.training), None)):
+        return block
+    block = points.block_of(spec, draft, str(loc[0]))
+    return block if block and block not in points.GROUND else ""
 
 
 def _network_run(net: Network, job: Job) -> Run:
@@ -171,8 +174,14 @@ def _network_run(net: Network, job: Job) -> Run:
 
 def as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
     """The run of `config`, under the id and in the group that every sweep gives it."""
-    key = digest([job.name, repr(job.group_key(config))])
-    return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), key, labels)
+    group = _group(job.name, repr(job.group_key(config)))
+    return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), group, labels)
+
+
+@lru_cache(maxsize=10_000)
+def _group(job: str, key: str) -> str:
+    """Runs of one group follow each other, so that most keys were just hashed."""
+    return digest([job, key])
 
 
 def _check(loaded: dict[str, Job], runs: Sequence[Run], catalog: Catalog, where: str) -> None:

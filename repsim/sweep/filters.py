@@ -7,12 +7,19 @@ from repsim.errors import SpecError, nearest
 from repsim.sweep.exclude import field_of
 from repsim.sweep.expand import Run, Sweep
 
+Wanted = list[tuple[str, str]]
+
 
 def matcher(filters: Sequence[str], sweep: Sweep) -> Callable[[Run], bool]:
     """Whether a run matches every KEY=VALUE of `filters`; unknown keys are an error."""
-    fields = {*sweep.jobs[sweep.spec.job].config.model_fields, "case", "id"}
-    wanted = [_split(text, fields) for text in filters]
+    wanted = wanted_of(filters, sweep)
     return lambda run: all(fnmatchcase(_value(run, key), value) for key, value in wanted)
+
+
+def wanted_of(filters: Sequence[str], sweep: Sweep) -> Wanted:
+    """The fields that `filters` name, each with the glob it must match; SpecError for unknown keys."""
+    fields = {*sweep.jobs[sweep.spec.job].config.model_fields, "case", "id"}
+    return [_split(text, fields) for text in filters]
 
 
 def _split(text: str, fields: set[str]) -> tuple[str, str]:

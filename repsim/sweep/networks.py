@@ -1,9 +1,10 @@
 """Owns the zoo block: which networks a sweep is about, which run makes each, and which pairs are formed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
-from typing import Any, Protocol
+from itertools import chain, combinations, permutations, product, zip_longest
+from operator import itemgetter
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,6 +16,8 @@ from repsim.sweep.spec import Spec, Zoo
 
 TRAIN, IMPORT = "train", "import_network"
 """The jobs that make networks."""
+SHOWN = 40  # seeds that an error lists
+One = TypeVar("One")
 Imports = Callable[[], list[dict[str, Any]]]
 """Rows (run_id and the Config fields) of the networks that were imported into the store."""
 TOLD_APART = {"width", "depth", "normalise"}
@@ -120,6 +123,12 @@ def trainings(spec: Spec, train: Job, where: str) -> Iterator[dict[str, Any]]:
         yield from (fields_of(block, arch, seed) for arch in block.arch for seed in block.seeds)
 
 
+def seeds_first(spec: Spec, found: Iterable[One]) -> list[One]:
+    """What there is one of per network, in the order of the zoo → the first seed of each block and architecture, the second, …"""
+    turns = [turn for block in spec.zoo for _ in block.arch for turn in range(len(block.seeds))]
+    return [one for _, one in sorted(zip(turns, found, strict=True), key=itemgetter(0))]
+
+
 def keyed(spec: Spec) -> list[tuple[str, Zoo]]:
     """The blocks of the zoo with their key paths."""
     return [("zoo" if len(spec.zoo) == 1 else f"zoo.{index}", block) for index, block in enumerate(spec.zoo)]
@@ -136,17 +145,19 @@ def refuse_seed(block: Zoo, where: str) -> None:
         raise SpecError("unknown key 'seed'", where=f"{where}.seed", do="did you mean 'seeds'?")
 
 
-def pairs(spec: Spec, found: list[Network], where: str) -> list[tuple[Network, Network]]:
-    """(front, end) pairs, within each architecture unless `cross: true`."""
+def pairs(spec: Spec, found: list[Network], where: str) -> Iterator[tuple[Network, Network]]:
+    """(front, end) pairs, within each architecture unless `cross: true`; the architectures take turns."""
     pools = [found] if spec.cross else _by_arch(found)
     if spec.pairs == []:
         raise SpecError(
             "names no pair", where=f"{where}: pairs", do="write [[0, 1], [2, 3]], or leave it out for all ordered pairs"
         )
-    formed = [pair for pool in pools for pair in _pairs(spec, pool, where)]
-    if not formed:
+    formed = chain.from_iterable(zip_longest(*(_pairs(spec, pool, where) for pool in pools)))
+    first = next((pair for pair in formed if pair), None)
+    if first is None:
         raise SpecError("the zoo is too small for one pair", where=f"{where}: pairs", do="give more seeds, or pairs: self")
-    return formed
+    yield first
+    yield from (pair for pair in formed if pair)
 
 
 def _pairs(spec: Spec, pool: list[Network], where: str) -> Iterator[tuple[Network, Network]]:
@@ -161,20 +172,28 @@ def _pairs(spec: Spec, pool: list[Network], where: str) -> Iterator[tuple[Networ
 
 
 def _named_pairs(wanted: list[list[int]], pool: list[Network], where: str) -> Iterator[tuple[Network, Network]]:
+    by_seed: dict[int, list[Network]] = {}
+    for network in pool:
+        by_seed.setdefault(network.seed, []).append(network)
     for index, pair in enumerate(wanted):
         if len(pair) != 2:
             raise SpecError(f"a pair has two seeds, not {pair}", where=f"{where}: pairs.{index}", do="write [[0, 1], [2, 3]]")
-        fronts, ends = ([n for n in pool if n.seed == seed] for seed in pair)
-        if not fronts or not ends:
-            absent = pair[0] if not fronts else pair[1]
-            seeds = ", ".join(str(s) for s in sorted({n.seed for n in pool}))
-            raise SpecError(f"no network has seed {absent}", where=f"{where}: pairs.{index}", do=f"the zoo has: {seeds}")
-        yield from ((f, e) for f in fronts for e in ends)
+        for seed in pair:
+            if seed not in by_seed:
+                raise SpecError(f"no network has seed {seed}", where=f"{where}: pairs.{index}", do=_seeds(by_seed))
+        yield from product(by_seed[pair[0]], by_seed[pair[1]])
+
+
+def _seeds(there: Iterable[int]) -> str:
+    first = sorted(there)[:SHOWN]
+    return f"the zoo has: {', '.join(map(str, first))}" + (", …" if len(first) == SHOWN else "")
 
 
 def _by_arch(found: list[Network]) -> list[list[Network]]:
-    archs = dict.fromkeys((n.arch, n.dataset) for n in found)
-    return [[n for n in found if (n.arch, n.dataset) == arch] for arch in archs]
+    pools: dict[tuple[str, str], list[Network]] = {}
+    for network in found:
+        pools.setdefault((network.arch, network.dataset), []).append(network)
+    return list(pools.values())
 
 
 def _trained(block: Zoo, train: Job, where: str, key: str) -> Callable[[str, int], Network]:

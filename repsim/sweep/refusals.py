@@ -1,10 +1,13 @@
 """Owns what an expansion refuses before it builds a run: unknown keys, blocks out of place, sweeps too large to hold."""
 
+from collections.abc import Iterable
+from itertools import islice
 from math import prod
-from typing import Literal
+from typing import Literal, TypeVar
 
 from repsim.errors import SpecError, nearest
 from repsim.job import Job
+from repsim.sweep.exclude import condition
 from repsim.sweep.networks import TRAIN
 from repsim.sweep.spec import Spec
 
@@ -13,16 +16,28 @@ PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed",
 """Fields that the zoo, pairs and layers blocks set."""
 PAIRING = ("pairs", "layers", "cross")
 """Blocks that say how two networks are joined."""
-MAX_RUNS = 1_000_000
+SHORTEN = "split it, or shorten an axis"
+MAX_LOOKS = 100_000_000  # points × rules: some minutes
+One = TypeVar("One")
+MAX_RUNS, MAX_NETWORKS = 1_000_000, 100_000
 
 
 def refuse_unknown(spec: Spec, job: Job, where: str) -> None:
     """Unknown fields are caught once per block, before thousands of runs are built."""
-    blocks = {"fixed": spec.fixed, "grid": spec.grid, "zip": spec.zip, **{f"cases.{n}": c for n, c in spec.cases.items()}}
-    for block, fields in blocks.items():
-        for key in fields:
-            if key not in job.config.model_fields:
-                raise SpecError(f"unknown key '{key}'", where=f"{where}: {block}.{key}", do=nearest(key, job.config.model_fields))
+    fields = job.config.model_fields
+    for block, said in _blocks(spec).items():
+        for key in said:
+            if key not in fields:
+                raise SpecError(f"unknown key '{key}'", where=f"{where}: {block}.{key}", do=nearest(key, fields))
+    for index, entry in enumerate(spec.include):
+        condition(entry, job, f"{where}: include.{index}")
+
+
+def _blocks(spec: Spec) -> dict[str, Iterable[str]]:
+    """The blocks that set fields by their own names, with their key paths."""
+    blocks: dict[str, Iterable[str]] = {"fixed": spec.fixed, "grid": spec.grid, "zip": spec.zip}
+    blocks |= {f"cases.{name}": case for name, case in spec.cases.items()}
+    return blocks | {f"when.{index}.then": rule.then for index, rule in enumerate(spec.when)}
 
 
 def refuse_misplaced(spec: Spec, job: Job, where: str) -> None:
@@ -67,16 +82,31 @@ def _refuse_clash(spec: Spec, job: Job, subject: Subject, where: str) -> None:
     if subject == "network":
         taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels)}
     if subject == "training":
-        taken = {"arch", "dataset", "seed"}.union(*(block.training for block in spec.zoo))
-        blocks |= {"grid": spec.grid, "zip": spec.zip, **{f"cases.{name}": case for name, case in spec.cases.items()}}
+        blocks, taken = _blocks(spec), {"arch", "dataset", "seed"}.union(*(block.training for block in spec.zoo))
     for block, fields in blocks.items():
-        for key in sorted(fields.keys() & taken):
+        for key in sorted(taken.intersection(fields)):
             raise SpecError(f"'{key}' is set by the zoo", where=f"{where}: {block}.{key}", do="remove it")
 
 
 def refuse_too_many(spec: Spec, where: str, places: int = 1) -> None:
     """Said before memory is full."""
+    networks = sum(len(block.arch) * len(block.seeds) for block in spec.zoo)
+    if networks > MAX_NETWORKS:
+        what = f"the zoo holds {networks:,} networks, more than {MAX_NETWORKS:,}"
+        raise SpecError(what, where=f"{where}: zoo", do="split the sweep, or name fewer seeds")
     cases = sum(prod(map(len, fields.values())) for fields in spec.cases.values()) or 1
     runs = prod(map(len, spec.grid.values())) * max([len(values) for values in spec.zip.values()], default=1) * cases * places
     if runs > MAX_RUNS:
-        raise SpecError(f"the sweep holds {runs:,} runs, more than {MAX_RUNS:,}", where=where, do="split it, or shorten an axis")
+        raise SpecError(f"the sweep holds {runs:,} runs, more than {MAX_RUNS:,}", where=where, do=SHORTEN)
+    for block, rules in (("when", spec.when), ("include", spec.include), ("exclude", spec.exclude)):
+        if len(rules) * runs > MAX_LOOKS:
+            what = f"{len(rules):,} rules for {runs:,} points are too many"
+            raise SpecError(what, where=f"{where}: {block}", do="say the same in fewer rules: values may be lists and globs")
+
+
+def at_most(found: Iterable[One], where: str) -> list[One]:
+    """All of `found`; SpecError as soon as there are more than a sweep may hold."""
+    first = list(islice(found, MAX_RUNS + 1))
+    if len(first) > MAX_RUNS:
+        raise SpecError(f"the sweep holds more than {MAX_RUNS:,} runs", where=where, do=SHORTEN)
+    return first

@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from repsim import yamlfile
-from repsim.errors import SpecError
+from repsim.errors import SpecError, nearest
 from repsim.job import NAME
 from repsim.yamlfile import Strict
 
 Scalar = bool | int | float | str | None
 RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
-MAX_AXIS = 100_000
+MAX_AXIS, MAX_RULES, MAX_BLOCKS = 100_000, 100, 1000
+LIKE = "like"
+"""Key of a case that names the case it inherits from."""
+MAX_LINE = 20  # cases from one to the first that it inherits from
 
 
 def as_values(value: Any) -> Any:
@@ -45,6 +48,10 @@ def as_blocks(value: Any) -> Any:
     blocks = value if isinstance(value, list) else [value]
     if not blocks:
         raise ValueError("the zoo is empty: name at least one block of networks")
+    if len(blocks) > MAX_BLOCKS:
+        raise ValueError(
+            f"the zoo has {len(blocks):,} blocks, more than {MAX_BLOCKS:,}: name several architectures or seeds in one"
+        )
     return blocks
 
 
@@ -79,6 +86,19 @@ class LayerGrid(Strict):
     combine: Literal["all", "same"] = "all"
 
 
+class When(Strict):
+    """Values for the points that meet a condition; lists make several points of each."""
+
+    met: dict[str, Axis] = Field(alias="if", min_length=1)
+    then: dict[str, Axis] = Field(min_length=1)
+
+
+class Shuffle(Strict):
+    """Runs in an order drawn by a seed."""
+
+    shuffle: int = Field(ge=0)
+
+
 class Spec(Strict):
     """A sweep file."""
 
@@ -92,7 +112,11 @@ class Spec(Strict):
     grid: dict[str, Axis] = {}
     zip: dict[str, Column] = {}
     fixed: dict[str, Scalar] = {}
+    when: list[When] = Field(default=[], max_length=MAX_RULES)
+    include: list[dict[str, Axis]] = []
     exclude: list[dict[str, Axis]] = []
+    order: Literal["seeds", "shuffle"] | Shuffle = "seeds"
+    """In what order runs are packed and sent. seeds: every cell has one seed, or pair, before any has two."""
     table: dict[str, Any] = {}
     """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
 
@@ -118,20 +142,47 @@ def load(path: Path) -> Spec:
     if not re.fullmatch(NAME, path.stem):
         raise SpecError("a sweep's name may hold only letters, digits and . _ -", where=str(path), do="rename the file")
     spec = yamlfile.validate(Spec, yamlfile.read(path), str(path))
+    spec = spec.model_copy(update={"cases": _inherited(spec.cases, str(path))})
     _refuse_double_axes(spec, str(path))
     return spec
 
 
+def _inherited(cases: dict[str, dict[str, Any]], where: str) -> dict[str, dict[str, Any]]:
+    """Cases with what they have from the one that they are `like`; what a case says itself wins."""
+    whole: dict[str, dict[str, Any]] = {}
+    for name in cases:
+        line = _ancestry(name, cases, where)
+        whole[name] = {key: values for one in reversed(line) for key, values in cases[one].items() if key != LIKE}
+    return whole
+
+
+def _ancestry(name: str, cases: dict[str, dict[str, Any]], where: str) -> list[str]:
+    """The case, the one that it is like, the one that this is like, …; SpecError for one that is not there, and for a circle."""
+    line = [name]
+    while LIKE in cases[line[-1]]:
+        place, parents = f"{where}: cases.{line[-1]}.{LIKE}", cases[line[-1]][LIKE]
+        if len(parents) > 1 or parents[0] not in cases:
+            what = "a case is like one other" if len(parents) > 1 else f"there is no case '{parents[0]}'"
+            raise SpecError(what, where=place, do=nearest(str(parents[0]), cases))
+        if parents[0] in line:
+            raise SpecError(f"the case '{parents[0]}' is like itself", where=place, do="remove one of the two")
+        if len(line) == MAX_LINE:
+            raise SpecError(f"inherits through more than {MAX_LINE} cases", where=place, do="let it be like the first of them")
+        line.append(parents[0])
+    return line
+
+
 def _refuse_double_axes(spec: Spec, where: str) -> None:
     """No field may be set by two axes: which one should win?"""
-    blocks = {"grid": spec.grid, "zip": spec.zip, **{f"cases.{n}": c for n, c in spec.cases.items()}}
-    for i, (one, first) in enumerate(blocks.items()):
-        for other, second in list(blocks.items())[i + 1 :]:
+    axes, others = {"grid": spec.grid, "zip": spec.zip}, {f"cases.{name}": case for name, case in spec.cases.items()}
+    others |= {"zip": spec.zip} | {f"when.{index}.then": rule.then for index, rule in enumerate(spec.when)}
+    for one, first in axes.items():
+        for other, second in others.items():
             both = sorted(first.keys() & second.keys())
-            if both and not (one.startswith("cases.") and other.startswith("cases.")):
-                raise SpecError(f"'{both[0]}' is set by {one} and by {other}", where=where, do="keep one of the two")
+            if both and one != other:
+                what, place = f"'{both[0]}' is set by {one} and by {other}", f"{where}: {other}.{both[0]}"
+                raise SpecError(what, where=place, do="keep one of the two")
     clash = sorted(spec.fixed.keys() & (spec.grid.keys() | spec.zip.keys()))
     if clash:
-        raise SpecError(
-            f"'{clash[0]}' is fixed and an axis", where=where, do="remove it from 'fixed' (a case may override 'fixed')"
-        )
+        do = "remove it from 'fixed' (a case may override 'fixed')"
+        raise SpecError(f"'{clash[0]}' is fixed and an axis", where=f"{where}: fixed.{clash[0]}", do=do)

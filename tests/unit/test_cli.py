@@ -164,7 +164,7 @@ def test_a_failure_is_said_with_its_reason_and_left_alone_until_retried(here):
     assert (again.code, again.json["groups"], again.json["left"]) == (1, {}, {"failed": 1})
     assert "to try again: repsim sweep retry moods" in again.err
     status = call("sweep", "status", "moods")
-    assert "1 × input: value: is no number" in status.out
+    assert "1 × missing_input: value: is no number" in status.out
     assert call("sweep", "retry", "moods", "--here", "--json").json["groups"] == {"failed": 1}
     assert call("sweep", "retry", "moods", "mood=well", "--here").code == 0
 
@@ -316,10 +316,9 @@ def test_an_imported_network_that_is_lost_is_named_and_mended_by_importing_it_ag
 def test_what_changes_something_is_not_done_unasked(here, tmp_path, monkeypatch):
     (here.profiles / "cluster.yaml").write_text("cluster: slurm\ndevice: cpu")
     monkeypatch.setenv("PATH", f"{commandline.slurm(tmp_path / 'bin')}:/usr/bin:/bin")
-    for words in (("sweep", "submit", "squares", "--profile", "cluster"), ("sweep", "cancel", "squares")):
-        answer = call(*words)
-        assert answer.code == 2
-        assert "nobody can be asked here\n  → say --yes" in answer.err
+    answer = call("sweep", "submit", "squares", "--profile", "cluster")
+    assert answer.code == 2
+    assert "nobody can be asked here\n  → say --yes" in answer.err
     assert not list(here.submissions.glob("repsim-*"))
 
 

@@ -36,6 +36,11 @@ def test_an_error_says_where_what_and_what_to_do():
     assert str(UserError("is empty")) == "is empty"
 
 
+def test_an_error_never_steers_the_terminal_that_it_is_printed_on():
+    assert str(UserError("no layer '\x1b[31m\ud800\u202e\r'", do="a\nb")) == "no layer '\\x1b[31m\\ud800\\u202e\\r'\n  → a\nb"
+    assert str(UserError("‖W‖ ± α → ü")) == "‖W‖ ± α → ü"
+
+
 @pytest.mark.parametrize("kind", [UserError, SpecError, InputError, ClusterError])
 def test_an_error_survives_the_way_back_from_another_process(kind):
     back = pickle.loads(pickle.dumps(kind("what", where="where", do="do")))
@@ -68,6 +73,16 @@ def test_the_nearest_words_come_first_and_else_all():
         ("a: \x01", "is not valid YAML"),
         ("? [a, b]\n: 1", "keys must be plain names"),
         ("~: 1", "keys must be plain names"),
+        ('"\\e[31m": 1', "holds U+001B, which cannot be printed (line 1, column 1)"),
+        ('"a\\nb": 1', "keys must be plain names (line 1"),
+        ('"\\ud800": 1', "holds U+D800, which cannot be printed (line 1"),
+        ("k" * 200 + ": 1", "keys must be plain names"),
+        ('a: "\\ud800"', "holds U+D800, which cannot be printed (line 1, column 4)"),
+        ('a: "b\\e[31m"', "holds U+001B, which cannot be printed"),
+        ('a: "\\u202eevil"', "holds U+202E, which cannot be printed"),
+        ("a: " + "x" * 5000, "a text of 5,000 characters is too long"),
+        ("a: 9223372036854775808", "a whole number of more than 64 bits (line 1, column 4)"),
+        ("a: !!" + "y" * 5000, "is not valid YAML: could not determine a constructor"),
         ("a: !!python/object/apply:os.system ['true']", "is not valid YAML"),
         ("a: !!bool perhaps", "is not valid YAML"),
         ("a: !!int ''", "is not valid YAML"),
@@ -79,6 +94,14 @@ def test_the_nearest_words_come_first_and_else_all():
 )
 def test_yaml_that_is_no_plain_mapping_is_refused(text, said):
     assert said in str(refused(text))
+
+
+def test_what_yaml_says_of_a_long_word_is_cut_short():
+    assert len(str(refused("a: !!" + "y" * 5000))) < 1200
+
+
+def test_the_largest_number_that_a_column_holds_is_read():
+    assert yamlfile.parse("a: 9223372036854775807\nb: -0x7fffffffffffffff", "f") == {"a": 2**63 - 1, "b": 1 - 2**63}
 
 
 def test_a_thousandfold_alias_is_refused_before_it_unfolds():

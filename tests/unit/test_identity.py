@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from pydantic import create_model
 
 from repsim import identity, job
 from repsim.identity import canonical, group_id, id_of, run_id
@@ -43,6 +44,28 @@ GOLDEN = [
         },
         "ff040e8c87a1",
     ),
+    (
+        "compare",
+        2,
+        {
+            "front_network": "a" * 12,
+            "end_network": "b" * 12,
+            "dataset": "cifar10",
+            "front_layer": "bn1",
+            "end_layer": "bn2",
+            "measure": "svcca",
+            "align": "pool",
+            "images": 2000,
+        },
+        "514b36885ca4",
+    ),
+    ("evaluate", 1, {"network": "c" * 12, "dataset": "digits"}, "afd8d4af0f57"),
+    (
+        "evaluate",
+        1,
+        {"network": "c" * 12, "dataset": "cifar10", "attack": "pgd", "epsilon": "8/255", "attack_steps": 50, "restarts": 2},
+        "436a05acb5fb",
+    ),
 ]
 
 
@@ -61,6 +84,17 @@ def test_ids_of_stored_runs_never_change(name, version, fields, golden):
     loaded = job.load(JOBS, name)
     assert loaded.version == version
     assert id_of(loaded, loaded.config.model_validate(fields)) == golden
+
+
+def test_every_job_has_a_golden_id():
+    assert {name for name, *_ in GOLDEN} == {path.stem for path in JOBS.glob("*.py")}
+
+
+@pytest.mark.parametrize(("name", "version", "fields", "golden"), GOLDEN)
+def test_a_new_field_with_a_default_leaves_the_ids_of_every_job_alone(name, version, fields, golden):
+    later = create_model("Later", __base__=job.load(JOBS, name).config, fresh=(float, 0.5))
+    assert run_id(name, version, later.model_validate(fields)) == golden
+    assert run_id(name, version, later.model_validate({**fields, "fresh": 1.5})) != golden
 
 
 def test_the_form_is_sorted_compact_json_without_defaults_and_labels():

@@ -363,7 +363,7 @@ def test_a_sweep_compares_logits_beside_layers_and_checkpoints_of_one_training(p
     assert [(c.front_layer, c.end_layer) for c in found[:9]] == [(one, other) for one in names for other in names]
     own = "pairs: self\nlayers: relu2\nfixed: {measure: cka}\ngrid: {front_epoch: [10, 20]}\n"
     found = [run.config for run in toy.sweep(project, text + own).runs]
-    assert [(c.front_epoch, c.front_seed, c.end_seed) for c in found] == [(10, 0, 0), (10, 1, 1), (20, 0, 0), (20, 1, 1)]
+    assert [(c.front_epoch, c.front_seed, c.end_seed) for c in found] == [(10, 0, 0), (20, 0, 0), (10, 1, 1), (20, 1, 1)]
     with pytest.raises(SpecError, match=r"has no layer 'logit'(.|\n)*did you mean 'logits'"):
         toy.sweep(project, text + "layers: logit\nfixed: {measure: cka}")
     with pytest.raises(SpecError, match="has no layer 'logits'"):

@@ -329,15 +329,22 @@ def test_an_array_whose_answer_was_lost_is_adopted_and_never_sent_twice(project,
     assert adopted_calls(one, "1", 2) == [("run_pack", str(one.folder / "plan.json"), i) for i in range(2)]
 
 
+def cancelled(project, sweep, wanted: set[str]) -> list[str]:
+    """What `sweep cancel` does after it has asked."""
+    elements = [task.element for task in reconcile.tasks_of(project, reconcile.standings(project, sweep), wanted)]
+    cluster.cancel(elements)
+    return elements
+
+
 def test_cancel_takes_only_the_tasks_that_hold_what_is_meant(project, slurm):
     sweep = toy.sweep(project, SQUARES)
     submit(project, sweep)
     (one,) = submission.every(project.submissions)
     first_task = {run["id"] for group in one.plan["tasks"][0] for run in group["runs"]}
-    assert reconcile.cancel(project, sweep, first_task) == ["1_0"]
+    assert cancelled(project, sweep, first_task) == ["1_0"]
     assert sorted(s.state.value for s in reconcile.standings(project, sweep).values()) == ["new", "new", "pending", "pending"]
-    assert reconcile.cancel(project, sweep, {run.id for run in sweep.runs}) == ["1_1"]
-    assert reconcile.cancel(project, sweep, {run.id for run in sweep.runs}) == []
+    assert cancelled(project, sweep, {run.id for run in sweep.runs}) == ["1_1"]
+    assert cancelled(project, sweep, {run.id for run in sweep.runs}) == []
 
 
 def test_code_is_frozen_once_per_content(project):

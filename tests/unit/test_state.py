@@ -77,22 +77,33 @@ def test_a_task_that_may_still_run_is_not_sent_again(project, squares, shown):
     assert "new" not in states(project, squares, element(one, shown=shown))
 
 
-@pytest.mark.parametrize("shown", ["COMPLETED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", None])
-def test_what_a_dead_task_left_behind_is_new_again(project, squares, shown):
+@pytest.mark.parametrize(
+    ("shown", "cause"),
+    [
+        ("COMPLETED", "unknown"),
+        ("CANCELLED", "unknown"),
+        ("TIMEOUT", "timeout"),
+        ("NODE_FAIL", "node_fail"),
+        ("PREEMPTED", "preempted"),
+        (None, "unknown"),
+    ],
+)
+def test_what_a_dead_task_left_behind_is_new_again(project, squares, shown, cause):
     one = send(project, squares)
     started(one, groups(one)[0])
     queue = [element(one, shown=shown)] if shown else []
     assert states(project, squares, *queue) == ["new"] * 4
-    assert causes(project, squares, *queue) == {"lost", None}
+    assert causes(project, squares, *queue) == {cause, None}
 
 
-@pytest.mark.parametrize("shown", ["FAILED", "OUT_OF_MEMORY"])
-def test_a_task_that_died_before_its_first_group_failed(project, squares, shown):
+@pytest.mark.parametrize(("shown", "cause"), [("FAILED", "unknown"), ("OUT_OF_MEMORY", "oom_host"), ("BOOT_FAIL", "node_fail")])
+def test_a_task_that_died_before_its_first_group_failed(project, squares, shown, cause):
     one = send(project, squares)
     assert states(project, squares, element(one, shown=shown)) == ["failed"] * 4
-    assert causes(project, squares, element(one, shown=shown)) == {"start"}
+    assert causes(project, squares, element(one, shown=shown)) == {cause}
     one.close({0: shown})
     assert states(project, squares) == ["failed"] * 4
+    assert causes(project, squares) == {cause}
 
 
 def test_a_stored_row_wins_over_queue_failure_and_loss(project, squares):
@@ -151,14 +162,18 @@ def test_an_older_submission_that_lives_wins_over_a_newer_that_died(project, squ
     assert states(project, squares, element(old)) == ["pending"] * 4
 
 
-def test_a_run_killed_three_times_has_failed(project, squares):
+@pytest.mark.parametrize(
+    ("shown", "cause"), [("OUT_OF_MEMORY", "oom_host"), ("PREEMPTED", "preempted"), ("TIMEOUT", "timeout"), (None, "unknown")]
+)
+def test_a_run_killed_three_times_has_failed_for_what_slurm_said_last(project, squares, shown, cause):
     for n in range(MAX_KILLED):
         assert states(project, squares)[0] == "new", n
         one = send(project, squares)
         started(one, groups(one)[0])
-        one.close()
+        one.close({0: shown} if shown else None)
     assert states(project, squares) == ["failed", "failed", "new", "new"]
-    assert standing_of(project, squares, 0).cause == "killed"
+    assert standing_of(project, squares, 0).cause == cause
+    assert "killed 3 times" in str(standing_of(project, squares, 0).message)
 
 
 def test_restarts_of_one_task_are_counted_as_kills_but_a_clean_end_is_not(project, squares):

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import toy
 
+from repsim import identity
 from repsim.errors import SpecError, UserError
 from repsim.state import State
 from repsim.sweep import refusals
@@ -28,13 +29,13 @@ def layers(project, text):
 
 
 def test_runs_come_in_the_documented_order(project):
-    """Grid outermost, in file order; then zip, pair, layers, case."""
+    """Seeds outermost, then pair, layer, the rest of grid in file order, zip, case."""
     found = configs(
         project,
         ZOO + "pairs: [[0, 1], [2, 3]]\nlayers: [relu1, relu2]\ncases: {a: {init: [random, ps_inv]}, b: {stitcher: permutation}}\n"
-        "grid: {seed: [0, 1], epochs: [1, 2]}\nzip: {lr: [0.1, 0.2]}",
+        "grid: {epochs: [1, 2], seed: [0, 1]}\nzip: {lr: [0.1, 0.2]}",
     )
-    key = [(c["seed"], c["epochs"], c["lr"], c["front_seed"], c["front_layer"], c["stitcher"], c["init"]) for c in found]
+    key = [(c["seed"], c["front_seed"], c["front_layer"], c["epochs"], c["lr"], c["stitcher"], c["init"]) for c in found]
     rank = {"linear": 0, "permutation": 1}
     assert key == sorted(key, key=lambda k: (*k[:5], rank[k[5]], k[6] != "random"))
     assert len(key) == len(set(key)) == 2 * 2 * 2 * 2 * 2 * 3
@@ -125,6 +126,17 @@ def test_renaming_a_case_changes_no_id(project):
     assert [run.id for run in one.runs] == [run.id for run in other.runs]
 
 
+def test_another_recipe_changes_the_ids_of_what_is_measured_on_its_networks(project):
+    """Networks enter by their own id, so by how they were made, not by where they lie."""
+    one, other = (toy.sweep(project, RELU.replace("seeds", f"{said}seeds")) for said in ("", "epochs: 2, "))
+    assert not {run.id for run in one.all_runs} & {run.id for run in other.all_runs}
+
+
+def test_where_a_project_lies_and_where_its_runs_go_is_no_part_of_an_id(project, tmp_path):
+    one, other = toy.sweep(project, RELU), toy.sweep(toy.make(tmp_path / "moved"), RELU + "profile: elsewhere\n", "renamed")
+    assert [run.id for run in one.all_runs] == [run.id for run in other.all_runs]
+
+
 def test_equal_runs_are_merged_counted_and_stay_where_they_first_stood(project):
     found = toy.sweep(project, "job: square\nzip: {value: [3.0, 1.0, 3.0, 2.0, 1.0]}")
     assert [run.config.model_dump()["value"] for run in found.runs] == [3.0, 1.0, 2.0]
@@ -157,6 +169,106 @@ def test_rules_take_out_what_they_match_by_value_glob_alias_default_and_case(pro
     assert left("{arch: net, front_seed: 0, end_seed: [1, 2]}") == 2 * 16
 
 
+def test_a_case_is_like_another_and_its_own_words_win(project):
+    cases = "cases: {base: {init: [random, ps_inv], epochs: 3}, low: {like: base, stitcher: lowrank, rank: 2}, "
+    cases += "one: {like: low, init: matched}}"
+    runs = toy.sweep(project, ZOO + f"layers: relu1\npairs: [[0, 1]]\n{cases}").runs
+    assert [(run.labels["case"], run.config.stitcher, run.config.init, run.config.rank, run.config.epochs) for run in runs] == [
+        ("base random", "linear", "random", None, 3),
+        ("base ps_inv", "linear", "ps_inv", None, 3),
+        ("low random", "lowrank", "random", 2, 3),
+        ("low ps_inv", "lowrank", "ps_inv", 2, 3),
+        ("one", "lowrank", "matched", 2, 3),
+    ]
+
+
+def test_what_holds_when_something_is_so_is_said_once(project):
+    """A rule sees what the rules before it set, and wins over cases, axes over fixed values; a list makes several points."""
+    text = "pairs: [[0, 1]]\nlayers: relu\nfixed: {lr: 0.5, epochs: 1}\ngrid: {stitcher: [linear, lowrank]}\nwhen:\n"
+    first, then = (
+        "- {if: {stitcher: lowrank}, then: {rank: [1, 2]}}\n",
+        "- {if: {rank: 2, layer: '*1'}, then: {lr: 0.1, epochs: 9}}",
+    )
+    found = [(c["front_layer"], c["rank"], c["lr"], c["epochs"]) for c in configs(project, ZOO + text + first + then)]
+    assert found == [
+        (layer, rank, *((0.1, 9) if (layer, rank) == ("relu1", 2) else (0.5, 1)))
+        for layer in ("relu1", "relu2")
+        for rank in (None, 1, 2)
+    ]
+
+
+def test_an_included_point_is_of_a_place_of_the_sweep_and_is_no_part_of_the_product(project):
+    """Nor does `when` see it; `exclude` does."""
+    text = RELU + "pairs: [[0, 1], [2, 3]]\ncases: {a: {init: [random, ps_inv], lr: 0.5}}\ngrid: {seed: 0..1}\nfixed: {epochs: 2}\n"
+    text += "when: [{if: {init: random}, then: {epochs: 5}}]\n"
+    more = (
+        "include: [{case: a, layer: relu1, front_seed: 2, seed: 7, init: random}, {stitcher: lowrank, rank: [1, 2], end_seed: 1}]\n"
+    )
+    product, whole = toy.sweep(project, text).runs, toy.sweep(project, text + more).runs
+    assert whole[: len(product)] == product
+    assert [
+        (r.labels["case"], r.config.front_seed, r.config.front_layer, r.config.seed, r.config.lr, r.config.epochs, r.config.rank)
+        for r in whole[len(product) :]
+    ] == [
+        ("a random", 2, "relu1", 7, 0.5, 2, None),
+        *(("included " + str(k), 0, layer, 0, 0.001, 2, k) for layer in ("relu1", "relu2") for k in (1, 2)),
+    ]
+    assert len(toy.sweep(project, text + more + "exclude: [{case: 'incl*', rank: 2}]").runs) == len(whole) - 2
+
+
+def test_a_sweep_without_a_zoo_includes_points_too(project):
+    found = configs(project, "job: square\ngrid: {value: [1.0, 2.0]}\ninclude: [{value: 9.0, batch: [3, 4]}]")
+    assert [(c["value"], c["batch"]) for c in found] == [(1.0, 0), (2.0, 0), (9.0, 3), (9.0, 4)]
+
+
+def test_blocks_are_evaluated_in_the_documented_order(project):
+    """product → zip → when → include → exclude: each sees what came before it, and nothing that comes after."""
+    text = "job: square\ngrid: {batch: [1, 2]}\nzip: {value: [1.0, 2.0], times: [10, 20]}\n"
+    when = "when: [{if: {batch: 2, times: 20}, then: {mood: [well, fails]}}]\n"
+    include = "include: [{value: 2.0, times: 20, batch: 2, nick: late}]\n"
+    rest = [(1, 1.0, "well"), (1, 2.0, "well"), (2, 1.0, "well"), (2, 2.0, "well")]
+    fails = (2, 2.0, "fails")
+    for blocks, expected, merged in (
+        ("", rest, 0),
+        (when, [*rest, fails], 0),
+        (when + include, [*rest, fails], 1),
+        (when + include + "exclude: [{mood: fails}, {times: 10}]", [rest[1], rest[3]], 1),
+    ):
+        sweep = toy.sweep(project, text + blocks)
+        assert [(run.config.batch, run.config.value, run.config.mood) for run in sweep.runs] == expected
+        assert sweep.merged == merged
+
+
+def test_architectures_take_turns_so_that_each_has_one_pair_before_any_has_two(project):
+    text = "zoo: {arch: [net, other], dataset: d, seeds: 0..2}\nlayers: relu1\npairs: "
+    assert pairs(project, text + "unordered", "arch") == [("net", "net"), ("other", "other")]
+    assert [(c["front_arch"], c["end_seed"]) for c in configs(project, text + "unordered")] == [
+        (arch, seed) for seed in (1, 2, 2) for arch in ("net", "other")
+    ]
+    networks = toy.sweep(project, text + "self").networks
+    assert [run.slug.rsplit("/", 1)[0] for run in networks] == [f"{arch}/{seed}" for seed in range(3) for arch in ("net", "other")]
+
+
+def test_a_shuffle_moves_runs_by_its_seed_and_changes_no_id(project):
+    text = RELU + "grid: {seed: 0..3}\n"
+    plain, again, first, other = (
+        [run.id for run in toy.sweep(project, text + order).runs]
+        for order in ("", "order: seeds", "order: shuffle", "order: {shuffle: 1}")
+    )
+    assert plain == again
+    assert first == [run.id for run in toy.sweep(project, text + "order: {shuffle: 0}").runs]
+    assert len({tuple(ids) for ids in (plain, first, other)}) == 3
+    assert set(plain) == set(first) == set(other)
+    fewer = [run.id for run in toy.sweep(project, text + "order: shuffle\nexclude: [{layer: relu2}]").runs]
+    assert fewer == [run for run in first if run in set(fewer)]
+
+
+def test_two_configurations_of_one_id_are_an_error_not_a_merger(project, monkeypatch):
+    monkeypatch.setattr(identity, "DIGITS", 1)
+    with pytest.raises(SpecError, match=r"two different runs have the id .*\n.*raise VERSION"):
+        toy.sweep(project, "job: square\ngrid: {value: 0..16}")
+
+
 def test_a_job_without_networks_has_its_own_field_called_arch(project):
     text = "job: train\nfixed: {dataset: d}\ngrid: {arch: [net, other], seed: 0..1}\n"
     found = toy.sweep(project, text + "exclude: [{arch: other, seed: 1}]")
@@ -170,31 +282,31 @@ def test_the_runs_of_a_sweep_of_trainings_are_its_networks(project):
     zoo = "zoo: {arch: [net, other], width: 8, dataset: d, seeds: 0..2}\n"
     found = toy.sweep(project, "job: train\n" + zoo)
     assert not found.networks
-    assert [(run.config.arch, run.config.seed) for run in found.runs] == [(a, s) for a in ("net", "other") for s in range(3)]
+    assert [(run.config.arch, run.config.seed) for run in found.runs] == [(a, s) for s in range(3) for a in ("net", "other")]
     stitches = toy.sweep(project, zoo + "layers: relu1")
     assert [run.id for run in found.runs] == [run.id for run in stitches.networks]
-    assert found.runs[4].slug == f"other/1/{found.runs[4].id}"
+    assert found.runs[4].slug == f"net/2/{found.runs[4].id}"
 
 
 def test_a_sweep_of_trainings_has_axes_cases_rules_and_fixed_values(project):
     text = "job: train\nzoo: {arch: net, dataset: d, seeds: 0..1}\ngrid: {epochs: [1, 5]}\nfixed: {data_seed: 7}\n"
     cases = "cases: {well: {}, badly: {recipe: [diverges]}}\nexclude: [{case: badly, epochs: 1}, {seed: 1, epochs: 5}]"
     found = [(c["epochs"], c["seed"], c["recipe"]) for c in configs(project, text + cases)]
-    assert found == [(1, 0, "good"), (1, 1, "good"), (5, 0, "good"), (5, 0, "diverges")]
+    assert found == [(1, 0, "good"), (5, 0, "good"), (5, 0, "diverges"), (1, 1, "good")]
     assert {c["data_seed"] for c in configs(project, text)} == {7}
 
 
 def test_blocks_of_a_zoo_to_train_may_differ_in_what_they_say(project):
     text = "job: train\nzoo: [{arch: net, width: 4, dataset: d, seeds: 0..1}, {arch: net, depth: 2, dataset: e, seeds: 1}]"
     found = [(c["width"], c["depth"], c["dataset"], c["seed"]) for c in configs(project, text)]
-    assert found == [(4, None, "d", 0), (4, None, "d", 1), (None, 2, "e", 1)]
+    assert found == [(4, None, "d", 0), (None, 2, "e", 1), (4, None, "d", 1)]
 
 
 def test_a_job_on_single_networks_has_one_run_per_network_and_trains_them_first(project):
     found = toy.sweep(project, "job: measure\nzoo: {arch: [net, other], width: 4, dataset: d, seeds: 0..1}\ngrid: {steps: [0, 9]}")
-    assert [(c.config.steps, c.config.network) for c in found.runs] == [(s, n.id) for s in (0, 9) for n in found.networks]
-    assert [(run.config.arch, run.config.seed, run.config.dataset) for run in found.runs[:4]] == [
-        (arch, seed, "d") for arch in ("net-w4", "other-w4") for seed in (0, 1)
+    assert [(c.config.steps, c.config.network) for c in found.runs] == [(s, n.id) for n in found.networks for s in (0, 9)]
+    assert [(run.config.arch, run.config.seed, run.config.dataset) for run in found.runs[::2]] == [
+        (arch, seed, "d") for seed in (0, 1) for arch in ("net-w4", "other-w4")
     ]
     assert [run.inputs for run in found.runs] == [(run.config.network,) for run in found.runs]
     assert toy.run(project, found) == ["done"] * 8
@@ -203,7 +315,7 @@ def test_a_job_on_single_networks_has_one_run_per_network_and_trains_them_first(
 
 def test_a_network_may_be_measured_on_other_data_or_named_by_its_id(project):
     found = configs(project, "job: measure\n" + ZOO + "grid: {dataset: [d, e]}")
-    assert [c["dataset"] for c in found] == ["d"] * 4 + ["e"] * 4
+    assert [c["dataset"] for c in found] == ["d", "e"] * 4
     assert len({c["network"] for c in found}) == 4
     network = toy.sweep(project, "job: train\n" + ZOO).runs[0]
     toy.run(project, toy.sweep(project, "job: train\n" + ZOO))
@@ -296,9 +408,38 @@ MISTAKES = [
     (RELU + "cases: {a: 3}", "cases.a: must be a mapping", ""),
     (RELU + "cases: {../a: {}}", "cases: the case name '../a'", ""),
     (RELU + "exclude: [{seed: 5}]", "exclude.0: the rule excludes nothing", ""),
-    (RELU + "exclude: [{sed: 5}]", "exclude.0: unknown key 'sed'", "'seed'"),
+    (RELU + "exclude: [{sed: 5}]", "exclude.0.sed: unknown key 'sed'", "'seed'"),
     (RELU + "exclude: [{layer: '*'}]", "exclude: every run is excluded", ""),
     (RELU + "exclude: {seed: 5}", "exclude: must be a list", ""),
+    (RELU + "cases: {a: {like: b}, bb: {}}", "cases.a.like: there is no case 'b'", "'bb'"),
+    (RELU + "cases: {a: {like: b}, b: {like: c}, c: {like: b}}", "cases.c.like: the case 'b' is like itself", "remove one"),
+    (RELU + "cases: {a: {like: [b, c]}, b: {}, c: {}}", "cases.a.like: a case is like one other", ""),
+    (RELU + "cases: {a: {like: b}, b: {rnk: 3}}", "cases.a.rnk: unknown key 'rnk'", "'rank'"),
+    (RELU + "when: {if: {seed: 0}, then: {lr: 0.1}}", "when: must be a list", ""),
+    (RELU + "when: [{if: {seed: 0}}]", "when.0.then: is missing", ""),
+    (RELU + "when: [{iff: {seed: 0}, then: {lr: 0.1}}]", "when.0.iff: unknown key 'iff'", "'if'"),
+    (RELU + "when: [{if: {sed: 0}, then: {lr: 0.1}}]", "when.0.if.sed: unknown key 'sed'", "'seed'"),
+    (RELU + "when: [{if: {seed: 0}, then: {rl: 0.1}}]", "when.0.then.rl: unknown key 'rl'", "'lr'"),
+    (RELU + "when: [{if: {seed: 1}, then: {lr: 0.1}}]", "when.0.if: no point meets the condition", "remove the rule"),
+    (RELU + "when: [{if: {seed: 0}, then: {lr: 0.0}}]", "when.0.then.lr: must be greater than 0", ""),
+    (RELU + "when: [{if: {}, then: {lr: 0.1}}]", "when.0.if: ", ""),
+    (
+        RELU + "grid: {seed: 0..1}\nwhen: [{if: {seed: 0}, then: {seed: 2}}]",
+        "when.0.then.seed: 'seed' is set by grid and by when.0",
+        "",
+    ),
+    (RELU + "include: [{rnk: 1}]", "include.0.rnk: unknown key 'rnk'", "'rank'"),
+    (
+        RELU + "include: [{layer: bn1}]",
+        "include.0: no pair and layer, or network, of the sweep has front_layer ['bn1']",
+        "zoo, pairs",
+    ),
+    (RELU + "cases: {a: {}}\ninclude: [{case: b}]", "include.0.case: there is no case 'b'", "valid: a"),
+    (RELU + "include: [{seed: -1}]", "include.0.seed: must be greater than or equal to 0", ""),
+    (RELU + "include: {seed: 1}", "include: must be a list", ""),
+    (RELU + "order: shufle", "order: must be 'seeds' or 'shuffle'", "'shuffle'"),
+    (RELU + "order: {shuffle: -1}", "order.shuffle: must be greater than or equal to 0", ""),
+    ("job: train\n" + ZOO + "when: [{if: {seed: 0}, then: {dataset: e}}]", "when.0.then.dataset: 'dataset' is set by the zoo", ""),
     ("job: stich", "there is no job 'stich'", "'stitch'"),
     ("job: ../jobs/stitch", "job: must match the pattern", ""),
     (
@@ -345,11 +486,33 @@ def test_every_mistake_names_file_key_path_and_remedy(project, text, said, do):
     assert not toy.PYDANTIC.search(message)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("zoo: {arch: net, dataset: d, seeds: 0..99}\nlayers: relu", "the sweep holds more than 500 runs"),
+        ("zoo: [" + "{arch: net, dataset: d, seeds: 0..99999}, " * 9 + "]\nlayers: relu", "the zoo holds 900,000 networks"),
+        (RELU + "when: [{if: {seed: 0}, then: {epochs: 1..90000}}]", "the sweep holds more than 500 runs"),
+        (RELU + "include: [{epochs: 1..90000}]", "the sweep holds more than 500 runs"),
+        (RELU + "include: [{epochs: 0..99999, seed: 0..99999, lr: 0..99999}]", "the sweep holds more than 500 runs"),
+        (RELU + "when: [" + "{if: {seed: 0}, then: {lr: [0.1, 0.2]}}, " * 90 + "]", "the sweep holds more than 500 runs"),
+        (RELU + "when: [" + "{if: {seed: 0}, then: {lr: 0.1}}, " * 101 + "]", "when: .* at most 100 items"),
+        (RELU + "exclude: [" + "{seed: 1}, " * 500 + "]", "exclude: 500 rules for 24 points are too many"),
+        (RELU + "include: [" + "{seed: 1}, " * 500 + "]", "include: 500 rules for 24 points are too many"),
+        ("zoo: [" + "{arch: net, dataset: d, seeds: 0}, " * 1001 + "]\nlayers: relu", "zoo: the zoo has 1,001 blocks"),
+    ],
+)
+def test_work_without_end_is_refused_before_it_is_begun(project, monkeypatch, text, said):
+    monkeypatch.setattr(refusals, "MAX_RUNS", 500)
+    monkeypatch.setattr(refusals, "MAX_LOOKS", 10_000)
+    with pytest.raises(SpecError, match=said):
+        toy.sweep(project, text)
+
+
 def test_a_sweep_too_large_to_hold_is_refused_at_once(project, monkeypatch):
     with pytest.raises(SpecError, match="holds 10,000,000,000 runs"):
         toy.sweep(project, "job: square\ngrid: {value: 0..99999, batch: 0..99999}")
     monkeypatch.setattr(refusals, "MAX_RUNS", 23)
-    with pytest.raises(SpecError, match="holds 24 runs"):
+    with pytest.raises(SpecError, match="holds more than 23 runs"):
         toy.sweep(project, RELU)
 
 

@@ -92,7 +92,7 @@ def test_a_row_says_where_it_comes_from(project, monkeypatch):
     ("mood", "cause", "message"),
     [
         ("fails", "code", "ZeroDivisionError: no square today"),
-        ("refuses", "input", "value: is no number\n  → give another"),
+        ("refuses", "missing_input", "value: is no number\n  → give another"),
         ("memory", "oom_host", "MemoryError: no room"),
         ("forgets", "code", "the job gave rows for"),
     ],

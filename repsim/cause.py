@@ -1,0 +1,76 @@
+"""Owns why runs fail: the closed list of causes, how an error or a state of Slurm becomes one, and each one's rule of retry."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why a run failed; there is no other reason."""
+
+    OOM_GPU = "oom_gpu"
+    OOM_HOST = "oom_host"
+    TIMEOUT = "timeout"
+    PREEMPTED = "preempted"
+    NODE_FAIL = "node_fail"
+    CUDA_FAULT = "cuda_fault"
+    MISSING_INPUT = "missing_input"
+    DIVERGED = "diverged"
+    CODE = "code"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What `sweep retry` does about a cause: in words, and as factors on the memory and the time of a task."""
+
+    words: str
+    memory: float = 1.0
+    time: float = 1.0
+    elsewhere: bool = False
+
+
+RULES = {
+    Cause.OOM_GPU: Rule("a card with more memory, or a smaller batch: change the profile or the sweep, then retry"),
+    Cause.OOM_HOST: Rule("retry asks for 1.5 × mem_gb", memory=1.5),
+    Cause.TIMEOUT: Rule("retry asks for 1.5 × timeout_min", time=1.5),
+    Cause.PREEMPTED: Rule("retry sends it again; a partition that is not preempted would end it sooner"),
+    Cause.NODE_FAIL: Rule("retry avoids the node, if that is at most a tenth of the partition", elsewhere=True),
+    Cause.CUDA_FAULT: Rule("retry avoids the node, if that is at most a tenth of the partition", elsewhere=True),
+    Cause.MISSING_INPUT: Rule("mend what the message names, then retry"),
+    Cause.DIVERGED: Rule("another seed or recipe: the same run would diverge again"),
+    Cause.CODE: Rule("mend the code, then retry"),
+    Cause.UNKNOWN: Rule("read its log (repsim sweep logs RUN), then retry"),
+}
+OF_SLURM = {
+    "OUT_OF_MEMORY": Cause.OOM_HOST,
+    "TIMEOUT": Cause.TIMEOUT,
+    "DEADLINE": Cause.TIMEOUT,
+    "PREEMPTED": Cause.PREEMPTED,
+    "NODE_FAIL": Cause.NODE_FAIL,
+    "BOOT_FAIL": Cause.NODE_FAIL,
+    "LAUNCH_FAILED": Cause.NODE_FAIL,
+}
+
+
+def of_error(error: Exception) -> Cause:
+    """The cause that an error of a job tells; torch's are known by their name, as it need not be imported here."""
+    if isinstance(error, MemoryError):
+        return Cause.OOM_HOST
+    if type(error).__name__ == "OutOfMemoryError":
+        return Cause.OOM_GPU
+    return Cause.CUDA_FAULT if "CUDA error" in str(error) else Cause.CODE
+
+
+def of_slurm(state: str | None) -> Cause:
+    """The cause that the last state of a task tells; `unknown` for FAILED, CANCELLED, and where Slurm has forgotten it."""
+    return OF_SLURM.get(state or "", Cause.UNKNOWN)
+
+
+def known(cause: str | None) -> Cause:
+    """`cause` as one of the list."""
+    return Cause(cause) if cause in set(Cause) else Cause.UNKNOWN
+
+
+def rule(cause: str | None) -> Rule:
+    """The rule of retry of a cause."""
+    return RULES[known(cause)]

@@ -1,0 +1,83 @@
+"""Owns `repsim sweep cancel` and `repsim sweep retry`: the same filter as `status`, shown, asked, then done."""
+
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+
+from repsim import cluster, hardware, local, nodes, reconcile, retry, submission
+from repsim import plan as planning
+from repsim.cause import Cause, rule
+from repsim.cli import here, send
+from repsim.cli.output import Filters, Json, ProfileOption, SpecArgument, Yes, confirm, opened, say, show
+from repsim.cluster import Profile, Task
+from repsim.project import Project
+from repsim.report.plans import number
+from repsim.report.queue import element_names
+from repsim.state import Standing, State
+from repsim.sweep.expand import Sweep
+from repsim.sweep.filters import matcher
+
+CauseOption = Annotated[Cause | None, typer.Option("--cause", help="Only what failed for this cause.")]
+BUSY = (State.RUNNING, State.PENDING)
+
+
+def cancel(spec: SpecArgument, filters: Filters = None, yes: Yes = False, json: Json = False) -> None:
+    """Cancel the tasks that hold queued or running runs of the sweep; results stay."""
+    project, sweep = opened(spec)
+    keep = matcher(filters or [], sweep)
+    states = reconcile.standings(project, sweep)
+    wanted = {run.id for run in sweep.all_runs if keep(run)}
+    tasks = reconcile.tasks_of(project, states, wanted)
+    if not tasks:
+        show(json, {"cancelled": []}, "nothing of it is queued or running in Slurm")
+        return
+    say(f"to cancel: {_touched(tasks, states, wanted)}")
+    confirm("Cancel?", yes)
+    elements = [task.element for task in tasks]
+    cluster.cancel(elements)
+    show(json, {"cancelled": elements}, f"cancelled {number(len(elements), 'task')}: {element_names(elements)}")
+
+
+def retry_failed(
+    spec: SpecArgument,
+    filters: Filters = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that failed; so too without a filter or a cause.")] = False,
+    why: CauseOption = None,
+    profile: ProfileOption = None,
+    compute_here: Annotated[bool, typer.Option("--here", help="Compute them on this machine.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Send failed runs again, and only those (submit leaves them alone), as the rule of their cause says."""
+    project, sweep = opened(spec)
+    states = reconcile.standings(project, sweep)
+    part = planning.failed_only(sweep, states, matcher(filters or [], sweep), why)
+    causes = Counter(states[run.id].cause for run in part.all_runs if states[run.id].state is State.FAILED)
+    for each, count in causes.items():
+        say(f"{number(count, 'run')} × {each}: {rule(each).words}")
+    if compute_here:
+        picked = hardware.pick_device("auto")
+        here.run(project, part, picked, local.workers_for(picked, None), Profile(cluster="local"), None, json, (State.FAILED,))
+        return
+    show(json, *_sent(project, sweep, part, profile, causes, yes))
+
+
+def _sent(
+    project: Project, sweep: Sweep, part: Sweep, profile: str | None, causes: Counter, yes: bool
+) -> tuple[dict[str, Any], str]:
+    name, chosen = send.profile_of(project, sweep, profile)
+    send.must_be_slurm(chosen, name)
+    if any(rule(each).elsewhere for each in causes):
+        chosen = nodes.avoiding(chosen, nodes.suspects(nodes.faults(submission.every(project.submissions)), least=1))
+    with reconcile.locked(project):
+        return send.submit(project, part, retry.suited(chosen, causes), name, yes, False, (State.FAILED,))
+
+
+def _touched(tasks: list[Task], states: dict[str, Standing], wanted: set[str]) -> str:
+    """2 tasks, 17_[0-1], with 8 runs, 3 of which the filter does not name."""
+    held = {(task.name, task.index) for task in tasks}
+    runs = {run for run, s in states.items() if s.state in BUSY and (s.submission, s.task) in held}
+    others = len(runs - wanted)
+    beside = f", {others:,} of which the filter does not name" if others else ""
+    return f"{number(len(tasks), 'task')}, {element_names(t.element for t in tasks)}, with {number(len(runs), 'run')}{beside}"

@@ -1,0 +1,94 @@
+"""Owns how work under way is shown: hours wasted, the queue folded, progress and pace of each live task, the newest failures."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from repsim import progress
+from repsim.cluster import Task
+from repsim.job import RunId
+from repsim.progress import Span
+from repsim.report import queue as queues
+from repsim.report.plans import number
+from repsim.state import Standing, State
+from repsim.submission import Submission
+
+NEWEST = 3
+SHOWN_TASKS = 20
+LONGEST = 120  # letters of a message
+
+
+def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tasks: Sequence[Task]) -> dict[str, Any]:
+    """What `sweep status` says beyond counts, of submissions that hold one of the runs in `states`; `tasks` are the live ones."""
+    ids, failed = set(states), {run for run, standing in states.items() if standing.state is State.FAILED}
+    held = {one.name: groups for one in known if (groups := _groups(one, ids))}
+    mine = [one for one in known if one.name in held]
+    found = [span for one in mine for span in progress.spans(one) if span.group in held[one.name]]
+    lasting = [span for span in found if not failed.isdisjoint(held[span.submission.name][span.group])]
+    alive = {(task.name, task.index) for task in tasks}
+    return {
+        "hours_wasted": round(progress.wasted_hours(found, alive), 4),
+        **queues.queue_json(mine, tasks),
+        "live": [_task(task, mine, found, held) for task in tasks if task.state == "RUNNING" and task.name in held],
+        "newest_failures": [_failure(span, held) for span in progress.newest_failures(lasting, NEWEST)],
+    }
+
+
+def live_lines(shown: Mapping[str, Any], now: float | None = None) -> list[str]:
+    """The part of `live_json` for people."""
+    lines = [f"  wasted    {shown['hours_wasted']:.2f} hours on attempts that gave no row"] if shown["hours_wasted"] else []
+    lines += _block("queue", [line for one in shown["queue"] for line in queues.lines(one)])
+    more = [f"and {number(len(shown['live']) - SHOWN_TASKS, 'task')} more"] if len(shown["live"]) > SHOWN_TASKS else []
+    lines += _block("live", [*map(_live, shown["live"][:SHOWN_TASKS]), *more])
+    now = time.time() if now is None else now
+    return lines + _block("newest", [_failed(failure, now) for failure in shown["newest_failures"]])
+
+
+def _block(name: str, lines: Iterable[str]) -> list[str]:
+    """Lines with a name before the first."""
+    return [f"  {name if index == 0 else '':<9} {line}" for index, line in enumerate(lines)]
+
+
+def _groups(one: Submission, ids: set[RunId]) -> dict[str, list[RunId]]:
+    """The groups of a submission that hold any of the runs, with their runs."""
+    all_groups = {group["id"]: [run["id"] for run in group["runs"]] for task in one.plan["tasks"] for group in task}
+    return {group: runs for group, runs in all_groups.items() if not ids.isdisjoint(runs)}
+
+
+def _task(task: Task, known: Iterable[Submission], found: Iterable[Span], held: Mapping[str, Mapping[str, list[RunId]]]) -> dict:
+    one = next(one for one in known if one.name == task.name)
+    mine = [span for span in found if (span.submission.name, span.task) == (task.name, task.index)]
+    groups = one.plan["tasks"][task.index]
+    last = progress.beat(one, task.index) or {}
+    pace = progress.pace(mine, lambda span: len(held[task.name][span.group]))
+    return {
+        "job": task.element,
+        "task": task.index,
+        "node": task.node,
+        "groups": len(groups),
+        "finished": len({span.group for span in mine if span.outcome in ("done", "failed")}),
+        "group": last.get("group"),
+        "fraction": last.get("fraction"),
+        "text": last.get("text"),
+        "runs_per_hour": None if pace is None else round(pace, 2),
+    }
+
+
+def _failure(span: Span, held: Mapping[str, Mapping[str, list[RunId]]]) -> dict[str, Any]:
+    example = held[span.submission.name][span.group][0]
+    return {"at": span.end, "cause": span.cause, "message": span.message, "host": span.host, "example": example}
+
+
+def _live(task: Mapping[str, Any]) -> str:
+    """17_3 on n2: group 4 of 9, 35 % stitching, 120 runs/h."""
+    part = f", {task['fraction']:.0%} {task['text']}".rstrip() if task["fraction"] is not None and task["fraction"] < 1 else ""
+    pace = f", {task['runs_per_hour']:,.0f} runs/h" if task["runs_per_hour"] else ""
+    name = f"local {task['task']}" if task["job"] == "local" else task["job"]
+    return f"{name} on {task['node']}: {task['finished']} of {number(task['groups'], 'group')}{part}{pace}"
+
+
+def _failed(one: Mapping[str, Any], now: float) -> str:
+    """3 min ago on n1: oom_gpu: the first line of the message (a run)."""
+    first, ago = (one["message"] or "").partition("\n")[0], max(0.0, now - one["at"]) / 60
+    said = first if len(first) <= LONGEST else first[: LONGEST - 1] + "…"
+    return f"{ago:.0f} min ago on {one['host']}: {one['cause']}: {said}  ({one['example']})"

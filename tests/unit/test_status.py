@@ -1,0 +1,206 @@
+"""How far a sweep is: hours wasted, pace and progress of live tasks, newest failures, filters, and watching."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import commandline
+import pytest
+import toy
+from commandline import call
+
+from repsim import cluster, progress, reconcile
+from repsim.cli import status
+from repsim.cluster import Task
+from repsim.errors import ClusterError
+from repsim.progress import Beat, Span
+from repsim.report import live
+from repsim.submission import Journal, Submission
+
+SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
+NOW = 1_000_000.0
+
+
+@pytest.fixture
+def here(project, monkeypatch, tmp_path):
+    """The toy project as working directory, and a queue that is a file."""
+    queue = tmp_path / "queue"
+    queue.write_text("")
+    monkeypatch.setenv("PATH", f"{commandline.slurm(tmp_path / 'bin', squeue=f'cat {queue}')}:/usr/bin:/bin")
+    monkeypatch.chdir(project.root)
+    (project.sweeps / "squares.yaml").write_text(SQUARES)
+    project.__dict__["queue"] = queue
+    return project
+
+
+@pytest.fixture
+def one(here) -> Submission:
+    """The sweep as it was sent, in two tasks of two groups of two runs."""
+    found = toy.submission(here, toy.open_sweep(here.sweeps / "squares.yaml", here), min_tasks=2)
+    found.mark_sent(job_id="17")
+    return found
+
+
+def groups(one: Submission, task: int) -> list[str]:
+    return [group["id"] for group in one.plan["tasks"][task]]
+
+
+def wrote(one: Submission, task: int, *events: dict) -> None:
+    """Attempt records with times of their own."""
+    file = Journal(one, task, 0)._path
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def start(at: float, group: str) -> dict:
+    return {"at": NOW + at, "event": "start", "group": group, "host": "n1"}
+
+
+def end(at: float, group: str, outcome: str, cause: str | None = None) -> dict:
+    return {"at": NOW + at, "event": "end", "group": group, "outcome": outcome, "cause": cause, "message": f"{cause}: no"}
+
+
+def test_wasted_hours_are_those_of_attempts_that_gave_no_row(one):
+    a, b = groups(one, 0)
+    wrote(
+        one,
+        0,
+        start(0, a),
+        end(3600, a, "failed", "code"),
+        start(3600, a),
+        end(5400, a, "interrupted"),
+        start(5400, a),
+        end(9000, a, "done"),
+        start(9000, b),
+    )
+    found = progress.spans(one)
+    assert [(span.outcome, span.seconds) for span in found] == [("failed", 3600), ("interrupted", 1800), ("done", 3600), (None, 0)]
+    assert progress.wasted_hours(found, set()) == 1.5
+    Beat(one, 0, lambda *_: None, lambda: NOW + 9000 + 1800)(b, 0.5, "squaring")
+    assert progress.wasted_hours(found, set()) == 2.0, "killed half an hour later, by its last beat"
+    assert progress.wasted_hours(found, {(one.name, 0)}) == 1.5, "it is alive and may still give a row"
+
+
+def test_a_beat_is_left_every_few_seconds_and_everything_is_passed_on(one):
+    clock, heard = iter([0.0, 1.0, 6.0, 7.0]), []
+    beat = Beat(one, 1, lambda *report: heard.append(report), lambda: next(clock))
+    for step in range(4):
+        beat("g", step / 4, "steps")
+    assert [fraction for _, fraction, _ in heard] == [0, 0.25, 0.5, 0.75]
+    assert progress.beat(one, 1) == {"at": 6.0, "group": "g", "fraction": 0.5, "text": "steps"}
+    assert progress.beat(one, 0) is None
+
+
+def test_a_beat_that_cannot_be_written_costs_nothing(one):
+    (one.folder / "progress").write_text("a file where the folder should be")
+    heard = []
+    Beat(one, 0, lambda *report: heard.append(report))("g", 0.1, "")
+    assert len(heard) == 1
+
+
+def test_the_worker_leaves_beats(here):
+    sweep = toy.open_sweep(here.sweeps / "squares.yaml", here)
+    toy.run(here, sweep)
+    (folder,) = here.submissions.glob("repsim-*")
+    assert progress.beat(Submission(folder), 0)
+
+
+def test_status_shows_progress_and_pace_of_live_tasks_and_the_newest_failures(here, one):
+    a, b = groups(one, 0)
+    c, _ = groups(one, 1)
+    wrote(one, 0, start(0, a), end(60, a, "done"), start(60, b))
+    wrote(one, 1, start(0, c), end(30, c, "failed", "oom_gpu"))
+    Beat(one, 0, lambda *_: None)(b, 0.25, "squaring")
+    here.queue.write_text("".join(f"17_{i}|{i}|RUNNING|None|n{i}|{one.name}\n" for i in range(2)))
+    answer = call("sweep", "status", "squares")
+    assert "  live      17_0 on n0: 1 of 2 groups, 25% squaring, 120 runs/h" in answer.out
+    assert "  queue     17_[0-1]  squares (runs)  2 running with 8 runs on n0, n1" in answer.out
+    assert "            17_1 on n1: 1 of 2 groups\n" in answer.out
+    assert "on n1: oom_gpu: oom_gpu: no" in answer.out
+    shown = call("sweep", "status", "squares", "--json").json
+    task, _ = shown["live"]
+    assert (task["finished"], task["groups"], task["fraction"], task["runs_per_hour"]) == (1, 2, 0.25, 120.0)
+    assert shown["hours_wasted"] == round(30 / 3600, 4)
+    assert [(f["cause"], f["host"], f["at"]) for f in shown["newest_failures"]] == [("oom_gpu", "n1", NOW + 30)]
+
+
+def test_the_newest_failures_come_first(one):
+    found = [Span(one, 0, str(n), 0, "n1", float(n), "failed", "code", "no") for n in (3, 9, 1, 5)]
+    assert [span.end for span in progress.newest_failures(found, 3)] == [9, 5, 3]
+    assert live.live_lines({"hours_wasted": 0, "queue": [], "live": [], "newest_failures": []}) == []
+
+
+def test_status_takes_the_filter_of_retry_and_cancel(here):
+    toy.run(here, toy.sweep(here, "job: square\ngrid: {batch: [0], value: [1.0, 2.0]}", "small"))
+    assert call("sweep", "status", "squares", "--json").json["runs"] == {"done": 2, "new": 6}
+    assert call("sweep", "status", "squares", "batch=0", "--json").json["runs"] == {"done": 2}
+    assert call("sweep", "status", "squares", "value=2.0", "batch=1", "--json").json["runs"] == {"new": 1}
+    assert call("sweep", "status", "squares", "colour=red").code == 2
+
+
+def test_watching_shows_the_same_object_until_nothing_is_under_way(here, one, monkeypatch):
+    shown = iter(["RUNNING", "PENDING", "CANCELLED"])
+
+    def look(_):
+        here.queue.write_text(f"17_0|0|{next(shown)}|None|n1|{one.name}\n")
+
+    look(None)
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=look, monotonic=time.monotonic))
+    monkeypatch.setattr(status.Queue, "__init__", no_waiting(status.Queue.__init__))
+    answer = call("sweep", "status", "squares", "--watch", "--json")
+    looks = [json.loads(line) for line in answer.out.splitlines()]
+    assert [look["runs"] for look in looks] == [{"pending": 4, "new": 4}, {"pending": 4, "new": 4}, {"new": 8}]
+    assert looks[0].keys() == call("sweep", "status", "squares", "--json").json.keys()
+    assert call("sweep", "status", "--watch").code == 2
+
+
+def test_on_a_terminal_the_same_text_is_redrawn(monkeypatch, capsys):
+    monkeypatch.setattr(status, "text_of", lambda shown: f"done {shown['done']} of 9\n[not markup]")
+    monkeypatch.setattr(status.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with status._screen(False) as draw:
+        draw({"done": 3})
+        draw({"done": 9})
+    out = capsys.readouterr().out
+    assert out.index("done 3 of 9") < out.index("done 9 of 9")
+    assert "[not markup]" in out
+    assert "\x1b[" in out, "the cursor goes up, so that the second look replaces the first"
+
+
+def no_waiting(make):
+    return lambda self, project: make(self, project, every=0.0)
+
+
+def test_the_queue_is_asked_once_a_minute_and_an_unanswered_question_changes_nothing(here, monkeypatch, capsys):
+    now, answers = [0.0], [[Task("s", 0, "RUNNING", "None", "n1", "17_0")], ClusterError("squeue did not answer"), []]
+
+    def ask(project):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(reconcile, "queue", ask)
+    queue = status.Queue(here, 60.0, lambda: now[0])
+    first = queue()
+    now[0] = 59.0
+    assert queue() == first and len(answers) == 2
+    now[0] = 60.0
+    assert queue() == first, "a queue that does not answer is not empty"
+    assert "shown as before" in capsys.readouterr().err
+    now[0] = 120.0
+    assert queue() == []
+
+
+def test_a_run_that_is_done_stays_done_whatever_the_queue_says(here, one):
+    sweep = toy.open_sweep(here.sweeps / "squares.yaml", here)
+    stale = [cluster.Task(one.name, i, "RUNNING", "None", "n1", f"17_{i}") for i in range(2)]
+    wrote(one, 0, start(0, groups(one, 0)[0]))
+    before = {run: s.state.value for run, s in reconcile.standings(here, sweep, lambda: stale).items()}
+    assert sorted(before.values()) == ["pending"] * 6 + ["running"] * 2
+    sent = Submission(one.folder)
+    from test_worker import pack
+
+    pack(sent, 0).run()
+    after = [s.state.value for s in reconcile.standings(here, sweep, lambda: stale).values()]
+    assert sorted(after) == ["done"] * 4 + ["pending"] * 4
+    assert time.time() > NOW
