@@ -5,8 +5,8 @@ How an accumulator is used (by `walk.Walk`; `tiles.ACCUMULATORS` says which meas
 1. `Accumulator(requests, sample)` is given all requests of its measures at once, and groups them as it likes.
 2. `needs()` names every (kernel, source) it will ask of a tile, so that rows are made ready once per block and what kernels
    must know of a layer beforehand (`Facts`) is gathered.
-3. `sweeps` times, `add(tile, sweep)` is called with every pair of parts I ≤ J of the stream (sweep 0, then 1 …; 0: no tile is
-   wanted). The first tile is (0, 0), and of each column (0, J) comes first; beyond that the order is free, and every pair
+3. `sweeps` times, `add(tile, sweep)` is called with every pair of parts I ≤ J of the stream (sweep 0, then
+   1 …). The first tile is (0, 0), and of each column (0, J) comes first; beyond that the order is free, and every pair
    comes once. An off-diagonal tile stands for two, (I, J) and (J, I): all matrices are symmetric, and nobody sees (J, I).
 4. `results(facts)` gives one `Similarity` for each request.
 
@@ -94,10 +94,6 @@ class Block(Protocol):
 
     start: int
     stop: int
-
-    def rows(self, source: Source) -> Tensor:
-        """(n, m, p) as the view makes them, in the precision of the products; only for `Accumulator.see`."""
-        ...
 
     def ready(self, how: Ready, source: Source) -> Tensor:
         """Its rows made ready."""

@@ -78,9 +78,6 @@ class Part:
         self.start, self.stop = start, stop
         self._whole, self._where = whole, slice(start - whole.start, stop - whole.start)
 
-    def rows(self, source: Source) -> Tensor:
-        return self._whole.rows(source)[self._where]
-
     def ready(self, how: Ready, source: Source) -> Tensor:
         found = self._whole.ready(how, source)
         return found[self._where] if found.ndim == 2 else found[:, self._where]
