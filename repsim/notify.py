@@ -64,7 +64,8 @@ def tell(one: Submission) -> bool:
         how = "told"
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         how = f"failed: {type(error).__name__}: {error}"
-    (one.folder / "notified").write_text(json.dumps({"at": time.time(), "how": how}))
+    with suppress(OSError):  # a full disk: the claim alone stays, and nobody is told twice
+        (one.folder / "notified").write_text(json.dumps({"at": time.time(), "how": how}))
     return True
 
 

@@ -1,8 +1,10 @@
 """One notification per submission, by whoever sees first that it is over; and what may be cleaned away then."""
 
+import errno
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 import toy
@@ -46,6 +48,20 @@ def test_it_is_told_once_what_finished_what_failed_and_for_how_long(project, tol
     assert message["failed"] == {"code": 1, "missing_input": 1}
     assert 0 <= message["hours"] < 0.01
     assert message["text"].startswith("moods: 2 of 4 runs finished in 0.00 hours, 1 failed (")
+
+
+def test_a_disk_that_fills_up_while_it_is_told_hurts_nobody_and_it_is_told_once(project, told, monkeypatch):
+    whom, heard = told
+    one = moods(project)
+    notify.wish(one, whom)
+    one.close()
+
+    def full(file, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert [notify.tell(one), notify.tell(one)] == [True, False]
+    assert len(heard()) == 1
 
 
 def test_of_many_who_see_the_end_one_tells(project, told):
