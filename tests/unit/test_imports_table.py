@@ -37,13 +37,14 @@ ORCHESTRATION = [
     "sweep.points sweep.refusals sweep.layers",
     "sweep.exclude sweep.networks",
     "sweep.spec state cost",
+    "measured",
     "catalog interval pace matrices tablekeys",
     "identity store cluster hardware code child matrix",
     "notify",
     "progress log",
     "submission",
     "project yamlfile job",
-    "errors signature cause",
+    "errors signature cause columns",
 ]
 SCIENCE = {
     "similarity": {"stitching", "models", "data"},
