@@ -3,14 +3,19 @@
     UserError            what is wrong, where, and what to do next; the command line exits with 2
     ├── SpecError        a sweep or profile file: file and key path
     ├── InputError       a checkpoint, a data set or a part of the store
+    ├── DiskError        a disk that is full, read-only or away, maybe only for a while
     └── ClusterError     Slurm is missing, silent, or said no
 
 `Interrupted` is no error: a job raises it (through `Context.tick`) to leave when it was told to stop.
 """
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+
+PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE})
+"""What a disk says for a while: somebody frees it, mounts it again, or its server comes back."""
 
 
 class UserError(Exception):
@@ -36,12 +41,24 @@ class InputError(UserError):
     """A file that was handed over (checkpoint, data set, part of the store) cannot be used."""
 
 
+class DiskError(UserError):
+    """Nothing can be written now, but waiting may help: the disk is full, read-only or away."""
+
+
 class ClusterError(UserError):
     """Slurm is not there, does not answer, or refused."""
 
 
 class Interrupted(Exception):
     """The job was told to stop; nothing of the present group is published, nothing is lost."""
+
+
+def unwritten(
+    error: OSError, where: object, what: str = "cannot be written", do: str = "free the disk or mend the permissions"
+) -> UserError:
+    """The error to raise for a write at `where` that failed with `error`: a DiskError where it may work later."""
+    kind = DiskError if error.errno in PASSING else UserError
+    return kind(f"{what}: {error.strerror or error}", where=str(where), do=do)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
-from repsim.errors import InputError, UserError
+from repsim.errors import InputError, UserError, unwritten
 from repsim.job import NETWORK, Job, RunId
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ def publish(store: Path, job: str, dataset: str, group: str, rows: Sequence[dict
         _sync(temporary)
         return _link(temporary, final)
     except OSError as error:
-        raise UserError(
-            f"the results cannot be written: {error.strerror or error}",
-            where=str(folder),
-            do="free the disk or mend the permissions",
-        ) from error
+        raise unwritten(error, folder, "the results cannot be written") from error
     finally:
         _discard(temporary)
 
@@ -117,7 +113,7 @@ def write_table(table: "pa.Table", path: Path) -> None:
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror or error}", where=str(path), do="choose another --out") from error
+        raise unwritten(error, path, do="choose another --out") from error
     finally:
         _discard(temporary)
 

@@ -26,6 +26,8 @@ ORCHESTRATION = [
     "report.queue report.logs report.faults",
     "report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
+    "pack",
+    "measuring",
     "report.matrixwords report.player",
     "report.wording",
     "plan table imports retry nodes cleaning exports counterparts",

@@ -1,5 +1,6 @@
 """Results are written once, read as declared, and never half."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import toy
 
 from repsim import job, store
-from repsim.errors import InputError, UserError
+from repsim.errors import DiskError, InputError, UserError
 from repsim.job import JobConfig, JobRow
 
 SQUARE = job.load(toy.SOURCE / "jobs", "square")
@@ -141,6 +142,21 @@ def test_a_full_disk_in_the_middle_of_writing_leaves_no_temporary_file(tmp_path,
     with pytest.raises(UserError, match="No space left on device"):
         store.write_table(store.read(tmp_path, SQUARE), tmp_path / "out.parquet")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE])
+def test_what_may_pass_is_told_apart_from_what_will_not(tmp_path, monkeypatch, code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskError, match=os.strerror(code)):
+        publish(tmp_path, "g", row("a"))
+    (tmp_path / "job=square").rename(tmp_path / "moved")
+    (tmp_path / "job=square").write_text("a file where the folder should be")
+    with pytest.raises(UserError) as caught:
+        publish(tmp_path, "g", row("a"))
+    assert not isinstance(caught.value, DiskError)
 
 
 def test_a_merged_table_replaces_the_one_before(tmp_path):
