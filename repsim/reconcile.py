@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from repsim import accounting, cluster, code, cost, local, nodes, notify, state, submission, traces, worker
+from repsim import accounting, cluster, code, cost, local, nodes, notify, pack, state, submission, traces, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, InputError, UserError
 from repsim.job import NETWORK, RunId
 from repsim.plan import Limits, Plan, Stage
+from repsim.progress import Listen
 from repsim.project import Project
 from repsim.state import Need, Standing, State
 from repsim.submission import Submission
@@ -62,7 +63,7 @@ def make_plan(
     project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
 ) -> Plan:
     """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
-    longest = (60 * profile.timeout_min - profile.signal_s) / worker.SAFETY  # a task begins no group that takes longer
+    longest = (60 * profile.timeout_min - profile.signal_s) / pack.SAFETY  # a task begins no group that takes longer
     limits = Limits(min(60 * profile.pack_min, longest), profile.min_tasks, profile.gpus_per_task)
     return planning.make(sweep, states, limits, weigher(project, sweep, device), also)
 
@@ -102,7 +103,7 @@ def submit(
 
 
 def run_here(
-    project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: worker.Listen, steps: int | None = None
+    project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: Listen, steps: int | None = None
 ) -> list[str]:
     """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
     frozen = code.identify(project)

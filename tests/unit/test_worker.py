@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import toy
 
-from repsim import identity, store, worker
+from repsim import identity, measuring, store, worker
 from repsim.errors import UserError
+from repsim.pack import Pack
 from repsim.submission import Submission
-from repsim.worker import Pack
 
 FOREVER = float("inf")
 
@@ -249,7 +249,7 @@ DIES_IN_ITS_SECOND_GROUP = """
 import os, signal, sys
 from pathlib import Path
 from repsim.submission import Submission
-from repsim.worker import Pack
+from repsim.pack import Pack
 
 seen = set()
 
@@ -326,7 +326,7 @@ def test_a_task_with_a_failed_group_fails_so_that_slurm_shows_it(project, frozen
 def test_code_that_is_not_the_frozen_copy_is_refused(project, tmp_path):
     with pytest.raises(UserError, match="imported repsim from"):
         worker.code.must_be_frozen(tmp_path)
-    worker.code.must_be_frozen(Path(worker.repsim.__file__).parent.parent)
+    worker.code.must_be_frozen(Path(measuring.repsim.__file__).parent.parent)
 
 
 def test_the_deadline_is_what_slurm_says_else_the_time_limit(monkeypatch):
@@ -345,5 +345,5 @@ def test_a_plan_on_disk_is_what_the_worker_checks_against(project):
         run for task in json.loads((one.folder / "plan.json").read_text())["tasks"] for group in task for run in group["runs"]
     ]
     job = sweep.jobs["stitch"]
-    assert [identity.id_of(job, worker._config(job, run)) for run in written] == [run["id"] for run in written]
+    assert [identity.id_of(job, measuring._config(job, run)) for run in written] == [run["id"] for run in written]
     assert {run["id"] for run in written} == {run.id for run in sweep.runs}
