@@ -25,7 +25,7 @@ of networks and of layers; `network`, one run per network. The job `train` has o
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
@@ -79,7 +79,7 @@ def joined(config: JobConfig) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=32)
-def _reader(model: type[JobConfig]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+def _reader(model: type[JobConfig]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     names = [name for name in model.model_fields if name not in model.labels | model.apart]
     return itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
 

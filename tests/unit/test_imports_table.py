@@ -39,14 +39,15 @@ ORCHESTRATION = [
     "sweep.expand",
     "sweep.points sweep.refusals sweep.layers",
     "sweep.exclude sweep.networks",
-    "sweep.spec state cost",
+    "sweep.spec cost queued traces",
+    "state measured accounting",
     "catalog interval pace matrices tablekeys",
-    "identity store cluster hardware code child matrix",
+    "identity store cluster hardware code child matrix answers",
     "notify",
     "progress log",
     "submission",
     "project yamlfile job",
-    "errors signature cause",
+    "errors signature cause columns",
 ]
 SCIENCE = {
     "similarity": {"stitching", "models", "data"},
