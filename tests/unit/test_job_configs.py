@@ -81,8 +81,6 @@ def test_a_check_is_asked_once_for_networks_that_are_alike_and_again_for_others(
     monkeypatch.setattr(module, "check", lambda config, catalog: (asked.append(config), real(config, catalog)))
     assert len(toy.sweep(project, text).runs) == 2 * 12 * 5 * 2
     assert len(asked) == 2 * 2
-    wide = (
-        "zoo: [{arch: net, dataset: d, seeds: 0..1}, {arch: net, width: 8, dataset: d, seeds: 0..1}]\nlayers: relu1\ncross: true\n"
-    )
+    wide = "zoo: [{arch: net, dataset: d, seeds: 0..1}, {arch: net, width: 8, dataset: d, seeds: 0..1}]\nlayers: relu1\n"
     with pytest.raises(SpecError, match="a permutation needs equal widths"):
         toy.sweep(project, wide + "cross: true\ncases: {b: {stitcher: permutation}}")
