@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def cards() -> list[str]:
+    """The cards that this process may use, in the words of CUDA_VISIBLE_DEVICES: those it names, else all that nvidia-smi lists."""
+    said = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if said is None:
+        return [str(index) for index in range(len(gpus()))]
+    return list(takewhile(lambda name: name not in ("", "-1"), (name.strip() for name in said.split(","))))  # CUDA stops there too
 
 
 def _is_apple_chip() -> bool:
