@@ -39,6 +39,7 @@ ORCHESTRATION = [
     "sweep.points sweep.refusals sweep.layers",
     "sweep.exclude sweep.networks",
     "sweep.spec state cost",
+    "tried",
     "measured",
     "catalog interval pace matrices tablekeys",
     "identity store cluster hardware code child matrix",
