@@ -19,6 +19,7 @@ ORCHESTRATION = [
     "cli.send",
     "cli.here",
     "cli.output",
+    "cli.lazily",
     "reconcile",
     "local",
     "report.animation report.points",
