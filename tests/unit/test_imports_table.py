@@ -31,6 +31,7 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording",
+    "forecast",
     "plan table imports retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
