@@ -27,6 +27,7 @@ ORCHESTRATION = [
     "report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "pack",
+    "attempt stored",
     "measuring",
     "report.matrixwords report.player",
     "report.wording",
@@ -41,10 +42,10 @@ ORCHESTRATION = [
     "sweep.spec state cost",
     "catalog interval pace matrices tablekeys",
     "identity store cluster hardware code child matrix",
-    "notify",
-    "progress log",
+    "notify breaker",
+    "progress log orders restarts",
     "submission",
-    "project yamlfile job",
+    "project yamlfile job patience",
     "errors signature cause",
 ]
 SCIENCE = {
