@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from repsim import cluster, code, cost, local, nodes, notify, pack, state, submission, worker
+from repsim import accounting, cluster, code, cost, local, nodes, notify, pack, state, submission, traces, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, InputError, UserError
@@ -41,8 +41,8 @@ def standings(
     """The state of every run of the sweep, networks included; `known` submissions need not be read again."""
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
     known = submission.every(project.submissions) if known is None else known
-    traces = state.traces(known, ask_queue or partial(queue, project))
-    return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
+    left = traces.read(known, ask_queue or partial(queue, project), accounting.Accounts(project.cache))
+    return state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
 
 
 def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> None:
@@ -88,7 +88,7 @@ def submit(
     home = code.freeze(project, frozen)
     stages = [s for s in plan.stages if s.tasks and (s.name != "later" or chain)]
     share = max(1, profile.max_parallel // max(1, sum(-(-len(s.tasks) // size) for s in stages)))
-    bad = nodes.suspects(nodes.faults(submission.every(project.submissions)))
+    bad = nodes.suspects(nodes.faults(submission.every(project.submissions), endings=accounting.remembered(project.cache)))
     limited = nodes.avoiding(profile, bad).model_copy(update={"max_parallel": share})
     sent: list[Sent] = []
     for stage in stages:

@@ -63,6 +63,14 @@ class Submission:
         return (self.folder / "closed").exists()
 
     @property
+    def over_since(self) -> float | None:
+        """When it was closed (seconds since 1970)."""
+        try:
+            return (self.folder / "closed").stat().st_mtime
+        except OSError:
+            return None
+
+    @property
     def slurm(self) -> Path:
         return self.folder / "slurm"
 
