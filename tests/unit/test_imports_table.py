@@ -28,6 +28,7 @@ ORCHESTRATION = [
     "report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "pack",
+    "attempt stored",
     "measuring",
     "report.matrixwords report.player",
     "report.wording",
@@ -45,10 +46,10 @@ ORCHESTRATION = [
     "measured",
     "catalog interval pace matrices tablekeys",
     "identity store cluster hardware code child matrix answers",
-    "notify",
-    "progress log",
+    "notify breaker",
+    "progress log orders restarts",
     "submission",
-    "project yamlfile job",
+    "project yamlfile job patience",
     "errors signature cause columns",
 ]
 SCIENCE = {
