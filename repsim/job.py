@@ -17,6 +17,7 @@ and may offer
     def group_work(configs, catalog, device) -> float   instead: of a group whose runs share what they cost
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
     ALSO_LAYERS = ("logits",)                    what `layers` may name beside the layers of a network
+    RESUMES = True                               a group that was told to stop goes on from where it was when it is begun again
 
 What the `zoo` of a sweep is to a job, the fields of its Config tell: `front_network` and `end_network`, one run per pair
 of networks and of layers; `network`, one run per network. The job `train` has one run per network that it makes.
@@ -174,6 +175,10 @@ class Job:
     @property
     def also_layers(self) -> tuple[str, ...]:
         return getattr(self.module, "ALSO_LAYERS", ())
+
+    @property
+    def resumes(self) -> bool:
+        return getattr(self.module, "RESUMES", False)
 
     def inputs(self, config: JobConfig) -> list[RunId]:
         """Ids of the runs whose artefacts `config` reads."""
