@@ -18,6 +18,9 @@ from repsim.errors import UserError
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DRIVER = Path("/dev/nvidiactl")  # there where a driver is loaded, also in a container without nvidia-smi
 
+_LISTED: dict[str, list[str]] = {}
+"""What each nvidia-smi said: it takes a good part of a second, and cards do not come and go while a process lives."""
+
 
 def pick_device(wish: str) -> str:
     """`auto` → "cuda" where nvidia-smi lists a card, else "mps" on an Apple chip, else "cpu"; another wish as it is.
@@ -36,12 +39,18 @@ def pick_device(wish: str) -> str:
 
 
 def gpus() -> list[str]:
-    """Names of the NVIDIA cards that nvidia-smi lists; empty where there is none."""
-    if not shutil.which("nvidia-smi"):
+    """Names of the NVIDIA cards that nvidia-smi lists; empty where there is none. Once it answered, it is not asked again."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
         return []
+    _LISTED[command] = _LISTED.get(command) or _ask(command)
+    return _LISTED[command]
+
+
+def _ask(command: str) -> list[str]:
     try:
         answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
+            [command, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
