@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status",
+    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status",
     "cli.send",
     "cli.here",
     "cli.output",
