@@ -30,7 +30,7 @@ ORCHESTRATION = [
     "pack",
     "measuring",
     "report.matrixwords report.player",
-    "report.wording",
+    "report.wording report.grid report.reasons",
     "plan table imports retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
