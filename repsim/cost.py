@@ -9,9 +9,10 @@ them all together, and each run has an equal part of it. A measured rate replace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from repsim import columns, measured, store
+from repsim import columns, measured, store, tried
 from repsim.job import Job, JobConfig
 from repsim.measured import Kind, Rate, Rates
 
@@ -39,18 +40,21 @@ def least(job: Job) -> float:
     return float(getattr(job.module, "PRIOR_RATE", 0.0)) if job.hook("group_work") else 0.0
 
 
-def rates(store_folder: Path, jobs: Mapping[str, Job], device: str, card: str | None = None) -> RateOf:
-    """How to look up the rate of a run: of its kind on such a device; of runs like it; else the prior of its job.
+def rates(store_folder: Path, jobs: Mapping[str, Job], device: str, card: str | None = None, cache: Path | None = None) -> RateOf:
+    """How to look up the rate of a run: stored runs of its kind, else dry runs, else stored runs like it, else the job's prior.
 
-    `card` is the GPU's name as in the rows; without it runs of a kind on any card count as the same.
+    `card` is the GPU's name or part of it (a100); without it runs of a kind on any card count as the same. Dry runs are read from
+    `cache`, as `repsim.tried` keeps them.
     """
     tables = {name: measured.rates(store_folder, job, device) for name, job in jobs.items()}
+    trials = {name: tried.trials(cache, job, device) if cache else [] for name, job in jobs.items()}
     known: dict[tuple[str, Kind], Rate] = {}
 
     def rate_of(name: str, config: JobConfig) -> Rate:
         key = (name, measured.kind_of(jobs[name], config))
         if key not in known:
-            known[key] = _best(tables[name], key[1], card) or prior(jobs[name])
+            table, kind = tables[name], key[1]
+            known[key] = _same(table, kind, card) or tried.rate(trials[name], kind, card) or _like(table, kind) or prior(jobs[name])
         return known[key]
 
     return rate_of
@@ -62,15 +66,21 @@ def prior(job: Job) -> Rate:
     return Rate(seconds, DOUBT * seconds, 0)
 
 
-def _best(table: Rates, kind: Kind, card: str | None) -> Rate | None:
-    """Measured runs of the kind on the card; else what is nearest to it."""
-    if exact := table.get((card, kind)):
-        return exact
-    similar = table.get((None, kind)) or table.get((None, None))
-    return replace(similar, source="similar") if similar else None
+def _same(table: Rates, kind: Kind, card: str | None) -> Rate | None:
+    """Of the runs of a kind; on the card, where it matters which; of several cards of that name, the one that did most."""
+    if card is None:
+        return table.get((None, kind))
+    found = [rate for (name, what), rate in table.items() if what == kind and measured.is_card(name, card)]
+    return max(found, key=lambda rate: rate.n, default=None)
 
 
-def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus: Mapping[str, int]) -> float:
+def _like(table: Rates, kind: Kind) -> Rate | None:
+    """Of runs of the kind on other cards, else of all that the job did on such a device."""
+    near = table.get((None, kind)) or table.get((None, None))
+    return replace(near, source="similar") if near else None
+
+
+def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus: Mapping[str, int] = MappingProxyType({})) -> float:
     """Task-hours that the stored runs among `ids` took; an hour of a submission whose tasks hold several `gpus` counts as often."""
     several = {name: count for name, count in gpus.items() if count > 1}
     names = ["run_id", "run_seconds", *(["submission"] if several else [])]

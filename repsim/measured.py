@@ -70,6 +70,11 @@ def rates(store_folder: Path, job: Job, device: str) -> Rates:
     return _by_kind(coded, seconds[kept] / work[kept])
 
 
+def is_card(name: str | None, wish: str) -> bool:
+    """Whether a card, by its name in the rows, is the one that a profile asks Slurm for: a100 is NVIDIA A100-SXM4-40GB."""
+    return name is not None and wish.lower() in name.lower()
+
+
 def speeds(store_folder: Path, jobs: Mapping[str, Job], reference: str) -> dict[str, Speed]:
     """How fast each card is that runs are stored of, where `reference` (a name as in column `gpu`) is 1.
 

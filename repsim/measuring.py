@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ class Origin:
         }
 
 
-def measured(job: Job, group: str, todo: list[dict[str, Any]], context: Context, origin: Origin) -> list[dict[str, Any]]:
+def measured(job: Job, group: str, todo: Sequence[dict[str, Any]], context: Context, origin: Origin) -> list[dict[str, Any]]:
     """The rows of the runs `todo` of a plan, complete and ready to be published; RuntimeError if a job gives others."""
     configs = {run["id"]: _config(job, run) for run in todo}
     works = {run["id"]: run["work"] for run in todo}

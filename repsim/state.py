@@ -7,9 +7,10 @@ lost is `new` again as well, unless it diverged: then it has a row and never had
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from repsim import cause, store
 from repsim.cause import Cause
@@ -47,8 +48,10 @@ class Standing:
         return self.state is State.BLOCKED and self.cause != DIVERGED
 
 
-@dataclass(frozen=True)
-class Need:
+DONE, NEW = Standing(State.DONE), Standing(State.NEW)
+
+
+class Need(NamedTuple):
     """What must be known of a run to judge it."""
 
     id: RunId
@@ -66,7 +69,8 @@ def survey(
     makers = {need.id for need in needs}
     inputs = {run for need in needs for run in need.inputs}
     ready = {run for run in inputs if (run in done or run not in makers) and (artefacts / run / NETWORK).is_file()}
-    return {need.id: _standing(need, Stock(done, ready, lost, artefacts), traces) for need in needs}
+    stock = Stock(done, ready, lost, artefacts)
+    return {need.id: _standing(need, stock, traces) for need in needs}
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Stock:
     ready: set[RunId]
     lost: set[RunId]
     artefacts: Path
+    blocked: dict[tuple[RunId, ...], Standing] = field(default_factory=dict)  # by the networks that are missing: runs share them
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,8 @@ class Traces:
 
 def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
     if need.id in stock.done:
-        return Standing(State.DONE)
-    last = traces.last.get(need.id, Standing(State.NEW))
+        return DONE
+    last = traces.last.get(need.id, NEW)
     if last.state in (State.RUNNING, State.PENDING, State.FAILED):
         return last
     if traces.killed.get(need.id, 0) >= MAX_KILLED:
@@ -98,8 +103,10 @@ def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
         return Standing(State.FAILED, cause.known(last.cause), message, last.submission, last.task)
     if need.id in stock.lost:
         return Standing(State.NEW, LOST, f"{stock.artefacts / need.id / NETWORK} is gone")
-    missing = [run for run in need.inputs if run not in stock.ready]
-    return _blocked(missing, stock) if missing else last
+    missing = tuple(run for run in need.inputs if run not in stock.ready)
+    if missing and missing not in stock.blocked:
+        stock.blocked[missing] = _blocked(missing, stock)
+    return stock.blocked[missing] if missing else last
 
 
 def _blocked(missing: Sequence[RunId], stock: Stock) -> Standing:

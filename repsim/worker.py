@@ -1,23 +1,29 @@
 """Owns what Slurm runs: one task of a plan in a process of its own, its signals, its deadline, and its way back into the queue.
 
-SIGTERM or USR2 → the present group leaves at its next step, unpublished; at the time limit the task puts
-itself back into the queue, if it finished at least one group
+SIGTERM or USR2 → the present group leaves at its next step, unpublished or saved
+time limit      → the task puts itself back into the queue, if it got on
+CUDA fault      → the process is replaced by a fresh one, which goes on with the other groups
 """
 
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from repsim import cluster, code, hardware, log, notify
-from repsim.errors import UserError
+from repsim import cluster, code, hardware, log, notify, orders
+from repsim.errors import DiskError, UserError
 from repsim.measuring import slurm_element
 from repsim.pack import Pack
 from repsim.submission import Submission
+
+FRESH = "REPSIM_FRESH"  # in the environment: how many processes of this task ended by a fault of their GPU
+MOST_FRESH = 3  # a card that fails again and again is left to somebody else
+HEARD = (signal.SIGTERM, signal.SIGUSR2)
 
 
 @dataclass
@@ -27,9 +33,10 @@ class Signals:
     received: signal.Signals | None = None
 
     def listen(self) -> None:
-        """Take SIGTERM (cancel, preemption) and USR2 (the time limit is near) from here on."""
-        for number in (signal.SIGTERM, signal.SIGUSR2):
+        """Take SIGTERM (cancel, preemption) and USR2 (the time limit is near) from here on, also what came meanwhile."""
+        for number in HEARD:
             signal.signal(number, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
     def _take(self, number: int, frame: Any) -> None:
         if self.received is None:
@@ -43,8 +50,25 @@ def run_pack(plan_path: str, index: int) -> list[str]:
     signals = Signals()
     signals.listen()
     submission = Submission(Path(plan_path).parent)
+    away = orders.dismissal(submission)
+    if away:
+        _log(f"leaving: {away}")
+        return []
     os.environ["REPSIM_DATA"] = os.pathsep.join(submission.plan["data"])  # registered data sets are looked up by it
     code.must_be_frozen(Path(submission.plan["code"]))
+    try:
+        outcomes = _run(submission, index, signals)
+    except DiskError as error:
+        _log(f"leaving: {error}")
+        return ["interrupted"]
+    failed = outcomes.count("failed")
+    if failed:
+        raise RuntimeError(f"{failed} of {len(outcomes)} groups failed; see above")
+    return outcomes
+
+
+def _run(submission: Submission, index: int, signals: Signals) -> list[str]:
+    """The groups of the task; then it goes on afresh, goes back into the queue, or leaves for good."""
     deadline = _deadline(submission.plan["timeout_min"])
     pack = Pack(
         submission,
@@ -53,17 +77,38 @@ def run_pack(plan_path: str, index: int) -> list[str]:
         time_left=lambda: deadline - time.time(),
         listen=lambda *_: None,
         log=_log,
-        expired=lambda: signals.received is signal.SIGUSR2,
+        why=lambda: signals.received.name if signals.received else None,
+        dismissed=lambda: orders.dismissal(submission),
+        patience_s=float("inf"),
     )
     outcomes = pack.run()
-    if signals.received is not signal.SIGTERM and "done" in outcomes and {"interrupted", "handed_back"} & set(outcomes):
+    left = bool({"interrupted", "handed_back"} & set(outcomes))
+    if left and pack.poisoned and signals.received is None and _processes() < MOST_FRESH:
+        _begin_afresh()
+    if left and pack.got_on and signals.received is not signal.SIGTERM and not (pack.halted or pack.poisoned):
         cluster.requeue(slurm_element() or "")
     elif signals.received is None:
         notify.leave(submission, index)
-    failed = outcomes.count("failed")
-    if failed:
-        raise RuntimeError(f"{failed} of {len(outcomes)} groups failed; see above")
     return outcomes
+
+
+def _processes() -> int:
+    """How many processes of this task a fault has ended before this one."""
+    return int(os.environ.get(FRESH, "0"))
+
+
+def _begin_afresh() -> NoReturn:
+    """Replace this process by a fresh one of the same command, process id, Slurm step and environment.
+
+    Nothing of the GPU is carried over, and a signal that comes meanwhile waits until the fresh process listens.
+    """
+    os.environ[FRESH] = str(_processes() + 1)
+    _log(f"the GPU of this process failed: fresh process {_processes()} of at most {MOST_FRESH} goes on")
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    for number in [int(file.name) for file in Path("/proc/self/fd").iterdir()]:
+        with suppress(OSError):  # the listing itself is closed by now
+            os.set_inheritable(number, number <= 2)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _deadline(timeout_min: float) -> float:
@@ -76,4 +121,5 @@ def _deadline(timeout_min: float) -> float:
 
 
 def _log(text: str) -> None:
-    print(f"{log.PREFIX}{text}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # on a full disk the log is what can be spared
+        print(f"{log.PREFIX}{text}", file=sys.stderr, flush=True)

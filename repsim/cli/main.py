@@ -1,6 +1,7 @@
 """Owns the `repsim` command: its sub-commands, and how errors leave the process (0 done, 1 failed, 2 bad input)."""
 
 import errno
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,8 @@ from repsim.errors import UserError
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """What a disk or its rights can say anywhere."""
+PATIENT = (100_000, 20, 20)
+"""How many new objects the collector of cycles waits for: by default it goes through all runs of a large sweep again and again."""
 
 COMMANDS = {
     "sweep": Place("repsim.cli.sweep:app", "Plan, send, watch and steer a sweep."),
@@ -48,6 +51,7 @@ def root(
 
 def main() -> None:
     """Entry point; a UserError is printed as it is and leaves with 2."""
+    gc.set_threshold(*PATIENT)
     try:
         app()
     except UserError as error:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from repsim import columns, cost, job, measured, store
+from repsim import columns, cost, job, measured, store, tried
 from repsim.job import Job
 from repsim.measured import Speed
 
@@ -139,3 +139,59 @@ def test_rates_of_a_million_rows_are_found_in_a_moment():
     assert time.process_time() - clock < 1.0
     assert sum(rate.n for (card, _), rate in found.items() if card) == count
     assert found[A100, ("7",)].seconds == pytest.approx(float(np.median(values[kinds == 7])))
+
+
+def trial(of: Job, card: str | None = None, seconds: float = 3.0, arch: str = "net", once: float = 7.0) -> tried.Trial:
+    device = "cuda" if card else "cpu"
+    return tried.Trial(measured.kind_of(of, config(of, front_arch=arch, end_arch=arch)), device, card, seconds, once, 2)
+
+
+def test_a_dry_run_counts_until_rows_of_the_kind_are_stored(project, stitch):
+    def now(**fields):
+        return cost.rates(project.store, {"stitch": stitch}, "cpu", cache=project.cache)("stitch", config(stitch, **fields))
+
+    tried.keep(project.cache, stitch, trial(stitch))
+    assert (now().seconds, now().once, now().n, now().source) == (3.0, 7.0, 2, "dry-run")
+    keep(project, stitch, "other", [100.0], arch="other")
+    assert now().source == "dry-run"
+    keep(project, stitch, "same", [4.0])
+    assert (now().seconds, now().once, now().n, now().source) == (2.0, 0.0, 1, "measured")
+
+
+def test_a_later_dry_run_replaces_an_earlier_one_and_one_of_an_edited_job_counts_for_nothing(project, stitch):
+    tried.keep(project.cache, stitch, trial(stitch, seconds=3.0))
+    tried.keep(project.cache, stitch, trial(stitch, seconds=5.0))
+    assert [one.seconds for one in tried.trials(project.cache, stitch, "cpu")] == [5.0]
+    assert tried.trials(project.cache, stitch, "cuda") == []
+    stitch.path.write_text(stitch.path.read_text() + "\n# edited\n")
+    assert tried.trials(project.cache, job.load(project.jobs, "stitch"), "cpu") == []
+
+
+def test_of_several_dry_runs_that_of_the_kind_on_the_card_counts_else_the_slowest(project, stitch):
+    known = [trial(stitch, A100, 1.0), trial(stitch, T4, 4.0), trial(stitch, A100, 9.0, arch="other")]
+    kind = measured.kind_of(stitch, config(stitch))
+
+    def seconds(*asked) -> float:
+        found = tried.rate(known, *asked)
+        assert found
+        return found.seconds
+
+    assert [seconds(kind, "a100"), seconds(kind, "t4"), seconds(kind, None), seconds(("new",), None)] == [1.0, 4.0, 4.0, 9.0]
+    assert tried.rate([], kind, None) is None
+
+
+def test_a_damaged_or_unwritable_note_of_a_dry_run_harms_nobody(project, stitch):
+    tried.keep(project.cache, stitch, trial(stitch))
+    (note,) = (project.cache / "dry-runs").glob("*.json")
+    for text in ("", "[]", "{}", '{"job": "stitch", "code": 1}', note.read_text().replace('"once"', '"twice"')):
+        note.write_text(text)
+        assert tried.trials(project.cache, stitch, "cpu") == []
+    (project.root / "file").write_text("")
+    tried.keep(project.root / "file", stitch, trial(stitch))
+
+
+def test_the_card_of_a_profile_is_found_by_the_name_slurm_has_for_it(project, stitch):
+    keep(project, stitch, "fast", [4.0, 4.0], A100)
+    keep(project, stitch, "slow", [12.0], T4)
+    assert rate(project, stitch, "cuda", "a100").seconds == 2.0
+    assert rate(project, stitch, "cuda", "t4").seconds == 6.0
