@@ -16,7 +16,7 @@ from repsim.cli.output import Filters, Json, project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError
 from repsim.project import Project
 from repsim.queued import Queue
-from repsim.report import live, plans
+from repsim.report import halts, live, plans
 from repsim.report import queue as queues
 from repsim.state import State
 from repsim.sweep.expand import Sweep, open_sweep
@@ -52,7 +52,7 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return "\n".join([plans.status_text(shown), *live.live_lines(shown)])
+    return "\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)])
 
 
 def _watch(project: Project, sweep: Sweep, filters: list[str], json: bool) -> None:
@@ -112,5 +112,8 @@ def _status(project: Project, sweep: Sweep, filters: list[str], queue: Queue) ->
     ids = {run.id for run in sweep.all_runs}
     used = cost.hours_used(project.store, sweep.jobs, ids)
     return (
-        plans.status_json(sweep, states, alive, used, left.hours()) | live.live_json(known, states, alive) | queues.age_json(queue)
+        plans.status_json(sweep, states, alive, used, left.hours())
+        | live.live_json(known, states, alive)
+        | queues.age_json(queue)
+        | halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
     )
