@@ -10,15 +10,15 @@ from repsim.submission import Submission
 def halts_json(known: Sequence[Submission], sweep: str, alive: Collection[tuple[str, int]]) -> dict[str, Any]:
     """Of the submissions of `sweep`; `alive` are the tasks (name of the submission, index) that are queued or running."""
     mine = [one for one in known if one.plan["sweep"] == sweep]
-    return {"stops": orders.stops_json(orders.standing(mine)), "interrupted": restarts.counts(mine, alive)}
+    return {"stops": orders.stops_json(orders.standing(mine)), "restarts": restarts.counts(mine, alive)}
 
 
 def halts_lines(shown: Mapping[str, Any]) -> list[str]:
     """The object of `halts_json` for people."""
-    lines = [f"  stopped   {line}" for line in dict.fromkeys(map(_stopped, shown["stops"]))]
+    lines = [f"  held      {line}" for line in dict.fromkeys(map(_stopped, shown["stops"]))]
     if lines:
         lines.append(f"            go on, once it is mended: repsim sweep resume {shown['sweep']}")
-    counts = ", ".join(f"{count:,} {name}" for name, count in shown["interrupted"].items())
+    counts = ", ".join(f"{count:,} {name}" for name, count in shown["restarts"].items())
     return lines + ([f"  restarts  {counts}"] if counts else [])
 
 

@@ -38,7 +38,7 @@ def test_a_breaker_that_tripped_is_shown_with_its_error_an_example_and_the_way_o
     assert (stop["by"], stop["count"], stop["signature"]) == ("breaker", ROW, "ZeroDivisionError: no square today")
     assert stop["run"] in {run.id for run in sweep.runs}
     text = call("sweep", "status", "toy").out
-    assert "stopped   10 groups failed one after the other with the same error (code): ZeroDivisionError: no square today" in text
+    assert "held      10 groups failed one after the other with the same error (code): ZeroDivisionError: no square today" in text
     assert f"repsim sweep logs {stop['run']}" in text and "repsim sweep resume toy" in text
 
 
@@ -96,6 +96,6 @@ def test_status_counts_apart_why_tasks_were_interrupted(here):
             journal.write(event="left", why=why)
     Journal(one, 0, 4).write(event="begun")
     one.close()
-    assert call("sweep", "status", "toy", "--json").json["interrupted"] == {"preempted": 2, "time limit": 1, "lost": 2}
+    assert call("sweep", "status", "toy", "--json").json["restarts"] == {"preempted": 2, "time limit": 1, "lost": 2}
     assert "restarts  2 preempted, 1 time limit, 2 lost" in call("sweep", "status", "toy").out
-    assert halts.halts_json([one], "other", set()) == {"stops": [], "interrupted": {}}
+    assert halts.halts_json([one], "other", set()) == {"stops": [], "restarts": {}}

@@ -31,7 +31,7 @@ ORCHESTRATION = [
     "attempt stored",
     "measuring",
     "report.matrixwords report.player",
-    "report.wording",
+    "report.wording report.grid report.reasons",
     "forecast",
     "plan table imports retry nodes cleaning exports counterparts",
     "described",
