@@ -9,6 +9,7 @@ them all together, and each run has an equal part of it. A measured rate replace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from repsim import columns, measured, store, tried
@@ -79,7 +80,16 @@ def _like(table: Rates, kind: Kind) -> Rate | None:
     return replace(near, source="similar") if near else None
 
 
-def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str]) -> float:
-    """Task-hours that the stored runs among `ids` took."""
-    tables = (store.read(store_folder, job, ["run_id", "run_seconds"], ids) for job in jobs.values())
-    return sum(float(columns.numbers(table["run_seconds"]).sum()) for table in tables) / 3600
+def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus: Mapping[str, int] = MappingProxyType({})) -> float:
+    """Task-hours that the stored runs among `ids` took; an hour of a submission whose tasks hold several `gpus` counts as often."""
+    several = {name: count for name, count in gpus.items() if count > 1}
+    names = ["run_id", "run_seconds", *(["submission"] if several else [])]
+    return sum(_seconds(store.read(store_folder, job, names, ids), several) for job in jobs.values()) / 3600
+
+
+def _seconds(table: Any, several: Mapping[str, int]) -> float:
+    seconds = columns.numbers(table["run_seconds"])
+    if not several:
+        return float(seconds.sum())
+    weights = (several.get(name, 1) for name in table["submission"].to_pylist())
+    return float(sum(weight * one for weight, one in zip(weights, seconds, strict=True)))
