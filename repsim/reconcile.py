@@ -106,7 +106,8 @@ def submit(
         if stage.name == "later" and not after:
             continue  # the networks failed: nothing is queued that could make them
         for tasks in _slices(stage.tasks, size):
-            one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min)
+            limits = (profile.timeout_min, profile.gpus_per_task)
+            one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, *limits)
             notify.wish(one, profile.notify)
             sent.append(_send(one, stage.name, limited, home, after))
     return sent
@@ -171,7 +172,7 @@ def queue(project: Project) -> list[cluster.Task]:
 
 
 def _record(
-    project: Project, sweep: Sweep, stage: Stage, device: str, home: Path, frozen: code.Code, timeout_min: int
+    project: Project, sweep: Sweep, stage: Stage, device: str, home: Path, frozen: code.Code, timeout_min: int, gpus: int = 0
 ) -> Submission:
     jobs = {group.job for group in stage.groups}
     plan: dict[str, Any] = {
@@ -182,6 +183,7 @@ def _record(
         "data": [str(folder.absolute()) for folder in project.data_folders],
         "device": device,
         "timeout_min": timeout_min,
+        "gpus_per_task": gpus,
         "code": str(home),
         "jobs": {name: sweep.jobs[name].digest for name in sorted(jobs)},
         "provenance": frozen.as_json(),

@@ -19,7 +19,9 @@ MAX_KINDS = 6
 STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
 
 
-def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> dict[str, Any]:
+def plan_json(
+    plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing], budget: float | None = None
+) -> dict[str, Any]:
     """The plan as an object."""
     return {
         "sweep": plan.sweep,
@@ -31,6 +33,7 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
         "stages": [_stage_json(stage) for stage in plan.stages if stage.tasks],
         "hours": round(plan.hours(), 3),
         "hours_worst": round(plan.hours(worst=True), 3),
+        "budget": budget,
         "gpus_per_task": plan.gpus_per_task,
         "measured_runs": plan.measured,
         "forecast": [one.as_json() for one in forecast.expected(plan.groups)],

@@ -20,6 +20,7 @@ ORCHESTRATION = [
     "cli.here",
     "cli.output",
     "cli.lazily",
+    "budget",
     "reconcile",
     "local",
     "report.animation report.points",
