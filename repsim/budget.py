@@ -55,24 +55,16 @@ def spent(project: Project, sweep: Sweep, profile: Profile, device: str, states:
     """What the sweep has cost so far, and will by what was sent already. A row counts whichever sweep asked for it first."""
     known = submission.every(project.submissions)
     ids = {run.id for run in sweep.all_runs}
-    used = cost.hours_used(project.store, sweep.jobs, ids, gpus_of(known))
+    used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
     return Spent(used, wasted(known, ids, states), _under_way(project, sweep, profile, device, states))
-
-
-def gpus_of(known: list[Submission]) -> dict[str, int]:
-    """How many hours an hour of a task of each submission is."""
-    return {one.name: max(1, one.plan.get("gpus_per_task", 0)) for one in known}
 
 
 def wasted(known: list[Submission], ids: set[RunId], states: Mapping[RunId, Standing]) -> float:
     """Hours of attempts at runs among `ids` that gave no row, and will give none."""
     alive = {(s.submission, s.task) for s in states.values() if s.state in BUSY and s.submission and s.task is not None}
-    return sum(
-        gpus * progress.wasted_hours([span for span in progress.spans(one) if span.group in mine], alive)
-        for one in known
-        for gpus in [max(1, one.plan.get("gpus_per_task", 0))]
-        if (mine := _groups(one, ids))
-    )
+    held = ((one, _groups(one, ids)) for one in known)
+    found = (span for one, mine in held if mine for span in progress.spans(one) if span.group in mine)
+    return progress.wasted_hours(found, alive)
 
 
 def refuse(budget: Budget, spent: Spent, made: Plan, unit: str) -> None:

@@ -77,7 +77,7 @@ def test_what_was_spent_is_rows_and_lost_attempts_times_the_gpus_of_their_submis
     states = {run.id: Standing(State.NEW) for run in sweep.all_runs}
     made = toy.plan(project, sweep).stages[1]
     code = toy.Code(None, None, "0")
-    one = reconcile._record(project, sweep, made, "cpu", project.root, code, 60, 2)
+    one = reconcile._record(project, sweep, made, "cpu", project.root, code, 60, {"gpus_per_task": 2})
     sent = [one.name, one.name, "gone"]
     rows = [
         {"run_id": run.id, "submission": name, "run_seconds": seconds, "device": "cpu", "work": 1.0}
