@@ -17,7 +17,7 @@ from repsim.cli.output import Filters, Json, project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError
 from repsim.project import Project
 from repsim.queued import Queue
-from repsim.report import live, plans
+from repsim.report import halts, live, plans
 from repsim.report import queue as queues
 from repsim.report.grid import grid_json
 from repsim.state import State
@@ -66,7 +66,7 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return "\n".join([plans.status_text(shown), *live.live_lines(shown)])
+    return "\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)])
 
 
 def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
@@ -126,4 +126,5 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
     unit = plans.unit(chosen.gpus_per_task or any(one.on_gpu for one in known if one.name in mine))
     shown = plans.status_json(sweep, states, alive, used, left.hours(), unit) | grid_json(sweep, states, asked.rows, asked.cols)
+    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
     return shown | live.live_json(known, states, alive) | queues.age_json(queue)

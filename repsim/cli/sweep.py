@@ -8,11 +8,11 @@ import typer
 
 from repsim import budget as budgets
 from repsim import cluster, hardware, local, reconcile
-from repsim.cli import dry, here, seeing, send, status, steer
+from repsim.cli import again, dry, halt, here, seeing, send, status, steer
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
 from repsim.cluster import Profile
-from repsim.errors import ClusterError
+from repsim.errors import ClusterError, SpecError
 from repsim.project import Project
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining
@@ -26,6 +26,8 @@ app.command("clean")(seeing.clean)
 app.command("nodes")(seeing.bad_nodes)
 app.command("cancel")(steer.cancel)
 app.command("retry")(steer.retry_failed)
+app.command("stop")(halt.stop)
+app.command("resume")(halt.resume)
 
 
 @app.command()
@@ -78,13 +80,22 @@ def run(
     profile: ProfileOption = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; by default one per core on a CPU.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")
+    ] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="RUN", help="This run alone, even if it is stored.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="With --only: a debugger where it fails.")] = False,
     json: Json = False,
 ) -> None:
-    """Compute what is missing here, on this machine's GPU or CPU. Ctrl-C stops at the next step; run it again to go on."""
+    """Compute what is missing here, on this machine's GPUs or CPU. Ctrl-C stops at the next step; run it again to go on."""
+    if debug and only is None:
+        raise SpecError("one run can be debugged at a time", where="--debug", do="name it with --only")
     project, sweep = _open(spec)
     chosen = Profile(cluster="local") if profile is None else send.profile_of(project, sweep, profile)[1]
     picked = hardware.pick_device(device or chosen.device)
+    if only is not None:
+        again.run(project, sweep, only, picked, debug, json)
+        return
     here.run(project, sweep, picked, local.workers_for(picked, workers), chosen, limit, json, ())
 
 
