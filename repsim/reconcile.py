@@ -122,7 +122,7 @@ def run_here(
     def record(stage: Stage) -> Submission:
         return _record(project, sweep, stage, device, project.root, frozen, 0)
 
-    return local.compute(plan, workers, record, listen, steps)
+    return local.compute(plan, device, workers, record, listen, steps)
 
 
 def close_finished(project: Project) -> None:

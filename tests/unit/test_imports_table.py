@@ -27,6 +27,7 @@ ORCHESTRATION = [
     "report.queue report.logs report.faults",
     "report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
+    "lanes",
     "pack",
     "attempt stored",
     "measuring",
