@@ -18,7 +18,7 @@ from repsim.errors import ClusterError, InputError, UserError
 from repsim.job import RunId
 from repsim.project import Project
 from repsim.queued import Queue
-from repsim.report import live, plans
+from repsim.report import halts, live, plans
 from repsim.report import queue as queues
 from repsim.report.grid import grid_json
 from repsim.state import Standing, State
@@ -68,7 +68,7 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return "\n".join([plans.status_text(shown), *live.live_lines(shown)])
+    return "\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)])
 
 
 def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
@@ -125,6 +125,7 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     alive = [t for t in traces.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
     shown = plans.status_json(sweep, states, alive, _hours(project, sweep, states, known))
     shown |= grid_json(sweep, states, asked.rows, asked.cols)
+    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
     return shown | live.live_json(known, states, alive) | queues.age_json(queue)
 
 

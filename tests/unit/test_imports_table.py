@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status",
+    "cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt",
     "cli.send",
     "cli.here",
     "cli.output",
@@ -24,7 +24,7 @@ ORCHESTRATION = [
     "local",
     "report.animation report.points",
     "report.live",
-    "report.queue report.logs report.faults",
+    "report.halts report.queue report.logs report.faults",
     "report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "lanes",
