@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from repsim import cluster, hardware, reconcile
+from repsim import cluster, hardware, orders, reconcile, submission
 from repsim.cli import here
 from repsim.cli.output import confirm, say
 from repsim.cluster import Profile
@@ -42,6 +42,8 @@ def submit(
     """Plan, show, ask, send; what was sent as an object and as text."""
     cluster.version()
     reconcile.close_finished(project)
+    if not also:  # a retry is asked for by somebody who has seen the failures
+        orders.refuse_stopped(submission.every(project.submissions), sweep.name)
     states = reconcile.standings(project, sweep)
     reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, device_of(profile), also)
