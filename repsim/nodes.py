@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from repsim import cluster, progress
 from repsim.cause import Cause, of_slurm
-from repsim.cluster import Profile
+from repsim.profile import Profile
 from repsim.submission import Submission
 
 EXPIRES_S = 24 * 3600.0

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from repsim import cause
-from repsim.cluster import Profile
+from repsim.profile import Profile
 
 
 def suited(profile: Profile, causes: Iterable[str | None]) -> Profile:

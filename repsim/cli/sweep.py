@@ -9,8 +9,8 @@ import typer
 from repsim import cluster, hardware, local, reconcile
 from repsim.cli import dry, here, seeing, send, status, steer
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.cluster import Profile
 from repsim.errors import ClusterError
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining

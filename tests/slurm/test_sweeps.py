@@ -15,8 +15,8 @@ import toy
 from onemachine import running_cluster, wait_until
 
 from repsim import cluster, reconcile, store
-from repsim.cluster import Profile
 from repsim.errors import ClusterError
+from repsim.profile import Profile
 from repsim.state import State
 from repsim.sweep.expand import Sweep
 

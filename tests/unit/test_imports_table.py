@@ -20,6 +20,7 @@ ORCHESTRATION = [
     "cli.here",
     "cli.output",
     "reconcile",
+    "sending",
     "local",
     "report.animation report.points",
     "report.live",
@@ -28,6 +29,8 @@ ORCHESTRATION = [
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "report.matrixwords report.player",
     "report.wording",
+    "pieces planfile ceiling",
+    "intents shares",
     "plan table imports retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
@@ -38,11 +41,14 @@ ORCHESTRATION = [
     "sweep.exclude sweep.networks",
     "sweep.spec state cost",
     "catalog interval pace matrices tablekeys",
+    "limits batchscript sbatch",
+    "profile",
     "identity store cluster hardware code child matrix",
     "notify",
     "progress log",
     "submission",
-    "project yamlfile job",
+    "project yamlfile job lock",
+    "sbatchoptions",
     "errors signature cause",
 ]
 SCIENCE = {
@@ -55,7 +61,7 @@ SCIENCE = {
 """Package → the packages of its half that it may import."""
 OWNERS = {
     "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files
-    "submitit": ("cluster",),
+    "submitit": ("batchscript",),
     "typer": ("cli",),
     "rich": ("cli", "report"),
     "yaml": ("yamlfile",),

@@ -7,7 +7,7 @@ from commandline import call
 
 from repsim import cause, retry
 from repsim.cause import RULES, Cause
-from repsim.cluster import Profile
+from repsim.profile import Profile
 from repsim.submission import Journal, Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
