@@ -7,13 +7,17 @@ that fails is an error here and never taken for an empty queue.
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from repsim.errors import ClusterError
 
 ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
-ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "POWER_UP_NODE"}
+WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+UNKNOWN = "UNKNOWN"
+"""Of an element that nobody could ask about: it may be alive."""
+ALIVE |= {*WAITING, "POWER_UP_NODE", UNKNOWN}
 DIED = {"FAILED", "OUT_OF_MEMORY", "BOOT_FAIL", "LAUNCH_FAILED"}
 """How an element ends that was not stopped from outside."""
 TIMEOUT_S = 60
@@ -29,7 +33,10 @@ class Silent(ClusterError):
 
 @dataclass(frozen=True)
 class Task:
-    """One task as squeue shows it; `element` is what Slurm calls it, as in 18_3, or 18 for a plain job."""
+    """One task as squeue shows it; `element` is what Slurm calls it, as in 18_3, or 18 for a plain job.
+
+    `asked` is when squeue was asked (seconds since 1970): what files say of later times is newer.
+    """
 
     name: str
     index: int
@@ -37,6 +44,7 @@ class Task:
     reason: str
     node: str
     element: str
+    asked: float = field(default=float("inf"), compare=False)
 
     @property
     def job(self) -> str:
@@ -48,10 +56,11 @@ def queue(names: Sequence[str]) -> list[Task]:
     """Every task of the jobs with these names, whoever sent them, finished ones too while Slurm keeps them."""
     if not names:
         return []
+    now = time.time()
     text = call("squeue", "-h", "-a", "-r", "-t", "all", "-n", ",".join(names), "-o", "%i|%K|%T|%r|%N|%j")
     rows = [line.split("|", 5) for line in text.splitlines() if line.count("|") >= 5]
     return [
-        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element)  # a plain job is task 0
+        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element, now)  # a plain job is task 0
         for element, index, state, reason, node, name in rows
         if name in names
     ]
@@ -103,9 +112,9 @@ def requeue(element: str) -> bool:
     return _done("scontrol", "requeue", element)
 
 
-def call(command: str, *arguments: str) -> str:
-    """stdout of a Slurm command; ClusterError if it is absent, silent for a minute, or fails."""
-    answer = run(command, *arguments)
+def call(command: str, *arguments: str, timeout_s: float | None = None) -> str:
+    """stdout of a Slurm command; ClusterError if it is absent, silent for `timeout_s` (a minute), or fails."""
+    answer = run(command, *arguments, timeout_s=timeout_s)
     if answer.returncode:
         raise ClusterError(f"{command} failed: {last_line(answer.stderr)}", do=_advice(answer.stderr))
     return answer.stdout
@@ -129,7 +138,7 @@ def run(command: str, *arguments: str, timeout_s: float | None = None) -> "subpr
             do="work on a login node, load the slurm module, start slurm/testcluster/up, or compute here with: repsim sweep run",
         ) from None
     except subprocess.TimeoutExpired:
-        raise Silent(f"{command} did not answer within {limit} s", do="is slurmctld up? nothing was changed; try again") from None
+        raise Silent(f"{command} did not answer within {limit:g} s", do="is slurmctld up? nothing was changed; try again") from None
 
 
 def last_line(text: str) -> str:

@@ -5,14 +5,17 @@ results/submissions/NAME/progress/TASK.json   {at, group, fraction, text}: repla
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from repsim.submission import Submission
 
 EVERY_S = 5.0
+SIGNALS = {"SIGTERM": "preempted", "SIGUSR2": "time_limit"}
+INTERRUPTED = (*SIGNALS.values(), "lost", "stopped")
+"""What the signal says that interrupted a group; Slurm sends SIGTERM for a preemption, a requeue and a cancel alike."""
 Listen = Callable[[str, float, str], None]
 
 
@@ -47,7 +50,10 @@ def beat(one: Submission, task: int) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Span:
-    """One attempt at a group: when it was begun and left (seconds since 1970), and how; `end` is None while that is not known."""
+    """One attempt at a group: when it was begun and left (seconds since 1970), and how; `end` is None while that is not known.
+
+    `why` names the signal that interrupted it, as far as the record says.
+    """
 
     submission: Submission
     task: int
@@ -58,6 +64,8 @@ class Span:
     outcome: str | None = None
     cause: str | None = None
     message: str | None = None
+    gpu: str | None = None
+    why: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -68,25 +76,39 @@ class Span:
         return max(0.0, last["at"] - self.start) if last and last["group"] == self.group else 0.0
 
 
-def spans(one: Submission) -> list[Span]:
-    """Every attempt that was begun, in the order of their beginnings."""
+def spans(one: Submission, events: Sequence[Mapping[str, Any]] | None = None) -> list[Span]:
+    """Every attempt that was begun, in the order of their beginnings; `events` of the submission need not be read again."""
     found: list[Span] = []
     open_ones: dict[tuple[int, str], int] = {}
-    for event in one.events():
+    for event in one.events() if events is None else events:
         key = (event["task"], event["group"])
         if event["event"] == "start":
             open_ones[key] = len(found)
-            found.append(Span(one, *key, event["at"], event.get("host")))
+            found.append(Span(one, *key, event["at"], event.get("host"), gpu=event.get("gpu")))
         elif key in open_ones:
-            begun = found[open_ones[key]]
-            how = (event["outcome"], event.get("cause"), event.get("message"))
-            found[open_ones.pop(key)] = Span(one, *key, begun.start, begun.host, event["at"], *how)
+            how = {name: event.get(name) for name in ("outcome", "cause", "message", "why")}
+            begun = open_ones.pop(key)
+            found[begun] = replace(found[begun], end=event["at"], **how)
     return found
 
 
 def wasted_hours(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> float:
-    """Hours of attempts that gave no row: failed, told to stop, or killed; one of a task that is alive may still give some."""
-    return sum(span.seconds for span in found if _is_lost(span, alive)) / 3600
+    """Hours of attempts that gave no row: failed, told to stop, or killed; one of a task that is alive may still give some.
+
+    An hour of a task that holds several GPUs counts as often.
+    """
+    return sum(span.seconds * span.submission.gpus for span in found if _is_lost(span, alive)) / 3600
+
+
+def interrupted(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> dict[str, int]:
+    """Attempts that were cut short from outside, by how: of one that is `lost` nobody heard."""
+    counts: dict[str, int] = dict.fromkeys(INTERRUPTED, 0)
+    for span in found:
+        if span.outcome == "interrupted":
+            counts[SIGNALS.get(span.why or "", "stopped")] += 1
+        elif span.end is None and _is_lost(span, alive):
+            counts["lost"] += 1
+    return counts
 
 
 def pace(found: Iterable[Span], runs: Callable[[Span], int]) -> float | None:

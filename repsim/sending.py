@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from repsim import ceiling, cluster, code, intents, nodes, notify, planfile, sbatch, shares, submission, worker
+from repsim import accounting, ceiling, cluster, code, intents, nodes, notify, planfile, sbatch, shares, submission, worker
 from repsim.errors import ClusterError
 from repsim.job import NETWORK, RunId
 from repsim.pieces import Piece
@@ -65,7 +65,7 @@ class Sending:
         """The pieces with their share of `max_parallel`, and without nodes that are bad."""
         known = submission.every(self.order.project.submissions)
         tasks = cluster.queue([one.name for one in known if not one.closed])
-        bad, found = nodes.suspects(nodes.faults(known)), list(pieces)
+        bad, found = nodes.suspects(nodes.faults(known, endings=accounting.remembered(self.order.project.cache))), list(pieces)
         for pool in dict.fromkeys(piece.part.pool for piece in pieces):
             places = [place for place, piece in enumerate(pieces) if piece.part.pool == pool]
             part, earlier = pieces[places[0]].part, ceiling.live(known, tasks, pool)
@@ -122,7 +122,7 @@ class Sending:
 def recorded(order: Order, piece: Piece, root: Path | None = None) -> Submission:
     """The submission of one piece, on disk before anything is sent."""
     part, stage = piece.part, Stage(piece.stage, piece.tasks)
-    also = {"pool": part.pool, "parallel": part.max_parallel}
+    also = {"pool": part.pool, "parallel": part.max_parallel, "mem_gb": part.mem_gb, "gpus_per_task": part.gpus_per_task}
     return planfile.record(order.project, order.sweep, stage, part.device, order.home, order.frozen, part.timeout_min, also, root)
 
 

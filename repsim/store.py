@@ -94,6 +94,17 @@ def stored_ids(store: Path, job: Job) -> set[RunId]:
     return set(read(store, job, [KEY])[KEY].to_pylist())
 
 
+def ids_in(files: Iterable[Path]) -> set[RunId]:
+    """Ids of the runs in these parts; one that is damaged, or was merged into another meanwhile, says nothing."""
+    import pyarrow as pa
+
+    wanted, found = pa.schema([pa.field(KEY, pa.string())]), set()
+    for file in files:
+        with suppress(InputError):
+            found.update(_read_part(file, wanted)[KEY].to_pylist())
+    return found
+
+
 def lost_ids(store: Path, artefacts: Path, job: Job) -> set[RunId]:
     """Ids of the runs of `job` that have a row but whose network is gone; a diverged run left none to begin with."""
     if job.hook("network") is None:

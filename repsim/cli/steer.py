@@ -1,11 +1,12 @@
 """Owns `repsim sweep cancel` and `repsim sweep retry`: the same filter as `status`, shown, asked, then done."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, hardware, local, nodes, reconcile, retry, submission
+from repsim import accounting, cluster, hardware, local, nodes, queued, reconcile, retry, submission
 from repsim import plan as planning
 from repsim.cause import Cause, rule
 from repsim.cli import here, send
@@ -37,6 +38,7 @@ def cancel(spec: SpecArgument, filters: Filters = None, yes: Yes = False, json: 
     confirm("Cancel?", yes)
     elements = [task.element for task in tasks]
     cluster.cancel(elements)
+    queued.forget(project)
     show(json, {"cancelled": elements}, f"cancelled {number(len(elements), 'task')}: {element_names(elements)}")
 
 
@@ -54,25 +56,32 @@ def retry_failed(
     project, sweep = opened(spec)
     states = reconcile.standings(project, sweep)
     part = planning.failed_only(sweep, states, matcher(filters or [], sweep), why)
-    causes = Counter(states[run.id].cause for run in part.all_runs if states[run.id].state is State.FAILED)
+    failures = [states[run.id] for run in part.all_runs if states[run.id].state is State.FAILED]
+    causes = Counter(standing.cause for standing in failures)
     for each, count in causes.items():
         say(f"{number(count, 'run')} × {each}: {rule(each).words}")
     if compute_here:
         picked = hardware.pick_device("auto")
         here.run(project, part, picked, local.workers_for(picked, None), Profile(cluster="local"), None, json, (State.FAILED,))
         return
-    show(json, *_sent(project, sweep, part, profile, causes, yes))
+    show(json, *_sent(project, sweep, part, profile, failures, yes))
 
 
 def _sent(
-    project: Project, sweep: Sweep, part: Sweep, profile: str | None, causes: Counter, yes: bool
+    project: Project, sweep: Sweep, part: Sweep, profile: str | None, failures: Sequence[Standing], yes: bool
 ) -> tuple[dict[str, Any], str]:
     name, chosen = send.profile_of(project, sweep, profile)
     send.must_be_slurm(chosen, name)
-    if any(rule(each).elsewhere for each in causes):
-        chosen = nodes.avoiding(chosen, nodes.suspects(nodes.faults(submission.every(project.submissions)), least=1))
+    known = submission.every(project.submissions)
+    plans = {one.name: one.plan for one in known}
+    suited = retry.suited(chosen, [retry.Failure(each.cause, plans.get(each.submission or "", {})) for each in failures])
+    for words in retry.words(chosen, suited):
+        say(words)
+    if any(rule(each.cause).elsewhere for each in failures):
+        found = nodes.faults(known, endings=accounting.remembered(project.cache))
+        suited = nodes.avoiding(suited, nodes.suspects(found, least=1))
     with reconcile.locked(project):
-        return send.submit(project, part, retry.suited(chosen, causes), name, yes, False, (State.FAILED,))
+        return send.submit(project, part, suited, name, yes, False, (State.FAILED,))
 
 
 def _touched(tasks: list[Task], states: dict[str, Standing], wanted: set[str]) -> str:

@@ -4,16 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from repsim import forecast
 from repsim.cause import known, rule
 from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
+from repsim.report import grid
 from repsim.signature import signature
 from repsim.state import DIVERGED, LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
-MAX_ROWS = 40
+MAX_KINDS = 6
 STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
 
 
@@ -31,12 +33,13 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
         "hours_worst": round(plan.hours(worst=True), 3),
         "gpus_per_task": plan.gpus_per_task,
         "measured_runs": plan.measured,
+        "forecast": [one.as_json() for one in forecast.expected(plan.groups)],
         "notes": notes(sweep, states),
         "ids": [run.id for run in sweep.runs],
     }
 
 
-def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> str:
+def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing], budget: float | None = None) -> str:
     """What would run, in groups and tasks, and what it would cost."""
     how = "between" if "front_network" in sweep.jobs[sweep.spec.job].config.model_fields else "on"
     networks = f" {how} {number(len(sweep.networks), 'network')}" if sweep.networks else ""
@@ -47,10 +50,7 @@ def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
     lines += [f"  note      {note}" for note in notes(sweep, states)]
     if not any(stage.tasks for stage in plan.stages):
         return "\n".join([*lines, "  nothing to send"])
-    unit = "GPU-hours" if plan.gpus_per_task else "task-hours"
-    lines.append(f"  cost      about {plan.hours():.2f} {unit} expected, {plan.hours(worst=True):.2f} at the slow end")
-    lines.append(f"            {_basis(plan)}; profile {profile}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_cost_lines(plan, budget), f"            profile {profile}"])
 
 
 def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
@@ -78,17 +78,17 @@ def counts_text(counts: Mapping[State, int]) -> str:
 
 
 def status_json(
-    sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], used_h: float, left_h: float
+    sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], used_h: float, left_h: float, unit: str
 ) -> dict[str, Any]:
-    """State counts, the grid of cases and layers (of single networks: architectures), failures, live tasks, hours, as an object."""
+    """State counts, failures, live tasks and hours as an object; `repsim.report.grid` has the grid of it."""
     return {
         "sweep": sweep.name,
         "networks": _counts(sweep.networks, states),
         "runs": _counts(sweep.runs, states),
-        "grid": [{"case": case, "layer": layer, **counts} for (case, layer), counts in _grid(sweep, states).items()],
         "failures": failures(sweep, states),
         "blocked": blocked(sweep, states),
         "tasks": [{"name": t.name, "job": t.element, "state": t.state, "reason": t.reason, "node": t.node} for t in tasks],
+        "hours_unit": unit,
         "hours_used": round(used_h, 4),
         "hours_left": round(left_h, 4),
         "eta_minutes": _eta(tasks, left_h),
@@ -100,7 +100,7 @@ def status_text(shown: Mapping[str, Any]) -> str:
     lines = [f"{shown['sweep']}"]
     if shown["networks"]:
         lines.append("  networks  " + _words(shown["networks"]))
-    lines += ["  runs      " + _words(shown["runs"]), *_grid_lines(shown["grid"])]
+    lines += ["  runs      " + _words(shown["runs"]), *grid.grid_lines(shown["grid"])]
     busy = Counter(task["state"].lower() for task in shown["tasks"])
     if busy:
         nodes = sorted({t["node"] for t in shown["tasks"] if t["node"]})
@@ -108,7 +108,8 @@ def status_text(shown: Mapping[str, Any]) -> str:
             f"  tasks     {', '.join(f'{n} {s}' for s, n in sorted(busy.items()))}" + (f" on {', '.join(nodes)}" if nodes else "")
         )
     eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
-    lines.append(f"  hours     {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{eta}")
+    lost = f", {shown['hours_wasted']:.2f} wasted on attempts that gave no row" if shown["hours_wasted"] else ""
+    lines.append(f"  {shown['hours_unit']:<9} {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{lost}{eta}")
     lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
     return "\n".join([*lines, *_failure_lines(shown)])
 
@@ -156,49 +157,33 @@ def _stage_text(stage: Stage) -> str:
     return f"  {STAGES[stage.name]:<9} {words}"
 
 
-def _basis(plan: Plan) -> str:
-    if plan.measured:
-        return f"from {number(plan.measured, 'measured run')} of this kind"
-    return "a guess: no run of this kind is measured yet (computing one here measures it: repsim sweep run --limit 1)"
+def unit(gpus_per_task: int) -> str:
+    """What hours are counted in."""
+    return "GPU-hours" if gpus_per_task else "task-hours"
+
+
+def _cost_lines(plan: Plan, budget: float | None) -> list[str]:
+    """Hours, and what they rest on for each kind of run, the dearest first."""
+    limit = f"  (budget {budget:g})" if budget is not None else ""
+    hours = f"about {plan.hours():.2f} {unit(plan.gpus_per_task)} expected, {plan.hours(worst=True):.2f} at the slow end{limit}"
+    kinds = sorted(forecast.expected(plan.groups), key=lambda one: -one.seconds)
+    lines = [f"{one.job} {one.kind}".rstrip() + f": {one.seconds / 3600:.2f} h, {basis(one.source, one.n)}" for one in kinds]
+    more = [f"and {number(len(lines) - MAX_KINDS, 'kind')} of runs more"] if len(lines) > MAX_KINDS else []
+    return [f"  cost      {hours}", *(f"            {line}" for line in [*lines[:MAX_KINDS], *more])]
+
+
+def basis(source: str, n: int) -> str:
+    """What a forecast rests on."""
+    return {
+        "measured": f"from {number(n, 'measured run')} of this kind",
+        "dry-run": f"from the first steps of {number(n, 'run')} (dry-run), which is rather too much",
+        "similar": f"from {number(n, 'measured run')} of other networks or on other cards",
+    }.get(source, "a guess: no run of this kind is measured yet (the first steps tell more: repsim sweep dry-run)")
 
 
 def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, int]:
     counts = Counter(states[run.id].state for run in runs)
     return {state.value: counts[state] for state in SHOWN if counts[state]}
-
-
-def _grid(sweep: Sweep, states: Mapping[RunId, Standing]) -> dict[tuple[str, str], dict[str, int]]:
-    cells: dict[tuple[str, str], Counter[str]] = {}
-    for run in sweep.runs:
-        key = (str(run.labels.get("case") or sweep.spec.job), str(getattr(run.config, "front_layer", run.labels.get("arch", ""))))
-        cells.setdefault(key, Counter())[_third(states[run.id].state)] += 1
-    return {key: {"done": c["done"], "failed": c["failed"], "left": c["left"]} for key, c in cells.items()}
-
-
-def _third(state: State) -> str:
-    return state.value if state in (State.DONE, State.FAILED) else "left"
-
-
-def _grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line per case: done of all, per layer; `!` marks failures."""
-    layers = list(dict.fromkeys(cell["layer"] for cell in grid))
-    cases = list(dict.fromkeys(cell["case"] for cell in grid))
-    if not 1 <= len(layers) <= 12 or len(cases) > MAX_ROWS:
-        return []
-    cells = {(cell["case"], cell["layer"]): _cell(cell) for cell in grid}
-    width = max(len(case) for case in cases)
-    columns = {layer: max(len(layer), *(len(cells.get((case, layer), "")) for case in cases)) for layer in layers}
-    head = "  ".join(f"{layer:>{columns[layer]}}" for layer in layers)
-    rows = [
-        f"            {case:<{width}}  " + "  ".join(f"{cells.get((case, la), '–'):>{columns[la]}}" for la in layers)
-        for case in cases
-    ]
-    return [f"            {'':<{width}}  {head}", *rows]
-
-
-def _cell(cell: Mapping[str, Any]) -> str:
-    total = cell["done"] + cell["failed"] + cell["left"]
-    return f"{cell['done']}/{total}" + (f" {cell['failed']}!" if cell["failed"] else "")
 
 
 def _words(counts: Mapping[str, int]) -> str:
