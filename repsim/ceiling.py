@@ -21,7 +21,7 @@ class Live:
 def live(known: Iterable[Submission], tasks: Iterable[cluster.Task], pool: str) -> list[Live]:
     """The arrays of a pool that have tasks queued or running."""
     counts = Counter(task.job for task in tasks if task.state in cluster.ALIVE)
-    sent = [(one, how) for one in known if not one.closed and (how := one.sent) and counts.get(how.get("job_id"))]
+    sent = [(one, how) for one in known if not one.closed and (how := one.sent) and counts[str(how.get("job_id"))]]
     ours = ((one, {**one.plan, **how}) for one, how in sent if one.plan.get("pool") == pool)
     return [Live(one, how["job_id"], counts[how["job_id"]], how["parallel"]) for one, how in ours]
 

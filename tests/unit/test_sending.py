@@ -47,7 +47,7 @@ def rows(project, sweep, job: str = "square") -> list[str]:
     """Run ids of all rows as they are in the parts: one twice is a run that was computed twice."""
     import pyarrow.parquet as pq
 
-    return [row["run_id"] for part in store.parts(project.store, job) for row in pq.read_table(part, partitioning=None).to_pylist()]
+    return [run for part in store.parts(project.store, job) for run in pq.ParquetFile(part).read()["run_id"].to_pylist()]
 
 
 def alive(project) -> list[submission.Submission]:
@@ -396,7 +396,7 @@ def test_a_submit_killed_before_it_heard_the_answer_leaves_a_job_that_is_whole(p
     fake.forget(*fake.elements)
     assert submit(project, sweep) == []
     assert len(rows(project, sweep)) == 4
-    assert one.sent == {"job_id": "100", "at": one.sent["at"]}, "its tasks left the job id, though Slurm forgot it"
+    assert one.sent and one.sent["job_id"] == "100", "its tasks left the job id, though Slurm forgot it"
 
 
 def test_tasks_are_dealt_out_among_targets_by_what_each_can_do(project, fake):
