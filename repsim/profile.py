@@ -44,6 +44,7 @@ class Profile(Strict):
     max_parallel: int = Field(default=16, ge=1)
     targets: list[Target] = []
     pack_min: float = Field(default=60.0, gt=0)
+    budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     min_tasks: int = Field(default=1, ge=1)
     signal_s: int = Field(default=120, ge=5)
     setup: list[str] = []
@@ -58,6 +59,8 @@ class Profile(Strict):
         shortest = min(self.timeout_min, self.shortest_min)
         if self.signal_s >= 60 * shortest:
             raise ValueError(f"signal_s is {self.signal_s} s, but a task ends after timeout_min, {60 * shortest} s")
+        if "pack_min" in self.model_fields_set and self.cluster == "slurm" and self.pack_min > shortest:
+            raise ValueError(f"pack_min is {self.pack_min:g} min of work, but a task ends after timeout_min, {shortest} min")
         if not self.gpus_per_task and (self.gpu or any(target.gpu for target in self.targets)):
             raise ValueError("gpu names a card, but gpus_per_task asks for none: write gpus_per_task: 1")
         return self

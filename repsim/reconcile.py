@@ -127,7 +127,7 @@ def run_here(
     def record(stage: Stage) -> Submission:
         return planfile.record(project, sweep, stage, device, project.root, frozen, 0)
 
-    return local.compute(plan, workers, record, listen, steps)
+    return local.compute(plan, device, workers, record, listen, steps)
 
 
 def close_finished(project: Project) -> None:
