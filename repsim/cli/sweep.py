@@ -80,9 +80,7 @@ def run(
     profile: ProfileOption = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")] = None,
     only: Annotated[str | None, typer.Option("--only", metavar="RUN", help="This run alone, even if it is stored.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="With --only: a debugger where it fails.")] = False,
     json: Json = False,
