@@ -11,8 +11,8 @@ from repsim import cluster, hardware, local, reconcile
 from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.cluster import Profile
 from repsim.errors import ClusterError, SpecError
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining

@@ -4,7 +4,7 @@ import commandline
 import pytest
 import toy
 
-from repsim import forecast, hindsight, reconcile, store
+from repsim import forecast, hindsight, planfile, store
 from repsim.code import Code
 from repsim.forecast import Done
 
@@ -26,7 +26,7 @@ def sent(project):
     """Three groups of two runs, forecast at 10 s a run by the job's prior: a plan that nobody computed yet."""
     sweep = toy.sweep(project, SPEC)
     stage = toy.plan(project, sweep).stages[1]
-    return sweep, stage, reconcile._record(project, sweep, stage, "cpu", project.root, Code(None, None, "0"), 60)
+    return sweep, stage, planfile.record(project, sweep, stage, "cpu", project.root, Code(None, None, "0"), 60)
 
 
 def found(project, sweep, known, runs=None):

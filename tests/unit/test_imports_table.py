@@ -22,6 +22,7 @@ ORCHESTRATION = [
     "cli.lazily",
     "budget",
     "reconcile",
+    "sending",
     "local",
     "report.animation report.points",
     "report.live report.costs",
@@ -34,6 +35,8 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
+    "pieces planfile ceiling",
+    "intents shares",
     "hindsight",
     "forecast",
     "plan table imports retry nodes cleaning exports counterparts",
@@ -48,11 +51,14 @@ ORCHESTRATION = [
     "state tried accounting",
     "measured",
     "catalog interval pace matrices tablekeys",
+    "limits batchscript sbatch",
+    "profile",
     "identity store cluster hardware code child matrix answers",
     "notify breaker",
     "progress log orders restarts",
     "submission",
-    "project yamlfile job patience",
+    "project yamlfile job patience lock",
+    "sbatchoptions",
     "errors signature cause columns",
 ]
 SCIENCE = {
@@ -65,7 +71,7 @@ SCIENCE = {
 """Package → the packages of its half that it may import."""
 OWNERS = {
     "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files
-    "submitit": ("cluster",),
+    "submitit": ("batchscript",),
     "typer": ("cli",),
     "rich": ("cli", "report"),
     "yaml": ("yamlfile",),
