@@ -15,12 +15,14 @@ from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError
+from repsim.job import RunId
 from repsim.project import Project
 from repsim.queued import Queue
 from repsim.report import halts, live, plans
 from repsim.report import queue as queues
 from repsim.report.grid import grid_json
-from repsim.state import State
+from repsim.state import Standing, State
+from repsim.submission import Submission
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
@@ -121,10 +123,16 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     states = reconcile.standings(project, sweep, queue, known)
     mine = {s.submission for s in states.values()}
     alive = [t for t in traces.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
+    shown = plans.status_json(sweep, states, alive, _hours(project, sweep, states, known))
+    shown |= grid_json(sweep, states, asked.rows, asked.cols)
+    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
+    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+
+
+def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known: Sequence[Submission]) -> plans.Hours:
+    """Hours that stored runs took, and that the rest would take with the sweep's own profile."""
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
     used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
-    unit = plans.unit(chosen.gpus_per_task or any(one.on_gpu for one in known if one.name in mine))
-    shown = plans.status_json(sweep, states, alive, used, left.hours(), unit) | grid_json(sweep, states, asked.rows, asked.cols)
-    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
-    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+    on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
+    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task)

@@ -15,11 +15,12 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt",
+    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt",
     "cli.send",
     "cli.here",
     "cli.output",
     "cli.lazily",
+    "budget",
     "reconcile",
     "local",
     "report.animation report.points",

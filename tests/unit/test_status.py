@@ -245,6 +245,18 @@ def test_hours_are_those_of_gpus_where_tasks_hold_several(here, one):
     assert "  GPU-hours 0.00 used, about " in call("sweep", "status", "squares").out
 
 
+def test_the_time_until_all_is_ready_is_that_of_tasks_not_of_gpus(here, one):
+    here.queue.write_text("".join(f"17_{i}|{i}|RUNNING|None|n0|{one.name}\n" for i in range(2)))
+
+    def shown(gpus: int) -> dict:
+        (here.profiles / "local.yaml").write_text(f"cluster: local\ndevice: cpu\ngpus_per_task: {gpus}\n")
+        return call("sweep", "status", "squares", "--json").json
+
+    one_gpu, four = shown(1), shown(4)
+    assert four["hours_left"] == pytest.approx(4 * one_gpu["hours_left"], rel=1e-2)
+    assert four["eta_minutes"] == one_gpu["eta_minutes"] > 0
+
+
 def test_tasks_that_die_one_after_the_other_are_said_before_the_rest_follows(here):
     one = toy.submission(here, toy.sweep(here, "job: square\ngrid: {batch: 0..7, value: [1.0]}", "many"), min_tasks=8)
     one.mark_sent(job_id="18")
