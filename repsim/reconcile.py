@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from repsim import cluster, code, cost, local, nodes, notify, state, submission, worker
+from repsim import cluster, code, cost, local, nodes, notify, state, store, submission, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, InputError, UserError
@@ -82,6 +82,7 @@ def submit(
     project: Project, sweep: Sweep, plan: Plan, profile: Profile, states: Mapping[RunId, Standing], chain: bool
 ) -> list[Sent]:
     """Send the stages of `plan` as job arrays; with `chain` also what waits for networks, behind them."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     size = cluster.max_array_size()
     frozen = code.identify(project)
     home = code.freeze(project, frozen)
@@ -105,6 +106,7 @@ def run_here(
     project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: worker.Listen, steps: int | None = None
 ) -> list[str]:
     """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     frozen = code.identify(project)
 
     def record(stage: Stage) -> Submission:

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 import repsim
 from repsim.cli import compare, data, doctor, models, output, results, stitch, sweep, zoo
 from repsim.errors import UserError
+from repsim.gathering import PassedOver
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """What a disk or its rights can say anywhere."""
@@ -44,10 +46,18 @@ def root(
     output.PROJECT.set(project)
 
 
+def _warn(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+    """What is wrong and stops nothing, in a line for people; of other libraries with its kind."""
+    kind = "" if category is PassedOver else f"{category.__name__}: "
+    print(f"repsim: {kind}{message}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point; a UserError is printed as it is and leaves with 2."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            app()
     except UserError as error:
         print(f"repsim: {error}", file=sys.stderr)
         sys.exit(2)

@@ -24,11 +24,11 @@ ORCHESTRATION = [
     "report.animation report.points",
     "report.live",
     "report.queue report.logs report.faults",
-    "report.curves report.heatmaps report.identity report.comparisons",
+    "report.checks report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "report.matrixwords report.player",
     "report.wording",
-    "plan table imports retry nodes cleaning exports counterparts",
+    "plan table imports checking retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
@@ -39,6 +39,10 @@ ORCHESTRATION = [
     "sweep.spec state cost",
     "catalog interval pace matrices tablekeys",
     "identity store cluster hardware code child matrix",
+    "written gathering",
+    "manifest quarantine",
+    "parts",
+    "schema vectors",
     "notify",
     "progress log",
     "submission",
@@ -54,7 +58,7 @@ SCIENCE = {
 }
 """Package → the packages of its half that it may import."""
 OWNERS = {
-    "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files
+    "pyarrow": ("store", "checking", "schema", "vectors", "parts", "gathering", "written", "data.hf_parquet"),  # of results; of image files
     "submitit": ("cluster",),
     "typer": ("cli",),
     "rich": ("cli", "report"),
