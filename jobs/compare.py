@@ -3,12 +3,12 @@
 One group is one pair of networks on the same images: both see a batch once, whatever is asked of them.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
 from time import perf_counter
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from repsim.data import sources
 from repsim.errors import nearest
@@ -34,6 +34,7 @@ class Config(JobConfig):
     """One measure of one layer of f and one of g."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
+    apart: ClassVar[frozenset[str]] = frozenset({"front_network", "end_network"})
 
     front_network: RunId = Field(pattern=NAME, description="run of the network f")
     end_network: RunId = Field(pattern=NAME, description="run of the network g; may be f's")
@@ -82,12 +83,9 @@ class Config(JobConfig):
             raise ValueError(f"there is no measure '{measure}': {nearest(measure, KNOWN)}")
         return measure
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "Config":
-        why = next((why for refused, why in rules.refusals(self) if refused), None)
-        if why:
-            raise ValueError(why)
-        return self
+    def refusals(self) -> Iterable[tuple[bool, str]]:
+        """What cannot be meant."""
+        return rules.refusals(self)
 
 
 class Row(JobRow):

@@ -4,12 +4,12 @@ One group is one network on the same images: all its attacks share the clean pas
 what the same attack of 10 and of 20 steps leaves.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from repsim.data import sources
 from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
@@ -31,6 +31,7 @@ class Config(JobConfig):
     """One network, the images to score it on, and the attack. Lengths are in units of pixels in [0, 1]."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"arch", "made", "seed"})
+    apart: ClassVar[frozenset[str]] = frozenset({"network"})
 
     network: RunId = Field(pattern=NAME, description="run whose network is scored")
     arch: str | None = Field(None, description="label: its architecture")
@@ -48,12 +49,9 @@ class Config(JobConfig):
     restarts: int = Field(1, ge=1, le=1000, description="pgd: tries from as many random starts")
     attack_seed: int = Field(0, ge=0, lt=2**31, description="seed of the random starts")
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "Config":
-        why = next((why for refused, why in rules.refusals(self) if refused), None)
-        if why:
-            raise ValueError(why)
-        return self
+    def refusals(self) -> Iterable[tuple[bool, str]]:
+        """What cannot be meant."""
+        return rules.refusals(self)
 
     @property
     def step(self) -> float:

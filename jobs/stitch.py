@@ -3,11 +3,12 @@
 One group is one pair of networks on the same batches: all its stitchers share the forward passes of f and g.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from time import perf_counter
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from repsim.data import sources
 from repsim.data.augmentations import Augmentation
@@ -30,6 +31,7 @@ class Config(JobConfig):
     """One stitcher between two layers of two networks."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
+    apart: ClassVar[frozenset[str]] = frozenset({"front_network", "end_network", "seed", "data_seed"})
 
     front_network: RunId = Field(pattern=NAME, description="run whose network f is used up to front_layer")
     end_network: RunId = Field(pattern=NAME, description="run whose network g is used from end_layer on")
@@ -105,13 +107,10 @@ class Config(JobConfig):
     )
     save: bool = Field(False, description="keep W before and after, and the learning curve, as results/artefacts/RUN/stitcher.pt")
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "Config":
+    def refusals(self) -> Iterable[tuple[bool, str]]:
+        """What cannot be meant."""
         rules.must_be_readable(self)
-        why = next((why for refused, why in rules.refusals(self) if refused), None)
-        if why:
-            raise ValueError(why)
-        return self
+        return rules.refusals(self)
 
 
 class Row(JobRow):
@@ -179,7 +178,7 @@ def inputs(config: Config) -> list[RunId]:
 
 def group_key(config: Config) -> Hashable:
     """Runs that can share batches, forward passes and test images."""
-    return tuple(getattr(config, field) for field in SHARED + IMAGES)
+    return KEY(config)
 
 
 def work(config: Config) -> float:
@@ -239,3 +238,4 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
 IMAGES = ("train_images", "validation_images", "test_images", "match_images")
+KEY = attrgetter(*SHARED, *IMAGES)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from repsim.models.network import Network
 
 VERSION = 1
+RESUMES = True
 PRIOR_RATE = 5e-5  # seconds per image passed forward and back, a guess for one GPU until runs are measured
 RESUME = "resume.pt"
 
@@ -39,9 +40,7 @@ class Config(JobConfig):
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the first weights")
     data_seed: int | None = Field(None, ge=0, lt=2**31, description="seed of order, augmentation, dropout, attacks; null: as seed")
     train_images: int | None = Field(None, ge=1, description="train on so many images, the same for every network; null: all")
-    validation: int = Field(
-        0, ge=0, description="hold out so many training images, and score the curve on them; 0: on the test images"
-    )
+    validation: int = Field(0, ge=0, description="training images held out, to score the curve on; 0: it is of the test images")
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed that says which images are held out")
     eval_every: int = Field(1, ge=0, description="score after every so many epochs, for the curve alone; 0: never")
     checkpoint_every: int = Field(0, ge=0, description="keep the network after every so many epochs; 0: never")

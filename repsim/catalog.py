@@ -7,7 +7,7 @@ the classes and the input, not on the weights.
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Catalog:
 
     def register(self, run: RunId, facts: NetworkFacts, kept: Sequence[int] | None = None) -> None:
         """Say what network the run `run` makes, and after which epochs it keeps it besides; None: unknown."""
-        self._networks[run], self._kept[run] = facts, kept
+        self._networks[run], self._kept[run] = facts, tuple(kept) if isinstance(kept, list) else kept
 
     def layers(self, facts: NetworkFacts) -> Sheet:
         """Every layer of such a network, in execution order; UserError if it cannot be built."""
@@ -49,6 +49,10 @@ class Catalog:
     def kept(self, run: RunId) -> Sequence[int] | None:
         """After which epochs the run `run` keeps its network, beside the one that counts; None where that is unknown."""
         return self._kept.get(run)
+
+    def told(self, run: RunId) -> Hashable:
+        """All that is known of a network, as one value: of two that are alike nothing different can be said here."""
+        return (self._networks[run], self.kept(run)) if run in self._networks else run
 
     def network_layers(self, run: RunId) -> Sheet:
         """Every layer of the network that the run `run` makes."""

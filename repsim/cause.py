@@ -51,14 +51,29 @@ OF_SLURM = {
     "LAUNCH_FAILED": Cause.NODE_FAIL,
 }
 
+FAULTS = ("CUDA error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS_", "NCCL error")
+NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""Other words for memory that ran out: the process goes on."""
+CODE_ON_GPU = ("device-side assert triggered",)
+"""An index out of range, say: the code's fault on any card, but the process is lost all the same."""
+
 
 def of_error(error: Exception) -> Cause:
-    """The cause that an error of a job tells; torch's are known by their name, as it need not be imported here."""
-    if isinstance(error, MemoryError):
+    """The cause that an error of a job tells; torch's are known by name and words, as it need not be imported here."""
+    said = str(error)
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in said:
         return Cause.OOM_HOST
-    if type(error).__name__ == "OutOfMemoryError":
+    if type(error).__name__ == "OutOfMemoryError" or any(words in said for words in NO_MEMORY):
         return Cause.OOM_GPU
-    return Cause.CUDA_FAULT if "CUDA error" in str(error) else Cause.CODE
+    if any(words in said for words in CODE_ON_GPU):
+        return Cause.CODE
+    return Cause.CUDA_FAULT if any(words in said for words in FAULTS) else Cause.CODE
+
+
+def poisons(error: Exception) -> bool:
+    """Whether nothing works on the GPU any more in the process in which a job raised `error`."""
+    said = str(error)
+    return of_error(error) is Cause.CUDA_FAULT or any(words in said for words in CODE_ON_GPU)
 
 
 def of_slurm(state: str | None) -> Cause:

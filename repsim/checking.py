@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repsim import manifest, parts, quarantine
-from repsim.schema import KEY, schema_of
 from repsim.job import Job
 from repsim.parts import BadPart
+from repsim.schema import KEY, schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,9 +7,10 @@ that fails is an error here and never taken for an empty queue.
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,10 @@ from repsim.notify import Notify
 from repsim.yamlfile import Strict
 
 ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
-ALIVE |= {"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "POWER_UP_NODE"}
+WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+UNKNOWN = "UNKNOWN"
+"""Of an element that nobody could ask about: it may be alive."""
+ALIVE |= {*WAITING, "POWER_UP_NODE", UNKNOWN}
 DIED = {"FAILED", "OUT_OF_MEMORY", "BOOT_FAIL", "LAUNCH_FAILED"}
 """How an element ends that was not stopped from outside."""
 TIMEOUT_S = 60
@@ -60,7 +64,10 @@ class Profile(Strict):
 
 @dataclass(frozen=True)
 class Task:
-    """One task as squeue shows it; `element` is what Slurm calls it, as in 18_3, or 18 for a plain job."""
+    """One task as squeue shows it; `element` is what Slurm calls it, as in 18_3, or 18 for a plain job.
+
+    `asked` is when squeue was asked (seconds since 1970): what files say of later times is newer.
+    """
 
     name: str
     index: int
@@ -68,6 +75,7 @@ class Task:
     reason: str
     node: str
     element: str
+    asked: float = field(default=float("inf"), compare=False)
 
 
 def load_profile(folder: Path, name: str) -> Profile:
@@ -117,10 +125,11 @@ def queue(names: Sequence[str]) -> list[Task]:
     """
     if not names:
         return []
+    now = time.time()
     text = call("squeue", "-h", "-a", "-r", "-t", "all", "-n", ",".join(names), "-o", "%i|%K|%T|%r|%N|%j")
     rows = [line.split("|", 5) for line in text.splitlines() if line.count("|") >= 5]
     return [
-        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element)
+        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element, now)
         for element, index, state, reason, node, name in rows
         if name in names
     ]
@@ -162,10 +171,10 @@ def requeue(element: str) -> bool:
     return True
 
 
-def call(command: str, *arguments: str) -> str:
-    """stdout of a Slurm command; ClusterError if it is absent, silent for a minute, or fails."""
+def call(command: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> str:
+    """stdout of a Slurm command; ClusterError if it is absent, silent for `timeout_s` (a minute), or fails."""
     try:
-        answer = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        answer = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
     except FileNotFoundError:
         raise ClusterError(
             f"no Slurm here: there is no '{command}' on PATH",
@@ -173,7 +182,7 @@ def call(command: str, *arguments: str) -> str:
         ) from None
     except subprocess.TimeoutExpired:
         raise ClusterError(
-            f"{command} did not answer within {TIMEOUT_S} s", do="is slurmctld up? nothing was changed; try again"
+            f"{command} did not answer within {timeout_s:g} s", do="is slurmctld up? nothing was changed; try again"
         ) from None
     if answer.returncode:
         raise ClusterError(f"{command} failed: {_last_line(answer.stderr)}", do=_advice(answer.stderr))

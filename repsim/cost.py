@@ -2,30 +2,20 @@
 
 `work(config)` of a job file is the size of a run (images passed through a network); `PRIOR_RATE` its guess of
 seconds per unit on one GPU. Where runs of a group share what they cost, `group_work(configs, catalog, device)` is the size of
-them all together, and each run has an equal part of it. A measured rate replaces the guess as soon as one row of that job,
-device and architecture is stored.
+them all together, and each run has an equal part of it. A measured rate replaces the guess as soon as one row of that kind
+(job, device, card, architectures, data set) is stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from repsim import store
+from repsim import columns, measured, store, tried
 from repsim.job import Job, JobConfig
+from repsim.measured import Kind, Rate, Rates
 
-ARCH = ("front_arch", "arch")
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Seconds per unit of work: the median and the 90th percentile of n measured runs; n = 0 for a prior."""
-
-    seconds: float
-    high: float
-    n: int
-
+PRIOR_S, DOUBT = 60.0, 3.0  # seconds that a run takes which nothing is known of; how much longer than a guess it may take
 
 RateOf = Callable[[str, JobConfig], Rate]
 
@@ -49,36 +39,47 @@ def least(job: Job) -> float:
     return float(getattr(job.module, "PRIOR_RATE", 0.0)) if job.hook("group_work") else 0.0
 
 
-def rates(store_folder: Path, jobs: Mapping[str, Job], device: str) -> RateOf:
-    """How to look up the rate of a run: same job, device and architecture; else same job and device; else the prior."""
-    tables = {name: _measured(store_folder, job, device) for name, job in jobs.items()}
+def rates(store_folder: Path, jobs: Mapping[str, Job], device: str, card: str | None = None, cache: Path | None = None) -> RateOf:
+    """How to look up the rate of a run: stored runs of its kind, else dry runs, else stored runs like it, else the job's prior.
+
+    `card` is the GPU's name or part of it (a100); without it runs of a kind on any card count as the same. Dry runs are read from
+    `cache`, as `repsim.tried` keeps them.
+    """
+    tables = {name: measured.rates(store_folder, job, device) for name, job in jobs.items()}
+    trials = {name: tried.trials(cache, job, device) if cache else [] for name, job in jobs.items()}
+    known: dict[tuple[str, Kind], Rate] = {}
 
     def rate_of(name: str, config: JobConfig) -> Rate:
-        table = tables[name]
-        arch = next((getattr(config, field) for field in ARCH if hasattr(config, field)), None)
-        prior = getattr(jobs[name].module, "PRIOR_RATE", 60.0)
-        return table.get(arch) or table.get(None) or Rate(prior, 3 * prior, 0)
+        key = (name, measured.kind_of(jobs[name], config))
+        if key not in known:
+            table, kind = tables[name], key[1]
+            known[key] = _same(table, kind, card) or tried.rate(trials[name], kind, card) or _like(table, kind) or prior(jobs[name])
+        return known[key]
 
     return rate_of
 
 
-def _measured(store_folder: Path, job: Job, device: str) -> dict[str | None, Rate]:
-    field = next((f for f in ARCH if f in job.config.model_fields), "job")
-    rows = store.read(store_folder, job, [field, "device", "work", "run_seconds"]).to_pylist()
-    samples: dict[str | None, list[float]] = {}
-    for row in rows:
-        if row["device"] == device and row["work"]:
-            for key in (row[field], None):
-                samples.setdefault(key, []).append(row["run_seconds"] / row["work"])
-    return {key: _rate(values) for key, values in samples.items()}
+def prior(job: Job) -> Rate:
+    """The job's own guess."""
+    seconds = float(getattr(job.module, "PRIOR_RATE", PRIOR_S))
+    return Rate(seconds, DOUBT * seconds, 0)
 
 
-def _rate(values: list[float]) -> Rate:
-    ordered = sorted(values)
-    return Rate(median(ordered), ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))], len(ordered))
+def _same(table: Rates, kind: Kind, card: str | None) -> Rate | None:
+    """Of the runs of a kind; on the card, where it matters which; of several cards of that name, the one that did most."""
+    if card is None:
+        return table.get((None, kind))
+    found = [rate for (name, what), rate in table.items() if what == kind and measured.is_card(name, card)]
+    return max(found, key=lambda rate: rate.n, default=None)
+
+
+def _like(table: Rates, kind: Kind) -> Rate | None:
+    """Of runs of the kind on other cards, else of all that the job did on such a device."""
+    near = table.get((None, kind)) or table.get((None, None))
+    return replace(near, source="similar") if near else None
 
 
 def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str]) -> float:
     """Task-hours that the stored runs among `ids` took."""
     tables = (store.read(store_folder, job, ["run_id", "run_seconds"], ids) for job in jobs.values())
-    return sum(sum(table["run_seconds"].to_pylist()) for table in tables) / 3600
+    return sum(float(columns.numbers(table["run_seconds"]).sum()) for table in tables) / 3600

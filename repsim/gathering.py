@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repsim import manifest, parts
-from repsim.schema import KEY, schema_of
 from repsim.errors import DiskError
 from repsim.job import Job, RunId
 from repsim.manifest import Entry
 from repsim.parts import BadPart
+from repsim.schema import KEY, schema_of
 from repsim.vectors import Wanted, positions
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 READERS = 8  # parts read at once: on a network file system each takes milliseconds to open
 LOOKS = 5  # listings, before a part that is listed and yet not there is an error
 TOLD = 5  # bad parts that are named; the rest are counted
-OFTEN = (KEY, "outcome", "device", "work", "run_seconds", "arch", "front_arch", "job")
+OFTEN = (KEY, "outcome", "device", "gpu", "work", "run_seconds", "arch", "front_arch", "end_arch", "width", "depth", "dataset")
 """Columns that one command asks for again and again: they are read together, once."""
 
 
@@ -46,12 +46,12 @@ def gathered(store: Path, job: Job, names: Sequence[str], ids: Collection[RunId]
     return table
 
 
-def ids_in(entries: Iterable[Entry], job: Job) -> set[RunId]:
+def ids_in(files: Iterable[Path], job: Job) -> set[RunId]:
     """Ids of the runs in these parts, whatever became of some of them."""
     found: set[RunId] = set()
-    for entry in entries:
+    for file in files:
         with suppress(BadPart, FileNotFoundError):
-            found.update(parts.read(Path(entry.path), job.name, _only(job, [KEY]))[KEY].to_pylist())
+            found.update(parts.read(file, job.name, _only(job, [KEY]))[KEY].to_pylist())
     return found
 
 
@@ -101,7 +101,9 @@ def _tell(bad: Sequence[BadPart]) -> None:
         named = [f"{one.where}: {one.what}" for one in bad[:TOLD]] + [f"and {len(bad) - TOLD:,} more"] * (len(bad) > TOLD)
         count = f"{len(bad):,} files in the store are" if len(bad) > 1 else "a file in the store is"
         lines = [f"{count} no part that can be read, and passed over:", *named]
-        warnings.warn("\n  ".join([*lines, f"→ {parts.ADVICE}"]), PassedOver, stacklevel=3)
+        warnings.warn(
+            "\n  ".join([*lines, f"→ {parts.ADVICE}"]), PassedOver, stacklevel=1
+        )  # one place, so that Python says it once
 
 
 def _only(job: Job, names: Sequence[str]) -> "pa.Schema":

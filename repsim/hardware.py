@@ -3,6 +3,7 @@
 After a job has run, torch is in `sys.modules` if the job used it; only then is it asked.
 """
 
+import gc
 import os
 import platform
 import shutil
@@ -44,6 +45,23 @@ def gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def card(device: str) -> str | None:
+    """Name of the first card that this process may use, asked of nvidia-smi; None on another device, or where it does not say."""
+    if device != "cuda":
+        return None
+    names, first = gpus(), os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    index = int(first) if first.isdigit() and int(first) < len(names) else 0
+    return names[index].strip() if names else None
+
+
+def free_memory() -> None:
+    """Give back what torch, where it is imported, keeps of memory that nothing uses any more."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _is_apple_chip() -> bool:

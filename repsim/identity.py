@@ -8,12 +8,14 @@ of a configuration at all. Inputs enter by their own run id.
 import hashlib
 import json
 from collections.abc import Iterable
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from repsim.job import Job, JobConfig, RunId
 
 DIGITS = 12
+SINGLE = (str, int, float, bool, NoneType)
 
 
 def canonical(config: JobConfig) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def canonical(config: JobConfig) -> dict[str, Any]:
 
 def run_id(job: str, version: int, config: JobConfig) -> RunId:
     """SHA-256 of the sorted compact JSON of (job, version, canonical config), first 12 hex digits."""
-    return digest({"job": job, "version": version, "config": canonical(config)})
+    return _hashed(f'{{"config":{_form(config)},"job":{_json(job)},"version":{version}}}')
 
 
 def id_of(job: Job, config: JobConfig) -> RunId:
@@ -38,7 +40,49 @@ def group_id(job: str, runs: Iterable[RunId]) -> str:
 
 def digest(value: Any) -> str:
     """The first 12 hex digits of the SHA-256 of `value` as sorted compact JSON."""
-    return hashlib.sha256(_json(value).encode()).hexdigest()[:DIGITS]
+    return _hashed(_json(value))
+
+
+def _form(config: JobConfig) -> str:
+    """`canonical` as sorted compact JSON. Of plain fields the pieces are remembered: a sweep says few values, over and over."""
+    model, values = type(config), config.__dict__
+    if not _is_plain(model):
+        return _json(canonical(config))
+    pieces = [_piece(model, name, values[name]) for name in sorted(config.model_fields_set)]
+    return "{" + ",".join(filter(None, pieces)) + "}"
+
+
+@lru_cache(maxsize=100_000, typed=True)
+def _piece(model: type[JobConfig], name: str, value: Any) -> str:
+    """The field as it stands in the form; nothing for a label and for what is at its default."""
+    if name in model.labels or value == model.model_fields[name].default:
+        return ""
+    return f"{_json(name)}:{_json(value)}"
+
+
+@cache
+def _is_plain(model: type[JobConfig]) -> bool:
+    """Whether each field holds a single value that is stored as it is, so that pydantic would write it as JSON does."""
+    written = model.__pydantic_decorators__
+    if written.field_serializers or written.model_serializers or model.model_computed_fields:
+        return False
+    return all(
+        name.isascii() and field.default_factory is None and _is_single(field.annotation)
+        for name, field in model.model_fields.items()
+    )
+
+
+def _is_single(annotation: Any) -> bool:
+    """Of numbers, texts, truth values, and literals and unions of them."""
+    if annotation in SINGLE:
+        return True
+    if get_origin(annotation) is Literal:
+        return all(type(value) in SINGLE for value in get_args(annotation))
+    return get_origin(annotation) in (Union, UnionType) and all(_is_single(part) for part in get_args(annotation))
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 @cache

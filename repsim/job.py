@@ -17,6 +17,7 @@ and may offer
     def group_work(configs, catalog, device) -> float   instead: of a group whose runs share what they cost
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
     ALSO_LAYERS = ("logits",)                    what `layers` may name beside the layers of a network
+    RESUMES = True                               a group that was told to stop goes on from where it was when it is begun again
 
 What the `zoo` of a sweep is to a job, the fields of its Config tell: `front_network` and `end_network`, one run per pair
 of networks and of layers; `network`, one run per network. The job `train` has one run per network that it makes.
@@ -25,13 +26,15 @@ of networks and of layers; `network`, one run per network. The job `train` has o
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from repsim.errors import Interrupted, SpecError, nearest
 
@@ -42,10 +45,49 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 
 
 class JobConfig(BaseModel):
-    """One run. Frozen and strict; `labels` names fields that people read and that never change a result."""
+    """One run. Frozen and strict; `labels` names fields that people read and that never change a result.
+
+    `apart` names fields, beside the labels, that only their own type judges: neither `refusals` nor the job's `check` read
+    them, but that `check` asks the catalog of the networks. So the thousands of runs that differ in these alone are judged once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     labels: ClassVar[frozenset[str]] = frozenset()
+    apart: ClassVar[frozenset[str]] = frozenset()
+
+    def refusals(self) -> Iterable[tuple[bool, str]]:
+        """(is it so?, why it is refused) of everything that no such run can mean; the field comes first."""
+        return ()
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Self:
+        if type(self).refusals is not JobConfig.refusals and (why := _refused(Alike(joined(self), self))):
+            raise ValueError(why)
+        return self
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A config that stands for all of equal `values`."""
+
+    values: Hashable
+    config: JobConfig = field(compare=False)
+
+
+def joined(config: JobConfig) -> tuple[Any, ...]:
+    """What rules may read of `config`: the values of all fields but labels and `apart`, and of what they are."""
+    return type(config), *_reader(type(config))(config.__dict__)
+
+
+@lru_cache(maxsize=32)
+def _reader(model: type[JobConfig]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    names = [name for name in model.model_fields if name not in model.labels | model.apart]
+    return itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
+
+
+@lru_cache(maxsize=10_000)
+def _refused(alike: Alike) -> str | None:
+    return next((why for refused, why in alike.config.refusals() if refused), None)
 
 
 class JobRow(BaseModel):
@@ -133,6 +175,10 @@ class Job:
     @property
     def also_layers(self) -> tuple[str, ...]:
         return getattr(self.module, "ALSO_LAYERS", ())
+
+    @property
+    def resumes(self) -> bool:
+        return getattr(self.module, "RESUMES", False)
 
     def inputs(self, config: JobConfig) -> list[RunId]:
         """Ids of the runs whose artefacts `config` reads."""

@@ -17,9 +17,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from repsim import log, worker
+from repsim import log
 from repsim import plan as planning
+from repsim.pack import Pack
 from repsim.plan import Plan, Stage
+from repsim.progress import Listen
 from repsim.submission import Submission
 
 POLL_S = 0.2
@@ -37,7 +39,7 @@ class Message:
     outcome: str | None = None
 
 
-def compute(plan: Plan, workers: int, record: Record, listen: worker.Listen, steps: int | None = None) -> list[str]:
+def compute(plan: Plan, workers: int, record: Record, listen: Listen, steps: int | None = None) -> list[str]:
     """Do every stage of the plan in order; the outcome of each group."""
     outcomes: list[str] = []
     with stop_on_interrupt() as stopped:
@@ -56,9 +58,7 @@ def workers_for(device: str, wish: int | None) -> int:
     return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
 
 
-def _stage(
-    stage: Stage, count: int, record: Record, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None
-) -> list[str]:
+def _stage(stage: Stage, count: int, record: Record, stopped: Callable[[], bool], listen: Listen, steps: int | None) -> list[str]:
     limits = planning.Limits(pack_s=float("inf"), min_tasks=count)
     one = record(Stage(stage.name, planning.packed(stage.groups, limits)))
     one.mark_sent(host=platform.node(), pid=os.getpid())
@@ -68,12 +68,12 @@ def _stage(
         one.close()
 
 
-def _here(one: Submission, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None) -> list[str]:
+def _here(one: Submission, stopped: Callable[[], bool], listen: Listen, steps: int | None) -> list[str]:
     """The one task in this process."""
-    return worker.Pack(one, 0, stopped, lambda: float("inf"), listen, steps, log=log.writer(one, 0)).run()
+    return Pack(one, 0, stopped, lambda: float("inf"), listen, steps, log=log.writer(one, 0)).run()
 
 
-def _beside(one: Submission, stopped: Callable[[], bool], listen: worker.Listen, steps: int | None) -> list[str]:
+def _beside(one: Submission, stopped: Callable[[], bool], listen: Listen, steps: int | None) -> list[str]:
     """Every task in a process of its own; a process that dies leaves its groups as `lost`."""
     context = multiprocessing.get_context("spawn")
     messages, stop = context.Queue(), context.Event()
@@ -121,7 +121,7 @@ def _child(folder: str, index: int, messages: Any, stop: Any, steps: int | None)
 
     one = Submission(Path(folder))
     beside, said = len(one.plan["tasks"]), log.writer(one, index)
-    worker.Pack(one, index, stopped, lambda: float("inf"), listen, steps, beside=beside, log=said, ended=ended).run()
+    Pack(one, index, stopped, lambda: float("inf"), listen, steps, beside=beside, log=said, ended=ended).run()
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Owns which nodes are bad: faults that attempts and Slurm left on record in the last day, and how submissions avoid them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from repsim import cluster, progress
+from repsim.accounting import Endings
 from repsim.cause import Cause, of_slurm
 from repsim.cluster import Profile
+from repsim.progress import Span
 from repsim.submission import Submission
 
 EXPIRES_S = 24 * 3600.0
@@ -26,10 +29,10 @@ class Fault:
     message: str
 
 
-def faults(known: Iterable[Submission], now: float | None = None) -> list[Fault]:
-    """Faults of the last 24 hours, oldest first."""
+def faults(known: Iterable[Submission], now: float | None = None, endings: Endings = MappingProxyType({})) -> list[Fault]:
+    """Faults of the last 24 hours, oldest first; `endings` are what accounting knows of attempts that Slurm requeued."""
     now = time.time() if now is None else now
-    found = [fault for one in known for span in progress.spans(one) if (fault := _fault(one, span))]
+    found = [fault for one in known for fault in _faults(one, endings)]
     return sorted((fault for fault in found if now - fault.at < EXPIRES_S), key=lambda fault: fault.at)
 
 
@@ -51,12 +54,28 @@ def avoiding(profile: Profile, bad: Sequence[str]) -> Profile:
     return profile.model_copy(update={"slurm": {**profile.slurm, "exclude": ",".join(left_out)}}) if left_out else profile
 
 
-def _fault(one: Submission, span: progress.Span) -> Fault | None:
-    """A CUDA fault is what the attempt says; a lost node is what Slurm said last of a task that left a group without an end."""
-    if span.host is None:
-        return None
-    if span.cause == Cause.CUDA_FAULT:
-        return Fault(span.host, Cause.CUDA_FAULT, span.end or span.start, one.name, span.task, span.message or "")
-    if span.end is None and of_slurm(one.ended.get(span.task)) is Cause.NODE_FAIL:
-        return Fault(span.host, Cause.NODE_FAIL, span.start + span.seconds, one.name, span.task, "Slurm lost the node")
-    return None
+def _faults(one: Submission, endings: Endings) -> Iterator[Fault]:
+    """CUDA faults as the attempts say; lost nodes as accounting says, and without it as far as can be told."""
+    for task, spans in _by_task(one).items():
+        said = endings.get((one.name, task), ())
+        for span, after in zip(spans, [*spans[1:], None], strict=True):
+            if span.cause == Cause.CUDA_FAULT and span.host:
+                yield Fault(span.host, Cause.CUDA_FAULT, span.end or span.start, one.name, task, span.message or "")
+            elif not said and span.end is None and span.host and (why := _lost(one, span, after)):
+                yield Fault(span.host, Cause.NODE_FAIL, span.start + span.seconds, one.name, task, why)
+        lost = (end for end in said if end.node and of_slurm(end.state) is Cause.NODE_FAIL)
+        yield from (Fault(end.node, Cause.NODE_FAIL, end.at, one.name, task, "Slurm lost the node") for end in lost)
+
+
+def _lost(one: Submission, span: Span, after: Span | None) -> str | None:
+    """Why a group without an end speaks against its node: what Slurm said last, or that it began the task again elsewhere."""
+    if after is None:
+        return "Slurm lost the node" if of_slurm(one.ended.get(span.task)) is Cause.NODE_FAIL else None
+    return f"a group had no end, and Slurm began the task again on {after.host}" if after.host not in (None, span.host) else None
+
+
+def _by_task(one: Submission) -> dict[int, list[Span]]:
+    found: dict[int, list[Span]] = {}
+    for span in progress.spans(one):
+        found.setdefault(span.task, []).append(span)
+    return found

@@ -30,9 +30,20 @@ class Pace:
         """
         ticks = self.ticks[group]
         shares = [share for (_, before, _), (_, after, _) in pairwise(ticks) if (share := after - before) > 0]
-        if not shares:
-            return None
-        taken: dict[str, list[float]] = defaultdict(list)
-        for (began, _, loop), (ended, _, _) in pairwise(ticks):
-            taken[loop].append(ended - began)
-        return max(map(median, taken.values())) / median(shares)
+        return max(_batches(ticks).values()) / median(shares) if shares else None
+
+    def once(self, group: str, seconds: float) -> float:
+        """Of the `seconds` that `group` took, those that its batches did not: networks and images read, starts solved for, scores.
+
+        Every report is one batch, of the median length of its loop.
+        """
+        usual = _batches(self.ticks[group])
+        return max(0.0, seconds - sum(usual.get(loop, 0.0) for _, _, loop in self.ticks[group]))
+
+
+def _batches(ticks: list[Tick]) -> dict[str, float]:
+    """Median seconds of a batch, by loop; the first, which waits for memory and kernels, counts only where it is alone."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    for (began, _, loop), (ended, _, _) in pairwise(ticks):
+        taken[loop].append(ended - began)
+    return {loop: median(each[1:] or each) for loop, each in taken.items()}

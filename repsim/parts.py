@@ -11,8 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repsim.schema import KEY, source, widens
 from repsim.errors import PASSING, DiskError, InputError
+from repsim.schema import KEY, source, widens
 from repsim.vectors import Wanted, any_matches, unpacked_bytes
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 """Those whose unpacked size the footer bounds; Arrow writes no others of itself."""
 BUSY = PASSING | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT, errno.EAGAIN}
 """What says nothing about the file: counting its runs as missing would compute them again."""
-ADVICE = "its runs count as not done; see: repsim results check"
+ADVICE = "its rows are left out; see: repsim results check"
 KINDS = {stat.S_IFLNK: "a link, and links in the store are never followed", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
 
 

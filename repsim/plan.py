@@ -11,38 +11,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from repsim.cost import Rate
 from repsim.identity import group_id
 from repsim.job import RunId
+from repsim.measured import Rate
 from repsim.state import LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
 REPEATED = 1.01  # sums of the same seconds differ by rounding alone
+UNKNOWN = Rate(0.0, 0.0, 0)
 STARTUP_S = 20.0  # a task's start, import of torch and first load of data, before its first step
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a profile allows: seconds a task should last, how many tasks there are at least, GPUs of each."""
+    """What a profile allows: seconds a task should last, seconds it can work at most, how many tasks at least, GPUs of each."""
 
     pack_s: float = 3600.0
     min_tasks: int = 1
     gpus_per_task: int = 0
+    task_s: float = math.inf
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one job that are computed together; expected and worst seconds, the size of each run."""
+    """Runs of one job that are computed together; expected and worst seconds, the size of each run, the rate of the first."""
 
     id: str
     runs: tuple[Run, ...]
     seconds: float
     worst: float
     works: tuple[float, ...] = ()
+    basis: Rate = UNKNOWN
 
     @property
     def job(self) -> str:
         return self.runs[0].job
+
+    @property
+    def cautious(self) -> float:
+        """Seconds to pack it by: a guess that nothing was measured for may be three times too low."""
+        return self.worst if self.basis.source == "prior" else self.seconds
 
     def as_json(self) -> dict[str, Any]:
         """What the plan file holds of it."""
@@ -55,6 +63,8 @@ class Group:
             "job": self.job,
             "dataset": self.runs[0].dataset,
             "seconds": self.seconds,
+            "worst": self.worst,
+            "source": self.basis.source,
             "inputs": sorted({i for run in self.runs for i in run.inputs}),
             "runs": runs,
         }
@@ -66,6 +76,7 @@ class Stage:
 
     name: str
     tasks: tuple[tuple[Group, ...], ...]
+    task_s: float = math.inf
 
     @property
     def groups(self) -> list[Group]:
@@ -81,7 +92,8 @@ class Stage:
 
     @property
     def worst(self) -> float:
-        return sum(group.worst for group in self.groups) + STARTUP_S * len(self.tasks)
+        """Seconds if every group were one of the slowest tenth; a task works no longer than it may."""
+        return sum(min(sum(group.worst for group in task), self.task_s) + STARTUP_S for task in self.tasks)
 
     @property
     def longest(self) -> float:
@@ -97,8 +109,17 @@ class Plan:
     counts: Mapping[State, int]
     merged: int
     stages: tuple[Stage, ...]
-    measured: int
     gpus_per_task: int
+
+    @property
+    def groups(self) -> list[Group]:
+        return [group for stage in self.stages for group in stage.groups]
+
+    @property
+    def measured(self) -> int:
+        """Stored runs that the least known kind of run in it rests on."""
+        bases = (group.basis for group in self.groups)
+        return min((basis.n if basis.source == "measured" else 0 for basis in bases), default=0)
 
     def stage(self, name: str) -> Stage | None:
         """The stage of that name, if it holds any task."""
@@ -123,61 +144,63 @@ def make(sweep: Sweep, states: Mapping[RunId, Standing], limits: Limits, weigh: 
         _stage("later", [run for run in sweep.runs if states[run.id].waits], limits, weigh),
     )
     counts = Counter(states[run.id].state for run in sweep.all_runs)
-    measured = min((weigh(stage.groups[0].runs[:1])[0][1].n for stage in stages if stage.tasks), default=0)
-    return Plan(sweep.name, counts, sweep.merged, stages, measured, limits.gpus_per_task)
+    return Plan(sweep.name, counts, sweep.merged, stages, limits.gpus_per_task)
 
 
-def grouped(runs: Sequence[Run], pack_s: float, weigh: Weigh) -> list[Group]:
-    """Runs with equal group key together, in order; a group longer than a pack is split."""
+def grouped(runs: Sequence[Run], pack_s: float, weigh: Weigh, task_s: float = math.inf) -> list[Group]:
+    """Runs with equal group key together, in order; one longer than a pack, or too long for a task at worst, is split."""
     by_key: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         by_key.setdefault((run.job, run.group), []).append(run)
-    return [piece for members in by_key.values() for piece in _pieces(members, pack_s, weigh)]
+    return [piece for members in by_key.values() for piece in _pieces(members, pack_s, weigh, task_s)]
 
 
 def packed(groups: Sequence[Group], limits: Limits) -> tuple[tuple[Group, ...], ...]:
     """Groups → tasks of about `pack_s` seconds each, at least `min_tasks` of them where there are groups enough."""
     if not groups:
         return ()
-    total = sum(group.seconds for group in groups)
+    total = sum(group.cautious for group in groups)
     count = min(len(groups), max(limits.min_tasks, math.ceil(total / limits.pack_s)))
     loads, tasks = [(0.0, index) for index in range(count)], [[] for _ in range(count)]
-    for group in sorted(groups, key=lambda g: -g.seconds):
+    for group in sorted(groups, key=lambda g: -g.cautious):
         load, lightest = loads[0]
-        heapq.heapreplace(loads, (load + group.seconds, lightest))
+        heapq.heapreplace(loads, (load + group.cautious, lightest))
         tasks[lightest].append(group)
     return tuple(tuple(task) for task in tasks)
 
 
 def _stage(name: str, runs: list[Run], limits: Limits, weigh: Weigh) -> Stage:
-    return Stage(name, packed(grouped(runs, limits.pack_s, weigh), limits))
+    return Stage(name, packed(grouped(runs, limits.pack_s, weigh, limits.task_s), limits), limits.task_s)
 
 
-def _pieces(members: list[Run], pack_s: float, weigh: Weigh) -> list[Group]:
+def _pieces(members: list[Run], pack_s: float, weigh: Weigh, task_s: float) -> list[Group]:
     whole = _group(members, weigh)
-    count = min(len(members), max(1, math.ceil(whole.seconds / pack_s)))
+    count = min(len(members), max(1, math.ceil(whole.cautious / pack_s), math.ceil(whole.worst / task_s)))
     if count == 1:
         return [whole]
-    pieces = _cut(members, count, weigh)
+    pieces = _cut(members, math.ceil(len(members) / count), weigh)
     repeated = sum(piece.seconds for piece in pieces) / whole.seconds  # over 1 where each piece does again what runs share
-    if repeated < REPEATED:
-        return pieces
-    return _cut(members, min(len(members), math.ceil(count * repeated)), weigh)
+    if repeated >= REPEATED:
+        pieces = _cut(members, math.ceil(len(members) / math.ceil(count * repeated)), weigh)
+    over = max(piece.worst for piece in pieces) / task_s
+    return pieces if over <= 1 else _cut(members, math.floor(len(pieces[0].runs) / over), weigh)
 
 
-def _cut(members: list[Run], count: int, weigh: Weigh) -> list[Group]:
-    size = math.ceil(len(members) / count)
+def _cut(members: list[Run], size: int, weigh: Weigh) -> list[Group]:
+    size = max(1, size)
     return [_group(members[i : i + size], weigh) for i in range(0, len(members), size)]
 
 
 def _group(members: list[Run], weigh: Weigh) -> Group:
     weighed = weigh(members)
+    once = max(rate.once for _, rate in weighed)
     return Group(
         group_id(members[0].job, (run.id for run in members)),
         tuple(members),
-        sum(work * rate.seconds for work, rate in weighed),
-        sum(work * rate.high for work, rate in weighed),
+        once + sum(work * rate.seconds for work, rate in weighed),
+        once + sum(work * rate.high for work, rate in weighed),
         tuple(work for work, _ in weighed),
+        weighed[0][1],
     )
 
 

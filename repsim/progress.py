@@ -5,9 +5,9 @@ results/submissions/NAME/progress/TASK.json   {at, group, fraction, text}: repla
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from repsim.submission import Submission
@@ -47,7 +47,10 @@ def beat(one: Submission, task: int) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Span:
-    """One attempt at a group: when it was begun and left (seconds since 1970), and how; `end` is None while that is not known."""
+    """One attempt at a group: when it was begun and left (seconds since 1970), and how; `end` is None while that is not known.
+
+    `why` names the signal that interrupted it, as far as the record says.
+    """
 
     submission: Submission
     task: int
@@ -58,6 +61,8 @@ class Span:
     outcome: str | None = None
     cause: str | None = None
     message: str | None = None
+    gpu: str | None = None
+    why: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -68,19 +73,19 @@ class Span:
         return max(0.0, last["at"] - self.start) if last and last["group"] == self.group else 0.0
 
 
-def spans(one: Submission) -> list[Span]:
-    """Every attempt that was begun, in the order of their beginnings."""
+def spans(one: Submission, events: Sequence[Mapping[str, Any]] | None = None) -> list[Span]:
+    """Every attempt that was begun, in the order of their beginnings; `events` of the submission need not be read again."""
     found: list[Span] = []
     open_ones: dict[tuple[int, str], int] = {}
-    for event in one.events():
+    for event in one.events() if events is None else events:
         key = (event["task"], event["group"])
         if event["event"] == "start":
             open_ones[key] = len(found)
-            found.append(Span(one, *key, event["at"], event.get("host")))
+            found.append(Span(one, *key, event["at"], event.get("host"), gpu=event.get("gpu")))
         elif key in open_ones:
-            begun = found[open_ones[key]]
-            how = (event["outcome"], event.get("cause"), event.get("message"))
-            found[open_ones.pop(key)] = Span(one, *key, begun.start, begun.host, event["at"], *how)
+            how = {name: event.get(name) for name in ("outcome", "cause", "message", "why")}
+            begun = open_ones.pop(key)
+            found[begun] = replace(found[begun], end=event["at"], **how)
     return found
 
 

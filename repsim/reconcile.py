@@ -1,6 +1,7 @@
 """Owns the step from a sweep to work under way: look at what is there, plan the difference, send it or do it here."""
 
 import fcntl
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from repsim import cluster, code, cost, local, nodes, notify, state, store, submission, worker
+from repsim import accounting, cluster, code, cost, hardware, local, nodes, notify, state, store, submission, traces, worker
 from repsim import plan as planning
 from repsim.cluster import Profile
 from repsim.errors import ClusterError, InputError, UserError
 from repsim.job import NETWORK, RunId
+from repsim.measured import Rate
 from repsim.plan import Limits, Plan, Stage
+from repsim.progress import Listen
 from repsim.project import Project
 from repsim.state import Need, Standing, State
 from repsim.submission import Submission
@@ -40,8 +43,8 @@ def standings(
     """The state of every run of the sweep, networks included; `known` submissions need not be read again."""
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
     known = submission.every(project.submissions) if known is None else known
-    traces = state.traces(known, ask_queue or partial(queue, project))
-    return state.survey(needs, sweep.jobs, project.store, project.artefacts, traces)
+    left = traces.read(known, ask_queue or partial(queue, project), accounting.Accounts(project.cache))
+    return state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
 
 
 def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> None:
@@ -62,16 +65,24 @@ def make_plan(
     project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
 ) -> Plan:
     """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
-    longest = (60 * profile.timeout_min - profile.signal_s) / worker.SAFETY  # a task begins no group that takes longer
-    limits = Limits(min(60 * profile.pack_min, longest), profile.min_tasks, profile.gpus_per_task)
-    return planning.make(sweep, states, limits, weigher(project, sweep, device), also)
+    longest = 60 * profile.timeout_min - profile.signal_s - planning.STARTUP_S  # here nothing ends a task
+    task_s = max(1.0, longest) if profile.cluster == "slurm" else math.inf
+    limits = Limits(min(60 * profile.pack_min, task_s), profile.min_tasks, profile.gpus_per_task, task_s)
+    return planning.make(sweep, states, limits, weigher(project, sweep, device, card_of(profile, device)), also)
 
 
-def weigher(project: Project, sweep: Sweep, device: str) -> planning.Weigh:
-    """How to size runs of one group of the sweep, and their rate: measured where there is any."""
-    rates = cost.rates(project.store, sweep.jobs, device)
+def card_of(profile: Profile, device: str) -> str | None:
+    """The card that tasks will compute on, as far as that is known: the one that is here, or that the profile asks for."""
+    if not device.startswith("cuda"):
+        return None
+    return next(iter(hardware.gpus()), None) if profile.cluster == "local" else getattr(profile, "gpu", None)
 
-    def weigh(runs: Sequence[Run]) -> list[tuple[float, cost.Rate]]:
+
+def weigher(project: Project, sweep: Sweep, device: str, card: str | None = None) -> planning.Weigh:
+    """How to size runs of one group of the sweep, and their rate: measured where there is any, on `card` where it is known."""
+    rates = cost.rates(project.store, sweep.jobs, device, card, project.cache)
+
+    def weigh(runs: Sequence[Run]) -> list[tuple[float, Rate]]:
         works = cost.works(sweep.jobs[runs[0].job], [run.config for run in runs], sweep.catalog, device)
         return [(work, rates(run.job, run.config)) for run, work in zip(runs, works, strict=True)]
 
@@ -88,7 +99,7 @@ def submit(
     home = code.freeze(project, frozen)
     stages = [s for s in plan.stages if s.tasks and (s.name != "later" or chain)]
     share = max(1, profile.max_parallel // max(1, sum(-(-len(s.tasks) // size) for s in stages)))
-    bad = nodes.suspects(nodes.faults(submission.every(project.submissions)))
+    bad = nodes.suspects(nodes.faults(submission.every(project.submissions), endings=accounting.remembered(project.cache)))
     limited = nodes.avoiding(profile, bad).model_copy(update={"max_parallel": share})
     sent: list[Sent] = []
     for stage in stages:
@@ -103,7 +114,7 @@ def submit(
 
 
 def run_here(
-    project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: worker.Listen, steps: int | None = None
+    project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: Listen, steps: int | None = None
 ) -> list[str]:
     """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
     store.set_bad_aside(project.store, sweep.jobs.values())

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repsim import gathering, manifest, quarantine, vectors, written
-from repsim.schema import KEY, SCHEMA_VERSION, schema_of
 from repsim.errors import unwritten
 from repsim.job import NETWORK, Job, RunId
-from repsim.manifest import Entry
 from repsim.parts import BadPart
+from repsim.schema import KEY, SCHEMA_VERSION, schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,14 +72,14 @@ def stored_ids(store: Path, job: Job, among: Collection[RunId] | None = None) ->
     return set(gathering.gathered(store, job, [KEY], among)[KEY].to_pylist())
 
 
-def parts(store: Path, job: str) -> tuple[Entry, ...]:
-    """The parts of `job` as they are listed now; two of one name differ if one took the other's place."""
-    return manifest.listed(store, job)
+def parts(store: Path, job: str) -> list[Path]:
+    """The parts of `job`, sorted."""
+    return [Path(entry.path) for entry in manifest.listed(store, job)]
 
 
-def ids_in(entries: Iterable[Entry], job: Job) -> set[RunId]:
+def ids_in(files: Iterable[Path], job: Job) -> set[RunId]:
     """Ids of the runs in these parts; one that is bad, or was merged into another meanwhile, says nothing."""
-    return gathering.ids_in(entries, job)
+    return gathering.ids_in(files, job)
 
 
 def lost_ids(store: Path, artefacts: Path, job: Job, among: Collection[RunId] | None = None) -> set[RunId]:

@@ -2,7 +2,7 @@
 
 results/submissions/NAME/plan.json        what each task is to do; immutable
                          sent.json        the Slurm job id, or host and process id of a local run
-                         attempts/T.R.jsonl   what restart R of task T did; each file has one writer
+                         attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
                          closed           nothing of it is in the queue any more
                          slurm/           what submitit keeps, and the logs
 """
@@ -63,6 +63,14 @@ class Submission:
         return (self.folder / "closed").exists()
 
     @property
+    def over_since(self) -> float | None:
+        """When it was closed (seconds since 1970)."""
+        try:
+            return (self.folder / "closed").stat().st_mtime
+        except OSError:
+            return None
+
+    @property
     def slurm(self) -> Path:
         return self.folder / "slurm"
 
@@ -82,13 +90,20 @@ class Submission:
         except (OSError, ValueError):
             return {}
 
-    def events(self) -> list[dict[str, Any]]:
-        """All attempt records, oldest first, each with its task; a line cut off by a crash is passed over."""
+    def events(self, task: int | None = None) -> list[dict[str, Any]]:
+        """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over."""
+        return [record for record in self._records(task) if "group" in record]
+
+    def comings(self) -> list[dict[str, Any]]:
+        """All records of tasks that came (`begun`) and left (`left`, and why), oldest first, each with its task and restart."""
+        return [record for record in self._records(None) if "group" not in record]
+
+    def _records(self, task: int | None) -> list[dict[str, Any]]:
         found = []
-        for file in sorted((self.folder / "attempts").glob("*.jsonl")):
-            task = int(file.name.split(".")[0])
-            found += [{**event, "task": task} for event in _lines(file)]
-        return sorted(found, key=lambda event: event["at"])
+        for file in sorted((self.folder / "attempts").glob("*.jsonl" if task is None else f"{task}.*.jsonl")):
+            of, restart = map(int, file.name.split(".")[:2])
+            found += [{**record, "task": of, "restart": restart} for record in _lines(file)]
+        return sorted(found, key=lambda record: record["at"])
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:

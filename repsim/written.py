@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repsim import parts, quarantine
-from repsim.schema import KEY
 from repsim.parts import BadPart
+from repsim.schema import KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from repsim import child
+from repsim.cli.lazily import plain
 from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, help="The data sets that networks are trained and stitched on.")
+app = plain()
 Name = Annotated[str, typer.Argument(help="A data set, as in cifar10.")]
 
 

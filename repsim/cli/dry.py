@@ -1,4 +1,7 @@
-"""Owns trying things out: runs cut short in a throwaway store, what they take, and what the whole sweep would take at most."""
+"""Owns trying things out: runs cut short in a throwaway store, what they take, and what the whole sweep would take at most.
+
+The rates that they show are kept for plans (`repsim.tried`); nothing else is.
+"""
 
 import shutil
 import tempfile
@@ -11,14 +14,14 @@ from typing import Any
 
 import typer
 
-from repsim import cost, reconcile, store
+from repsim import cost, measured, reconcile, store, tried
 from repsim import plan as planning
 from repsim.cli import here
 from repsim.cli.output import show
 from repsim.cluster import Profile
-from repsim.job import NETWORK
+from repsim.job import NETWORK, Job
 from repsim.pace import Pace
-from repsim.plan import Plan
+from repsim.plan import Group, Plan
 from repsim.project import Project
 from repsim.report.plans import number
 from repsim.sweep.expand import Run, Sweep
@@ -41,6 +44,7 @@ def run(project: Project, sweep: Sweep, device: str, steps: int, json: bool) -> 
         pace, clock = Pace(), time.monotonic()
         outcomes, reasons = here.compute(throwaway, part, made, device, 1, steps, pace.hear)
         rows = _rows(throwaway, part)
+    keep_rates(project, sweep, made, pace, rows, device)
     data = {
         "sweep": sweep.name,
         "steps": steps,
@@ -82,9 +86,37 @@ def hours_at_most(sweep: Sweep, tried: Plan, pace: Pace, weigh: planning.Weigh) 
     return round(sum(rates[_kind(run)] * work for run, work in sized) / 3600, 4)
 
 
+def keep_rates(project: Project, sweep: Sweep, made: Plan, pace: Pace, rows: list[dict[str, Any]], device: str) -> None:
+    """Write down what the runs that were tried say of others of their kind: plans reckon with it until rows are stored."""
+    for (name, kind), groups in _by_kind(sweep, made).items():
+        job = sweep.jobs[name]
+        tried_ones = [one for group in groups if (one := _tried(job, kind, group, pace, rows, device))]
+        if tried_ones:
+            slowest = max(tried_ones, key=lambda one: one.seconds)
+            once = min(one.once for one in tried_ones)  # the first group to be tried also waited for torch to be imported
+            tried.keep(project.cache, job, replace(slowest, once=once, n=sum(one.n for one in tried_ones)))
+
+
+def _by_kind(sweep: Sweep, made: Plan) -> dict[tuple[str, measured.Kind], list[Group]]:
+    found: dict[tuple[str, measured.Kind], list[Group]] = {}
+    for group in (group for stage in made.stages for group in stage.groups):
+        found.setdefault((group.job, measured.kind_of(sweep.jobs[group.job], group.runs[0].config)), []).append(group)
+    return found
+
+
+def _tried(job: Job, kind: measured.Kind, group: Group, pace: Pace, rows: list[dict[str, Any]], device: str) -> tried.Trial | None:
+    """What one group says; None where it failed, has no size, or reported no batches."""
+    mine = [row for row in rows if row["group"] == group.id]
+    work, seconds = sum(group.works), pace.ceiling(group.id)
+    if not mine or not work or seconds is None:
+        return None
+    once = pace.once(group.id, sum(row["run_seconds"] for row in mine))
+    return tried.Trial(kind, device.split(":")[0], mine[0]["gpu"], max(cost.least(job), seconds / work), once, len(mine))
+
+
 def _kind(run: Run) -> Kind:
-    """Runs of one case cost alike; those on single networks where also the architecture is the same."""
-    return run.labels.get("case"), run.labels.get("arch")
+    """Runs of one case and architecture cost alike; the first network of a pair stands for both."""
+    return run.labels.get("case"), run.labels.get("arch") or run.labels.get("front_arch")
 
 
 def _lend_networks(project: Project, throwaway: Project, part: Sweep) -> None:
@@ -112,7 +144,7 @@ def _rows(throwaway: Project, part: Sweep) -> list[dict[str, Any]]:
     cases = {one.id: one.slug for one in part.all_runs}
     found = []
     for job in part.jobs.values():
-        table = store.read(throwaway.store, job, ["run_id", "job", "run_seconds", "peak_memory_gb"], cases)
+        table = store.read(throwaway.store, job, ["run_id", "job", "group", "gpu", "run_seconds", "peak_memory_gb"], cases)
         found += [{**row, "run": cases[row["run_id"]]} for row in table.to_pylist()]
     return found
 

@@ -16,12 +16,12 @@ from repsim.cause import Cause
 from repsim.cli.output import say, show
 from repsim.cluster import Profile
 from repsim.plan import Plan
+from repsim.progress import Listen
 from repsim.project import Project
 from repsim.report import plans
 from repsim.report.plans import number
 from repsim.state import State
 from repsim.sweep.expand import Sweep
-from repsim.worker import Listen
 
 QUIET_S = 5.0  # seconds between two plain lines
 GOOD = {"done", "stored"}

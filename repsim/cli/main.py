@@ -1,6 +1,7 @@
 """Owns the `repsim` command: its sub-commands, and how errors leave the process (0 done, 1 failed, 2 bad input)."""
 
 import errno
+import gc
 import sys
 import warnings
 from pathlib import Path
@@ -9,22 +10,26 @@ from typing import Annotated
 import typer
 
 import repsim
-from repsim.cli import compare, data, doctor, models, output, results, stitch, sweep, zoo
+from repsim.cli.lazily import PROJECT, Place, group, plain
 from repsim.errors import UserError
 from repsim.gathering import PassedOver
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """What a disk or its rights can say anywhere."""
+PATIENT = (100_000, 20, 20)
+"""How many new objects the collector of cycles waits for: by default it goes through all runs of a large sweep again and again."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=repsim.__doc__)
-app.add_typer(sweep.app, name="sweep")
-app.command("stitch")(stitch.stitch)
-app.command("compare")(compare.compare)
-app.add_typer(results.app, name="results")
-app.add_typer(zoo.app, name="zoo")
-app.add_typer(models.app, name="models")
-app.add_typer(data.app, name="data")
-app.command("doctor")(doctor.doctor)
+COMMANDS = {
+    "sweep": Place("repsim.cli.sweep:app", "Plan, send, watch and steer a sweep."),
+    "stitch": Place("repsim.cli.stitch:stitch", "Stitch one layer of network A to one of network B, here, now."),
+    "compare": Place("repsim.cli.compare:compare", "Compare layers of network A with layers of network B, here, now."),
+    "results": Place("repsim.cli.results:app", "Merge, tabulate and plot what a sweep measured."),
+    "zoo": Place("repsim.cli.zoo:app", "The networks of a project: trained here by seed, or imported."),
+    "models": Place("repsim.cli.models:app", "Architectures and their layers."),
+    "data": Place("repsim.cli.data:app", "The data sets that networks are trained and stitched on."),
+    "doctor": Place("repsim.cli.doctor:doctor", "Check that all is there: versions, devices, folders, Slurm, jobs, data sets."),
+}
+app = plain(help=repsim.__doc__, cls=group(COMMANDS))
 
 
 def _version(asked: bool) -> None:
@@ -43,7 +48,7 @@ def root(
     ] = False,
 ) -> None:
     """Stitch, compare and tabulate whole zoos of networks, here or on Slurm."""
-    output.PROJECT.set(project)
+    PROJECT.set(project)
 
 
 def _warn(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
@@ -54,6 +59,7 @@ def _warn(message: Warning | str, category: type[Warning], *place: object, **mor
 
 def main() -> None:
     """Entry point; a UserError is printed as it is and leaves with 2."""
+    gc.set_threshold(*PATIENT)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn

@@ -7,13 +7,14 @@ import typer
 
 from repsim import job as jobs
 from repsim.catalog import Catalog
+from repsim.cli.lazily import plain
 from repsim.cli.output import Json, project_of, show
 from repsim.errors import SpecError, nearest
 from repsim.job import JobConfig, NetworkFacts
 from repsim.sweep.expand import TRAIN
 from repsim.sweep.single import config_of
 
-app = typer.Typer(no_args_is_help=True, help="Architectures and their layers.")
+app = plain()
 FORMATS = ("text", "markdown")
 NONE = "–"  # where there is nothing to choose or to say
 

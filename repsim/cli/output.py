@@ -2,18 +2,16 @@
 
 import json
 import sys
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from repsim import project as projects
+from repsim.cli.lazily import PROJECT
 from repsim.errors import SpecError, UserError, nearest
 from repsim.project import Project
 from repsim.sweep.expand import Sweep, open_sweep
-
-PROJECT: ContextVar[Path | None] = ContextVar("project", default=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or the name of one in sweeps/.")]

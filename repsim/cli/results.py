@@ -7,6 +7,7 @@ import typer
 
 from repsim import checking, child, store
 from repsim.cli import matrices
+from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
 from repsim.errors import InputError, SpecError, nearest
 from repsim.job import load
@@ -16,7 +17,7 @@ from repsim.report.plans import number
 from repsim.sweep import curves, grids, shown
 from repsim.sweep.expand import Sweep
 
-app = typer.Typer(no_args_is_help=True, help="Merge, tabulate and plot what a sweep measured.")
+app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)

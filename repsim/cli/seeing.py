@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from repsim import cleaning, log, nodes, reconcile, state, submission
+from repsim import accounting, cleaning, log, nodes, queued, reconcile, submission, traces
 from repsim.cli.output import Json, Yes, confirm, opened, project_of, say, show, spec_path
 from repsim.cluster import ALIVE
 from repsim.errors import ClusterError, InputError
@@ -19,17 +18,17 @@ from repsim.report import queue as queues
 from repsim.report.plans import number
 from repsim.submission import Submission
 
-ASK_S = 30.0  # seconds between two questions to Slurm while a log is followed
 LAST_WORDS = 20
 Sent = Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A sweep; without it, all that were sent.")]
 
 
 def queue(spec: Sent = None, json: Json = False) -> None:
-    """Show what is queued or running, one line per submission, and why it waits; asks Slurm once."""
+    """Show what is queued or running, one line per submission, and why it waits; asks Slurm at most once in 30 s."""
     project = project_of(spec)
     known = [one for one in submission.every(project.submissions) if not one.closed and _is_of(one, spec, project)]
-    tasks = state.elements(known, partial(reconcile.queue, project)).values()
-    shown = queues.queue_json(known, [task for task in tasks if task.state in ALIVE])
+    asked = queued.Queue(project)
+    tasks = traces.elements(known, asked).values()
+    shown = queues.queue_json(known, [task for task in tasks if task.state in ALIVE]) | queues.age_json(asked)
     show(json, shown, queues.queue_text(shown))
 
 
@@ -58,7 +57,8 @@ def logs(
 
 def bad_nodes(json: Json = False) -> None:
     """Show the nodes that had a CUDA fault, or that Slurm lost, in the last 24 hours; after two, submissions avoid them."""
-    found = nodes.faults(submission.every(project_of().submissions))
+    project = project_of()
+    found = nodes.faults(submission.every(project.submissions), endings=accounting.remembered(project.cache))
     shown = faults.nodes_json(found, nodes.suspects(found), nodes.EXPIRES_S)
     show(json, shown, faults.nodes_text(shown))
 
@@ -96,16 +96,12 @@ def _follow(project: Project, place: log.Place, tail: int | None) -> None:
 
 
 def _alive(project: Project, place: log.Place) -> Callable[[], bool]:
-    """Whether the task is queued or running, asked anew every `ASK_S` seconds."""
-    asked, last = -float("inf"), True
+    """Whether the task is queued or running, as far as Slurm said in the last half minute."""
+    queue = queued.Queue(project)
 
     def alive() -> bool:
-        nonlocal asked, last
-        if time.monotonic() - asked >= ASK_S:
-            asked = time.monotonic()
-            task = state.elements([place.submission], partial(reconcile.queue, project)).get((place.submission.name, place.task))
-            last = task is not None and task.state in ALIVE
-        return last
+        task = traces.elements([place.submission], queue).get((place.submission.name, place.task))
+        return task is not None and task.state in ALIVE
 
     return alive
 

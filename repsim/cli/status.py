@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, cost, reconcile, state, submission
+from repsim import cluster, cost, reconcile, submission, traces
 from repsim import plan as planning
 from repsim.cli import here, send
-from repsim.cli.output import Filters, Json, project_of, say, show, spec_path
+from repsim.cli.output import Filters, Json, project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError
 from repsim.project import Project
+from repsim.queued import Queue
 from repsim.report import live, plans
+from repsim.report import queue as queues
 from repsim.state import State
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
@@ -48,27 +50,6 @@ def status(
     show(json, {"sweeps": found, "unreadable": errors}, text)
 
 
-class Queue:
-    """The queue as it was when last asked, at most `every` seconds ago; where it cannot be asked, as it was before that."""
-
-    def __init__(self, project: Project, every: float = ASK_S, clock: Callable[[], float] = time.monotonic):
-        self._project, self._every, self._clock = project, every, clock
-        self._asked, self._tasks = -float("inf"), []
-
-    def __call__(self) -> list[cluster.Task]:
-        """The tasks of every submission that may still be alive."""
-        if self._clock() - self._asked >= self._every:
-            self._asked = self._clock()
-            self._ask()
-        return self._tasks
-
-    def _ask(self) -> None:
-        try:
-            self._tasks = reconcile.queue(self._project)
-        except ClusterError as error:
-            say(f"repsim: the queue is unknown, so queued runs are shown as {'before' if self._tasks else 'new'}. {error}")
-
-
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
     return "\n".join([plans.status_text(shown), *live.live_lines(shown)])
@@ -76,7 +57,7 @@ def text_of(shown: dict[str, Any]) -> str:
 
 def _watch(project: Project, sweep: Sweep, filters: list[str], json: bool) -> None:
     """The same object again and again: redrawn on a terminal, else one text (or one line of JSON) for each look."""
-    queue = Queue(project)
+    queue = Queue(project, ASK_S)
     with _screen(json) as draw:
         while True:
             shown = _status(project, sweep, filters, queue)
@@ -125,9 +106,11 @@ def _status(project: Project, sweep: Sweep, filters: list[str], queue: Queue) ->
     known = submission.every(project.submissions)
     states = reconcile.standings(project, sweep, queue, known)
     mine = {s.submission for s in states.values()}
-    alive = [t for t in state.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
+    alive = [t for t in traces.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
     ids = {run.id for run in sweep.all_runs}
     used = cost.hours_used(project.store, sweep.jobs, ids)
-    return plans.status_json(sweep, states, alive, used, left.hours()) | live.live_json(known, states, alive)
+    return (
+        plans.status_json(sweep, states, alive, used, left.hours()) | live.live_json(known, states, alive) | queues.age_json(queue)
+    )

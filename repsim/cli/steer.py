@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, hardware, local, nodes, reconcile, retry, submission
+from repsim import accounting, cluster, hardware, local, nodes, queued, reconcile, retry, submission
 from repsim import plan as planning
 from repsim.cause import Cause, rule
 from repsim.cli import here, send
@@ -36,6 +36,7 @@ def cancel(spec: SpecArgument, filters: Filters = None, yes: Yes = False, json: 
     confirm("Cancel?", yes)
     elements = [task.element for task in tasks]
     cluster.cancel(elements)
+    queued.forget(project)
     show(json, {"cancelled": elements}, f"cancelled {number(len(elements), 'task')}: {element_names(elements)}")
 
 
@@ -69,7 +70,8 @@ def _sent(
     name, chosen = send.profile_of(project, sweep, profile)
     send.must_be_slurm(chosen, name)
     if any(rule(each).elsewhere for each in causes):
-        chosen = nodes.avoiding(chosen, nodes.suspects(nodes.faults(submission.every(project.submissions)), least=1))
+        known, endings = submission.every(project.submissions), accounting.remembered(project.cache)
+        chosen = nodes.avoiding(chosen, nodes.suspects(nodes.faults(known, endings=endings), least=1))
     with reconcile.locked(project):
         return send.submit(project, part, retry.suited(chosen, causes), name, yes, False, (State.FAILED,))
 

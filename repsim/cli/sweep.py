@@ -8,6 +8,7 @@ import typer
 
 from repsim import cluster, hardware, local, reconcile
 from repsim.cli import dry, here, seeing, send, status, steer
+from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
 from repsim.cluster import Profile
 from repsim.errors import ClusterError
@@ -16,7 +17,7 @@ from repsim.report import plans, points
 from repsim.sweep import explain as explaining
 from repsim.sweep.expand import Sweep, open_sweep
 
-app = typer.Typer(no_args_is_help=True, help="Plan, send, watch and steer a sweep.")
+app = plain()
 app.command("queue")(seeing.queue)
 app.command("status")(status.status)
 app.command("logs")(seeing.logs)

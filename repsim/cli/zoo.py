@@ -9,6 +9,7 @@ from repsim import exports, hardware, imports, local
 from repsim import job as jobs
 from repsim.catalog import Catalog
 from repsim.cli import evaluate, here, train
+from repsim.cli.lazily import plain
 from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import InputError
 from repsim.project import Project
@@ -17,7 +18,7 @@ from repsim.report.plans import number
 from repsim.sweep import known
 from repsim.sweep.expand import IMPORT, Sweep
 
-app = typer.Typer(no_args_is_help=True, help="The networks of a project: trained here by seed, or imported.")
+app = plain()
 app.command("train")(train.train)
 app.command("eval")(evaluate.eval_networks)
 

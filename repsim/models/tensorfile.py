@@ -15,14 +15,14 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from repsim.errors import InputError
+from repsim.errors import PASSING, DiskError, InputError
 
 PLAIN = "save plain weights: torch.save(model.state_dict(), path)"
 COPY_AGAIN = "copy or write it again, and compare its size with the original"
 
 
 def publish(parts: Mapping[str, Any], path: Path) -> None:
-    """Write beside `path` under a dot-name, flush to the disk, then rename. Raises InputError where that cannot be done."""
+    """Write beside `path` under a dot-name, flush to the disk, then rename. Raises DiskError or InputError where it cannot."""
     _whole(path, lambda file: torch.save(parts, file))
 
 
@@ -51,6 +51,8 @@ def _whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         if not isinstance(cause, OSError):
             raise
         do = "check the folder, its rights and the disk"
+        if cause.errno in PASSING:
+            raise DiskError(f"cannot be written: {cause.strerror}", where=str(path), do=do) from None
         raise InputError(f"cannot be written: {cause.strerror}", where=str(path), do=do) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -20,9 +20,7 @@ def check_text(shown: dict[str, Any]) -> str:
     for one in shown["bad"]:
         lines.append(f"bad: {one['file']}\n     {one['why']}" + (f"\n     moved to {one['moved']}" if one["moved"] else ""))
     if any(one["moved"] is None for one in shown["bad"]):
-        lines.append(
-            "→ repsim results check --move puts them aside, as the next submit or run does; their runs are computed again"
-        )
+        lines.append("→ repsim results check --move puts them aside, as the next submit or run does; their runs are computed again")
     return "\n".join(lines)
 
 

@@ -37,11 +37,16 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
 def live_lines(shown: Mapping[str, Any], now: float | None = None) -> list[str]:
     """The part of `live_json` for people."""
     lines = [f"  wasted    {shown['hours_wasted']:.2f} hours on attempts that gave no row"] if shown["hours_wasted"] else []
-    lines += _block("queue", [line for one in shown["queue"] for line in queues.lines(one)])
+    lines += _block("queue", [*(line for one in shown["queue"] for line in queues.lines(one)), *_age(shown)])
     more = [f"and {number(len(shown['live']) - SHOWN_TASKS, 'task')} more"] if len(shown["live"]) > SHOWN_TASKS else []
     lines += _block("live", [*map(_live, shown["live"][:SHOWN_TASKS]), *more])
     now = time.time() if now is None else now
     return lines + _block("newest", [_failed(failure, now) for failure in shown["newest_failures"]])
+
+
+def _age(shown: Mapping[str, Any]) -> list[str]:
+    """How old the queue is, where there is one to be shown."""
+    return queues.age_lines(shown) if shown["queue"] or shown["queue_unknown"] else []
 
 
 def _block(name: str, lines: Iterable[str]) -> list[str]:

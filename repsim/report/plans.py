@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from repsim import forecast
 from repsim.cause import known, rule
 from repsim.cluster import Task
 from repsim.job import RunId
@@ -14,6 +15,7 @@ from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
 MAX_ROWS = 40
+MAX_KINDS = 6
 STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
 
 
@@ -31,12 +33,13 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
         "hours_worst": round(plan.hours(worst=True), 3),
         "gpus_per_task": plan.gpus_per_task,
         "measured_runs": plan.measured,
+        "forecast": [one.as_json() for one in forecast.expected(plan.groups)],
         "notes": notes(sweep, states),
         "ids": [run.id for run in sweep.runs],
     }
 
 
-def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> str:
+def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing], budget: float | None = None) -> str:
     """What would run, in groups and tasks, and what it would cost."""
     how = "between" if "front_network" in sweep.jobs[sweep.spec.job].config.model_fields else "on"
     networks = f" {how} {number(len(sweep.networks), 'network')}" if sweep.networks else ""
@@ -47,10 +50,7 @@ def plan_text(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
     lines += [f"  note      {note}" for note in notes(sweep, states)]
     if not any(stage.tasks for stage in plan.stages):
         return "\n".join([*lines, "  nothing to send"])
-    unit = "GPU-hours" if plan.gpus_per_task else "task-hours"
-    lines.append(f"  cost      about {plan.hours():.2f} {unit} expected, {plan.hours(worst=True):.2f} at the slow end")
-    lines.append(f"            {_basis(plan)}; profile {profile}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_cost_lines(plan, budget), f"            profile {profile}"])
 
 
 def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
@@ -156,10 +156,28 @@ def _stage_text(stage: Stage) -> str:
     return f"  {STAGES[stage.name]:<9} {words}"
 
 
-def _basis(plan: Plan) -> str:
-    if plan.measured:
-        return f"from {number(plan.measured, 'measured run')} of this kind"
-    return "a guess: no run of this kind is measured yet (computing one here measures it: repsim sweep run --limit 1)"
+def unit(gpus_per_task: int) -> str:
+    """What hours are counted in."""
+    return "GPU-hours" if gpus_per_task else "task-hours"
+
+
+def _cost_lines(plan: Plan, budget: float | None) -> list[str]:
+    """Hours, and what they rest on for each kind of run, the dearest first."""
+    limit = f"  (budget {budget:g})" if budget is not None else ""
+    hours = f"about {plan.hours():.2f} {unit(plan.gpus_per_task)} expected, {plan.hours(worst=True):.2f} at the slow end{limit}"
+    kinds = sorted(forecast.expected(plan.groups), key=lambda one: -one.seconds)
+    lines = [f"{one.job} {one.kind}".rstrip() + f": {one.seconds / 3600:.2f} h, {basis(one.source, one.n)}" for one in kinds]
+    more = [f"and {number(len(lines) - MAX_KINDS, 'kind')} of runs more"] if len(lines) > MAX_KINDS else []
+    return [f"  cost      {hours}", *(f"            {line}" for line in [*lines[:MAX_KINDS], *more])]
+
+
+def basis(source: str, n: int) -> str:
+    """What a forecast rests on."""
+    return {
+        "measured": f"from {number(n, 'measured run')} of this kind",
+        "dry-run": f"from the first steps of {number(n, 'run')} (dry-run), which is rather too much",
+        "similar": f"from {number(n, 'measured run')} of other networks or on other cards",
+    }.get(source, "a guess: no run of this kind is measured yet (the first steps tell more: repsim sweep dry-run)")
 
 
 def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, int]:

@@ -1,12 +1,14 @@
 """Owns how the queue is shown: tasks as squeue lists them → one line per submission, with Slurm's reasons in words."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from repsim.cluster import Task
+from repsim.queued import Queue
 from repsim.report.plans import number
 from repsim.submission import Submission
 
@@ -36,6 +38,7 @@ REASONS = {
 LIMITED = {"QOS": "a limit of the QOS is reached", "Assoc": "a limit of the account is reached", "Max": "a limit is reached"}
 UNSAID = {"None", ""}
 SHOWN_NODES = 6
+OLD_S = 1.0
 
 
 def in_words(reason: str) -> str:
@@ -53,9 +56,25 @@ def queue_json(submissions: Iterable[Submission], tasks: Iterable[Task]) -> dict
     return {"queue": [_folded(one, by_name[one.name]) for one in submissions if one.name in by_name]}
 
 
+def age_json(queue: Queue, now: float | None = None) -> dict[str, Any]:
+    """How old that is which is shown of the queue, in seconds (null: it was never seen), and why it is no newer."""
+    now = time.time() if now is None else now
+    return {"queue_age_s": None if queue.asked is None else round(max(0.0, now - queue.asked), 1), "queue_unknown": queue.unknown}
+
+
+def age_lines(shown: Mapping[str, Any]) -> list[str]:
+    """The object of `age_json` for people: nothing where it was asked just now."""
+    age, unknown = shown["queue_age_s"], shown["queue_unknown"]
+    ago = "it was never seen" if age is None else f"as it was {age:.0f} s ago"
+    if unknown:
+        return [f"unknown now, {ago}. {unknown}"]
+    return [f"({ago})"] if age is not None and age >= OLD_S else []
+
+
 def queue_text(shown: Mapping[str, Any]) -> str:
-    """The object of `queue_json` for people."""
-    return "\n".join(line for one in shown["queue"] for line in lines(one)) or "nothing is queued or running"
+    """The object of `queue_json` and `age_json` for people."""
+    found = [line for one in shown["queue"] for line in lines(one)] or ["nothing is queued or running"]
+    return "\n".join([*found, *age_lines(shown)])
 
 
 def lines(one: Mapping[str, Any]) -> list[str]:

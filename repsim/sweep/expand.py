@@ -4,7 +4,7 @@ Product → zip → when → include (see `repsim.sweep.points`) → exclude; la
 A place is a pair of networks at a pair of layers, one network, or (`job: train`) a network to be trained.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from repsim import store, yamlfile
 from repsim.catalog import Catalog
 from repsim.errors import SpecError, within
 from repsim.identity import canonical, digest, id_of
-from repsim.job import Job, JobConfig, RunId
+from repsim.job import Job, JobConfig, RunId, joined
 from repsim.project import Project
 from repsim.sweep import networks as zoo
 from repsim.sweep import points, refusals
@@ -98,7 +98,8 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trac
     places = refusals.at_most(_places(spec, nets, catalog, job, where), where) if spec.zoo else [{}]
     refusals.refuse_too_many(spec, where, len(places))
     drafts, taken = sifted(spec, refusals.at_most(points.drafts(spec, places, job, where), where), job, where)
-    made = [(draft, _run(spec, job, draft, where)) for draft in drafts]
+    labels = _labels(spec, job)
+    made = [(draft, _run(spec, job, draft, labels, where)) for draft in drafts]
     if trace:
         trace.made, trace.taken = made, taken
     distinct = _distinct([run for _, run in made], where)
@@ -147,13 +148,18 @@ def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where
             yield zoo.place(front, end, front_layer, end_layer)
 
 
-def _run(spec: Spec, job: Job, draft: Draft, where: str) -> Run:
+def _labels(spec: Spec, job: Job) -> list[str]:
+    """The fields that people know a run by."""
+    named = ["arch", "seed"] if spec.zoo and refusals.subject_of(job) == "training" else []
+    return [*named, *sorted(job.config.labels)]
+
+
+def _run(spec: Spec, job: Job, draft: Draft, labels: Sequence[str], where: str) -> Run:
     try:
         config = job.config.model_validate(draft.fields)
     except ValidationError as error:
         raise yamlfile.explain(error, job.config, draft.fields, where, _blamed(spec, job, error, draft)) from None
-    named = ["arch", "seed"] if spec.zoo and refusals.subject_of(job) == "training" else []
-    return as_run(job, config, {"case": draft.case, **{k: draft.fields.get(k) for k in [*named, *sorted(job.config.labels)]}})
+    return as_run(job, config, {"case": draft.case, **{name: draft.fields.get(name) for name in labels}})
 
 
 def _blamed(spec: Spec, job: Job, error: ValidationError, draft: Draft) -> str:
@@ -185,11 +191,17 @@ def _group(job: str, key: str) -> str:
 
 
 def _check(loaded: dict[str, Job], runs: Sequence[Run], catalog: Catalog, where: str) -> None:
-    """What no type can say (layers, shapes, data sets): the job's own check, if it has one."""
+    """What no type can say (layers, shapes, data sets): the job's own check, if it has one; once for runs that it sees alike."""
+    hooks = {name: job.hook("check") for name, job in loaded.items()}
+    passed: set[Hashable] = set()
     for run in runs:
-        if hook := loaded[run.job].hook("check"):
-            with within(" · ".join(filter(None, [where, run.labels.get("case")]))):
-                hook(run.config, catalog)
+        hook = hooks[run.job]
+        seen = (joined(run.config), *map(catalog.told, run.inputs))
+        if hook is None or seen in passed:
+            continue
+        with within(" · ".join(filter(None, [where, run.labels.get("case")]))):
+            hook(run.config, catalog)
+        passed.add(seen)
 
 
 def _imports(project: Project, importer: Job) -> list[dict[str, Any]]:

@@ -50,9 +50,10 @@ def start(*words: Any, cwd: Path) -> "subprocess.Popen[str]":
 
 
 def slurm(folder: Path, **scripts: str) -> Path:
-    """A folder for PATH with Slurm's commands, each a shell script; those not named do nothing."""
+    """A folder for PATH with Slurm's commands, each a shell script; those not named do nothing, and sacct is switched off."""
     folder.mkdir()
-    for name in ("sinfo", "squeue", "sbatch", "scancel", "scontrol"):
+    scripts = {"sacct": "echo 'Slurm accounting storage is disabled' >&2; exit 1", **scripts}
+    for name in ("sinfo", "squeue", "sbatch", "scancel", "scontrol", "sacct"):
         (folder / name).write_text(f"#!/bin/sh\n{scripts.get(name, 'exit 0')}\n")
         (folder / name).chmod(0o755)
     return folder

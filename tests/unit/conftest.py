@@ -1,7 +1,8 @@
-"""Owns the fixtures of the orchestration tests: a toy project, and layer sheets without torch."""
+"""Owns the fixtures of the orchestration tests: a toy project, layer sheets without torch, a Slurm that is none."""
 
 import os
 
+import fakeslurm
 import pytest
 import toy
 
@@ -17,3 +18,12 @@ def project(tmp_path, monkeypatch):
     """A fresh toy project whose layer sheets cost nothing."""
     monkeypatch.setattr("repsim.catalog._ask", toy.sheet)
     return toy.make(tmp_path / "project")
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A Slurm on PATH, healthy until told otherwise; a real one is out of reach."""
+    made = fakeslurm.make(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{made.bin}:/usr/bin:/bin")
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    return made

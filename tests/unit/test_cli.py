@@ -190,6 +190,23 @@ def test_a_dry_run_tells_what_the_whole_sweep_would_take(here):
     assert "at most" not in call("sweep", "dry-run", "squares").out
 
 
+def test_a_plan_reckons_with_a_dry_run_until_rows_are_stored_and_says_with_what(here):
+    (here.sweeps / "waits.yaml").write_text("job: slow\ngrid: {value: 0..9}\nfixed: {seconds: 0.4}")
+
+    def basis():
+        (one,) = call("sweep", "plan", "waits", "--json").json["forecast"]
+        return one["source"], one["measured_runs"]
+
+    assert basis() == ("prior", 0) and "a guess: no run of this kind" in call("sweep", "plan", "waits").out
+    call("sweep", "dry-run", "waits", "--steps", "4")
+    assert basis() == ("dry-run", 1)
+    assert "slow numbers: 0.00 h, from the first steps of 1 run" in call("sweep", "plan", "waits").out
+    before = commandline.contents(here.store)
+    assert before == {}
+    call("sweep", "run", "waits", "--limit", "2", "--workers", "1")
+    assert basis() == ("measured", 2) and "from 2 measured runs of this kind" in call("sweep", "plan", "waits").out
+
+
 def test_a_dry_run_never_says_less_than_what_groups_are_reckoned_at_as_a_whole(here, monkeypatch):
     (here.sweeps / "waits.yaml").write_text("job: slow\ngrid: {value: 0..9}\nfixed: {seconds: 2.0}")
     monkeypatch.setattr(cost, "least", lambda job: 3600.0)

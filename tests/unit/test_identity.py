@@ -150,3 +150,37 @@ def test_a_config_is_strict_and_frozen():
             Config.model_validate(bad)
     with pytest.raises(ValueError):
         Config(rate=1.0).rate = 2.0  # type: ignore[misc]
+
+
+ODD = {"a.b": 1e-07, "ü": "x", "n": 10**15, "m": -0.0, "e": 1e22, "t": True, "l": 'a"b\\c\n', "s": "😀"}
+
+
+@pytest.mark.parametrize("value", [*ODD.values(), 0, 1, 1.0, False, None, "None"])
+def test_the_form_written_piece_by_piece_is_the_canonical_one(value):
+    """Equal values of other types, and texts that JSON must escape, are told apart as they always were."""
+
+    class Plain(JobConfig):
+        labels: ClassVar[frozenset[str]] = frozenset({"nick"})
+        any: bool | int | float | str | None = "default"
+        b: int = 3
+        nick: str | None = None
+        B_: float = 0.5
+
+    assert identity._is_plain(Plain)
+    for config in (Plain(any=value), Plain(any=value, b=3, nick="n", B_=1.5)):
+        assert identity._form(config) == identity._json(canonical(config))
+        assert run_id("j", 1, config) == identity.digest({"job": "j", "version": 1, "config": canonical(config)})
+
+
+def test_a_config_with_lists_keeps_its_form():
+    class Listed(JobConfig):
+        widths: list[int] = []
+
+    assert not identity._is_plain(Listed)
+    assert run_id("j", 1, Listed(widths=[2, 1])) == identity.digest({"job": "j", "version": 1, "config": {"widths": [2, 1]}})
+
+
+@pytest.mark.parametrize(("name", "version", "fields", "golden"), GOLDEN)
+def test_every_job_is_named_by_the_canonical_form_of_its_configs(name, version, fields, golden):
+    config = job.load(JOBS, name).config.model_validate(fields)
+    assert identity._form(config) == identity._json(canonical(config))

@@ -19,6 +19,7 @@ ORCHESTRATION = [
     "cli.send",
     "cli.here",
     "cli.output",
+    "cli.lazily",
     "reconcile",
     "local",
     "report.animation report.points",
@@ -26,8 +27,12 @@ ORCHESTRATION = [
     "report.queue report.logs report.faults",
     "report.checks report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
+    "pack",
+    "attempt stored",
+    "measuring",
     "report.matrixwords report.player",
     "report.wording",
+    "forecast",
     "plan table imports checking retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
@@ -36,18 +41,20 @@ ORCHESTRATION = [
     "sweep.expand",
     "sweep.points sweep.refusals sweep.layers",
     "sweep.exclude sweep.networks",
-    "sweep.spec state cost",
+    "sweep.spec cost queued traces",
+    "state tried accounting",
+    "measured",
     "catalog interval pace matrices tablekeys",
-    "identity store cluster hardware code child matrix",
+    "identity store cluster hardware code child matrix answers",
     "written gathering",
     "manifest quarantine",
     "parts",
     "schema vectors",
-    "notify",
-    "progress log",
+    "notify breaker",
+    "progress log orders restarts",
     "submission",
-    "project yamlfile job",
-    "errors signature cause",
+    "project yamlfile job patience",
+    "errors signature cause columns",
 ]
 SCIENCE = {
     "similarity": {"stitching", "models", "data"},
@@ -57,8 +64,18 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
+STORE = ("store", "checking", "gathering", "parts", "schema", "vectors", "written")
 OWNERS = {
-    "pyarrow": ("store", "checking", "schema", "vectors", "parts", "gathering", "written", "data.hf_parquet"),  # of results; of image files
+    "pyarrow": (
+        "store",
+        "checking",
+        "schema",
+        "vectors",
+        "parts",
+        "gathering",
+        "written",
+        "data.hf_parquet",
+    ),  # of results; of image files
     "submitit": ("cluster",),
     "typer": ("cli",),
     "rich": ("cli", "report"),

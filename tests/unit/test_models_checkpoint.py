@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from repsim.errors import InputError
+from repsim.errors import DiskError, InputError
 from repsim.models import tensorfile
 from repsim.models.checkpoint import load, read_foreign, save
 from repsim.models.network import Facts, Network
@@ -80,7 +80,7 @@ def test_a_disk_that_is_full_half_way_is_said_and_leaves_the_old_file_alone(tmp_
             return super().write(data)
 
     (tmp_path / "network.pt").write_bytes(b"old")
-    with pytest.raises(InputError, match=r"network.pt: cannot be written: No space left on device"):
+    with pytest.raises(DiskError, match=r"network.pt: cannot be written: No space left on device"):
         tensorfile._whole(tmp_path / "network.pt", lambda file: torch.save(a_state(), Full()))
     assert (tmp_path / "network.pt").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 

@@ -31,3 +31,15 @@ def test_a_job_that_reports_no_share_has_no_ceiling():
     assert heard((0, 0.5, "wait"), (1, 0.5, "wait")).ceiling("g") is None
     assert heard((0, 0.0, ""), (1, 1.0, "done")).ceiling("g") is None
     assert Pace().ceiling("never heard of") is None
+
+
+def test_the_first_batch_of_a_loop_is_not_taken_for_the_second():
+    assert heard((0, 0.1, "a"), (9, 0.2, "a"), (10, 0.3, "a")).ceiling("g") == pytest.approx(10)
+
+
+def test_what_a_group_takes_once_is_what_its_batches_did_not():
+    """Two batches of 1 s, two of 3 s; the other 12 of 20 seconds went before, between and after."""
+    pace = heard((7, 0.1, "test"), (8, 0.2, "test"), (9, 0.3, "train"), (12, 0.4, "train"), (15, 0.4, "end"))
+    assert pace.once("g", 20.0) == pytest.approx(12)
+    assert pace.once("g", 5.0) == 0
+    assert pace.once("never heard of", 5.0) == 5.0

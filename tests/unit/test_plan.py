@@ -6,8 +6,9 @@ import random
 import pytest
 import toy
 
-from repsim import plan
-from repsim.cost import Rate
+from repsim import plan, store
+from repsim.cluster import Profile
+from repsim.measured import Rate
 from repsim.plan import Group, Limits
 from repsim.state import Standing, State
 
@@ -24,12 +25,12 @@ def of(sweep, state=State.NEW):
 
 
 def every(seconds: float):
-    return lambda runs: [(1.0, Rate(seconds, 2 * seconds, 0))] * len(runs)
+    return lambda runs: [(1.0, Rate(seconds, 2 * seconds, 9, "measured"))] * len(runs)
 
 
 def shared(seconds: float, each: float):
     """Runs of a group share most of what they cost."""
-    return lambda runs: [((seconds + each * len(runs)) / len(runs), Rate(1.0, 2.0, 0))] * len(runs)
+    return lambda runs: [((seconds + each * len(runs)) / len(runs), Rate(1.0, 2.0, 9, "measured"))] * len(runs)
 
 
 def group(name: str, seconds: float) -> Group:
@@ -145,7 +146,7 @@ def test_a_sweep_that_is_done_has_an_empty_plan(project):
 
 def test_a_plan_says_how_many_measured_runs_it_rests_on(project):
     sweep = squares(project, 2, 2)
-    assert plan.make(sweep, of(sweep), Limits(), lambda runs: [(1.0, Rate(1.0, 1.0, 17))] * len(runs)).measured == 17
+    assert plan.make(sweep, of(sweep), Limits(), lambda runs: [(1.0, Rate(1.0, 1.0, 17, "measured"))] * len(runs)).measured == 17
 
 
 def test_measured_runs_replace_the_guess_of_the_job(project):
@@ -159,11 +160,56 @@ def test_measured_runs_replace_the_guess_of_the_job(project):
     assert 0 < made.stages[1].groups[0].seconds < 10.0
 
 
-def test_no_group_is_planned_that_no_task_has_the_time_for(project):
+def test_a_guess_is_packed_as_if_it_were_three_times_too_low(project):
     sweep = toy.sweep(project, f"job: square\ngrid: {{value: {[float(i) for i in range(100)]}, times: [10]}}")
-    short = toy.LOCAL.model_copy(update={"timeout_min": 30, "pack_min": 60.0})
-    assert max(g.seconds for g in toy.plan(project, sweep, toy.LOCAL).stages[1].groups) == 3400  # of 10,000; a pack holds 3,600
-    assert max(g.seconds for g in toy.plan(project, sweep, short).stages[1].groups) <= 30 * 60 / 1.3
+    assert max(g.seconds for g in toy.plan(project, sweep, toy.LOCAL).stages[1].groups) == 1200  # of 10,000; a pack holds 3,600
+
+
+def test_no_group_is_planned_that_no_task_has_the_time_for(project):
+    """Runs of 100 s, one in ten of 500: a task of half an hour works 1,660 s between its start and the warning."""
+    sweep = squares(project, 1, 40)
+    short = Profile(cluster="slurm", device="cpu", timeout_min=30, pack_min=30)
+    limits = Limits(1800.0, task_s=1660.0)
+    made = plan.make(sweep, of(sweep), limits, lambda runs: [(1.0, Rate(100.0, 500.0, 50, "measured"))] * len(runs))
+    assert max(g.worst for g in made.groups) == 1500 and max(g.seconds for g in made.groups) == 300
+    assert max(g.worst for g in toy.plan(project, sweep, short).groups) <= 1660
+
+
+def test_the_slow_end_is_no_more_than_the_time_that_tasks_may_work(project):
+    sweep = squares(project, 4, 3)
+    made = plan.make(sweep, of(sweep), Limits(600.0, task_s=700.0), every(100.0))
+    assert (len(made.stages[1].tasks), made.stages[1].seconds) == (2, 2 * (600 + plan.STARTUP_S))
+    assert made.stages[1].worst == 2 * (700 + plan.STARTUP_S)
+
+
+def test_what_a_group_does_once_is_reckoned_once(project):
+    sweep = squares(project, 1, 10)
+    made = plan.make(sweep, of(sweep), Limits(), lambda runs: [(2.0, Rate(3.0, 4.0, 1, "dry-run", once=50.0))] * len(runs))
+    assert (made.groups[0].seconds, made.groups[0].worst) == (50 + 60, 50 + 80)
+
+
+def test_packs_from_measured_rates_last_as_long_as_they_are_meant_to(project):
+    """2,000 runs of 27 to 33 s by the rows of 50: 17 h of work in packs of 60 min, and what they then take is 60 min each."""
+    measured = squares(project, 1, 50)
+    drawn = random.Random(0)
+    rows = [
+        {
+            "run_id": run.id,
+            "outcome": "ok",
+            "device": "cpu",
+            "work": 1.0,
+            "run_seconds": drawn.uniform(27, 33),
+            "dataset": "numbers",
+        }
+        for run in measured.runs
+    ]
+    store.publish(project.store, "square", "numbers", "g", rows, store.schema_of(measured.jobs["square"]))
+    sweep = squares(project, 200, 10)
+    made = toy.plan(project, sweep, toy.LOCAL.model_copy(update={"pack_min": 60.0}))
+    assert made.measured == 50
+    took = [sum(drawn.uniform(27, 33) for g in task for _ in g.runs) / 60 for task in made.stages[1].tasks]
+    assert len(took) == math.ceil(sum(g.seconds for g in made.groups) / 3600)
+    assert min(took) > 50 and max(took) < 65
 
 
 def test_a_part_of_a_sweep_keeps_the_networks_it_needs(project):
@@ -176,7 +222,7 @@ def test_a_part_of_a_sweep_keeps_the_networks_it_needs(project):
 def test_what_the_plan_file_holds_is_enough_to_check_and_compute(project):
     sweep = toy.sweep(project, STITCH)
     shown = plan.make(sweep, of(sweep), Limits(), every(1.0)).stages[1].groups[0].as_json()
-    assert shown.keys() == {"id", "job", "dataset", "seconds", "inputs", "runs"}
+    assert shown.keys() == {"id", "job", "dataset", "seconds", "worst", "source", "inputs", "runs"}
     assert shown["inputs"] == sorted(sweep.runs[0].inputs)
     assert sweep.jobs["stitch"].config.model_validate(shown["runs"][0]["config"]) == sweep.runs[0].config
 

@@ -9,10 +9,8 @@ import pytest
 import toy
 from commandline import call
 
-from repsim import cluster, progress, reconcile
+from repsim import answers, cluster, progress, reconcile
 from repsim.cli import status
-from repsim.cluster import Task
-from repsim.errors import ClusterError
 from repsim.progress import Beat, Span
 from repsim.report import live
 from repsim.submission import Journal, Submission
@@ -126,7 +124,8 @@ def test_status_shows_progress_and_pace_of_live_tasks_and_the_newest_failures(he
 def test_the_newest_failures_come_first(one):
     found = [Span(one, 0, str(n), 0, "n1", float(n), "failed", "code", "no") for n in (3, 9, 1, 5)]
     assert [span.end for span in progress.newest_failures(found, 3)] == [9, 5, 3]
-    assert live.live_lines({"hours_wasted": 0, "queue": [], "live": [], "newest_failures": []}) == []
+    unseen = {"queue_age_s": None, "queue_unknown": None}
+    assert live.live_lines({"hours_wasted": 0, "queue": [], "live": [], "newest_failures": [], **unseen}) == []
 
 
 def test_status_takes_the_filter_of_retry_and_cancel(here):
@@ -144,8 +143,8 @@ def test_watching_shows_the_same_object_until_nothing_is_under_way(here, one, mo
         here.queue.write_text(f"17_0|0|{next(shown)}|None|n1|{one.name}\n")
 
     look(None)
-    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=look, monotonic=time.monotonic))
-    monkeypatch.setattr(status.Queue, "__init__", no_waiting(status.Queue.__init__))
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=look))
+    monkeypatch.setattr(status, "ASK_S", 0.0)
     answer = call("sweep", "status", "squares", "--watch", "--json")
     looks = [json.loads(line) for line in answer.out.splitlines()]
     assert [look["runs"] for look in looks] == [{"pending": 4, "new": 4}, {"pending": 4, "new": 4}, {"new": 8}]
@@ -166,29 +165,17 @@ def test_on_a_terminal_the_same_text_is_redrawn(monkeypatch, capsys):
     assert "\x1b[" in out, "the cursor goes up, so that the second look replaces the first"
 
 
-def no_waiting(make):
-    return lambda self, project: make(self, project, every=0.0)
-
-
-def test_the_queue_is_asked_once_a_minute_and_an_unanswered_question_changes_nothing(here, monkeypatch, capsys):
-    now, answers = [0.0], [[Task("s", 0, "RUNNING", "None", "n1", "17_0")], ClusterError("squeue did not answer"), []]
-
-    def ask(project):
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(reconcile, "queue", ask)
-    queue = status.Queue(here, 60.0, lambda: now[0])
-    first = queue()
-    now[0] = 59.0
-    assert queue() == first and len(answers) == 2
-    now[0] = 60.0
-    assert queue() == first, "a queue that does not answer is not empty"
-    assert "shown as before" in capsys.readouterr().err
-    now[0] = 120.0
-    assert queue() == []
+def test_status_says_how_old_the_queue_is_and_that_nobody_answers(here, one):
+    (one.folder / "sent.json").write_text('{"job_id": "17", "at": 0}')
+    here.queue.write_text(f"17_0|0|RUNNING|None|n0|{one.name}\n")
+    assert call("sweep", "status", "squares", "--json").json["queue_age_s"] < 1
+    answers.keep(here.cache, "queue", {**answers.kept(here.cache, "queue"), "at": time.time() - 20})
+    (here.queue.parent / "bin" / "squeue").write_text(f"#!/bin/sh\n{commandline.DOWN}\n")
+    assert "            (as it was 20 s ago)" in call("sweep", "status", "squares").out
+    answers.keep(here.cache, "queue", {**answers.kept(here.cache, "queue"), "at": time.time() - 300})
+    answer = call("sweep", "status", "squares")
+    assert "unknown now, as it was 300 s ago. squeue failed: slurm_load_jobs error: Unable to contact" in answer.out
+    assert "1 running with 4 runs on n0" in answer.out
 
 
 def test_a_run_that_is_done_stays_done_whatever_the_queue_says(here, one):

@@ -57,7 +57,7 @@ def test_what_is_no_part_is_passed_over_by_name_and_never_fatal(folder, kind):
     text = str(said[0].message)
     assert f"{path}: " in text
     assert HOSTILE[kind][1] in text
-    assert "its runs count as not done" in text
+    assert "its rows are left out" in text
     assert not (path.parent / "EXECUTED").exists()
     assert os.path.lexists(path)
 

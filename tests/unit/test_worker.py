@@ -11,34 +11,12 @@ from pathlib import Path
 
 import pytest
 import toy
+from tasks import last_events, pack, parts, rows, squares
 
-from repsim import identity, store, worker
+from repsim import identity, measuring, store, worker
 from repsim.errors import UserError
+from repsim.pack import Pack
 from repsim.submission import Submission
-from repsim.worker import Pack
-
-FOREVER = float("inf")
-
-
-def pack(one: Submission, index: int = 0, **changes) -> Pack:
-    wanted = {"stop": lambda: False, "time_left": lambda: FOREVER, "listen": lambda *_: None, **changes}
-    return Pack(one, index, **wanted)
-
-
-def rows(project, sweep) -> dict[str, dict]:
-    return {row["run_id"]: row for row in store.read(project.store, sweep.jobs[sweep.spec.job]).to_pylist()}
-
-
-def parts(project, job: str = "square") -> list[str]:
-    return [p.stem for p in store.parts(project.store, job)]
-
-
-def squares(project, text: str = "grid: {batch: [0, 1], value: [2.0, 3.0]}", name: str = "toy"):
-    return toy.sweep(project, f"job: square\n{text}", name)
-
-
-def last_events(one: Submission) -> dict[str, dict]:
-    return {event["group"]: event for event in one.events()}
 
 
 def test_every_group_becomes_one_part_named_by_its_id(project):
@@ -181,7 +159,7 @@ def test_a_group_too_long_for_a_whole_task_fails_instead_of_coming_back_for_ever
     sweep = squares(project)
     steps = iter([False, False])
     one = toy.submission(project, sweep)
-    assert pack(one, stop=lambda: next(steps, True), expired=lambda: True).run() == ["failed", "interrupted"]
+    assert pack(one, stop=lambda: next(steps, True), why=lambda: "SIGUSR2").run() == ["failed", "interrupted"]
     assert [(e["cause"], "raise timeout_min" in e["message"]) for e in last_events(one).values()] == [("timeout", True)]
 
 
@@ -249,7 +227,7 @@ DIES_IN_ITS_SECOND_GROUP = """
 import os, signal, sys
 from pathlib import Path
 from repsim.submission import Submission
-from repsim.worker import Pack
+from repsim.pack import Pack
 
 seen = set()
 
@@ -326,7 +304,7 @@ def test_a_task_with_a_failed_group_fails_so_that_slurm_shows_it(project, frozen
 def test_code_that_is_not_the_frozen_copy_is_refused(project, tmp_path):
     with pytest.raises(UserError, match="imported repsim from"):
         worker.code.must_be_frozen(tmp_path)
-    worker.code.must_be_frozen(Path(worker.repsim.__file__).parent.parent)
+    worker.code.must_be_frozen(Path(measuring.repsim.__file__).parent.parent)
 
 
 def test_the_deadline_is_what_slurm_says_else_the_time_limit(monkeypatch):
@@ -345,5 +323,5 @@ def test_a_plan_on_disk_is_what_the_worker_checks_against(project):
         run for task in json.loads((one.folder / "plan.json").read_text())["tasks"] for group in task for run in group["runs"]
     ]
     job = sweep.jobs["stitch"]
-    assert [identity.id_of(job, worker._config(job, run)) for run in written] == [run["id"] for run in written]
+    assert [identity.id_of(job, measuring._config(job, run)) for run in written] == [run["id"] for run in written]
     assert {run["id"] for run in written} == {run.id for run in sweep.runs}

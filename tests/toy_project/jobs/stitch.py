@@ -1,10 +1,10 @@
 """Stitch two networks that are no more than files: the penalty is the distance of their seeds."""
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from repsim.errors import SpecError, nearest
 from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
@@ -18,6 +18,7 @@ class Config(JobConfig):
     """One stitcher between two layers of two networks."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
+    apart: ClassVar[frozenset[str]] = frozenset({"front_network", "end_network", "seed"})
 
     front_network: RunId = Field(pattern=NAME, description="run of f")
     end_network: RunId = Field(pattern=NAME, description="run of g")
@@ -36,11 +37,9 @@ class Config(JobConfig):
     lr: float = Field(1e-3, gt=0, description="learning rate")
     seconds: float = Field(0.0, ge=0, description="how long it takes")
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> "Config":
-        if (self.stitcher == "lowrank") != (self.rank is not None):
-            raise ValueError("rank: a lowrank stitcher needs one, no other has one")
-        return self
+    def refusals(self) -> Iterable[tuple[bool, str]]:
+        """What cannot be meant."""
+        yield (self.stitcher == "lowrank") != (self.rank is not None), "rank: a lowrank stitcher needs one, no other has one"
 
 
 class Row(JobRow):

@@ -1,0 +1,141 @@
+"""Owns what submissions left behind of each run: attempt records and the queue → the last standing, and how often it was killed.
+
+An element counts as alive only while squeue shows it so, or while nobody can be asked. Of dead ones whose records and whose last
+state do not say how they ended, accounting is asked where there is any.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from repsim import accounting, cause, cluster, progress, submission
+from repsim.job import RunId
+from repsim.state import MAX_KILLED, Standing, State, Traces
+from repsim.submission import Submission
+
+UNTOLD = (None, "FAILED")
+"""Last states that do not tell why a task died."""
+Elements = Mapping[tuple[str, int], cluster.Task]
+"""By name of the submission and index of the task."""
+
+
+def read(
+    submissions: Iterable[Submission],
+    ask_queue: Callable[[], list[cluster.Task]],
+    ask_accounts: accounting.Ask = accounting.nobody,
+) -> Traces:
+    """Read every submission, oldest first; the queue is asked only if one of them may still be alive.
+
+    Accounting is asked how those tasks ended of which neither the queue nor a record tells.
+    """
+    known = list(submissions)
+    tasks = elements(known, ask_queue)
+    records = [_Record(one, one.events(), tasks) for one in known]
+    endings = ask_accounts([lost for record in records for lost in record.lost()])
+    last: dict[RunId, Standing] = {}
+    killed: Counter[RunId] = Counter()
+    for record in records:
+        for run, standing, deaths in record.read(endings):
+            killed[run] = deaths + (killed[run] if killed[run] < MAX_KILLED else 0)  # after that only a person sends it: again
+            if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
+                last[run] = standing
+    return Traces(last, killed)
+
+
+def elements(known: Sequence[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
+    """Array elements that squeue knows, dead ones too, and the tasks of each local run whose process lives.
+
+    A closed submission has none, whatever an old answer of squeue says.
+    """
+    open_ones = {one.name: one for one in known if not one.closed}
+    local = [one for one in open_ones.values() if "pid" in (one.sent or {})]
+    found = [task for task in ask_queue() if task.name in open_ones] if len(local) < len(open_ones) else []
+    found += [
+        _local_task(one, index)
+        for one in local
+        if submission.local_alive(one.sent or {})
+        for index in range(len(one.plan["tasks"]))
+    ]
+    return {(task.name, task.index): task for task in found}
+
+
+def _local_task(one: Submission, index: int) -> cluster.Task:
+    return cluster.Task(one.name, index, "RUNNING", "None", (one.sent or {})["host"], "local")
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is on record of one submission, and what the queue shows of its tasks."""
+
+    one: Submission
+    events: Sequence[Mapping[str, Any]]
+    tasks: Elements
+
+    def alive(self, index: int) -> cluster.Task | None:
+        element = self.tasks.get((self.one.name, index))
+        return element if element is not None and element.state in cluster.ALIVE else None
+
+    def last(self, index: int, endings: accounting.Endings = MappingProxyType({})) -> str | None:
+        """The state in which Slurm left a dead task. FAILED is all that squeue says of one that ran out of memory."""
+        element = self.tasks.get((self.one.name, index))
+        shown = element.state if element else self.one.ended.get(index)
+        said = endings.get((self.one.name, index), ()) if shown in UNTOLD else ()
+        return said[-1].state if said else shown
+
+    def lost(self) -> Iterable[accounting.Lost]:
+        """Tasks whose end only accounting may know: killed in a group, begun anew after that, or dead before their first."""
+        if "job_id" not in (self.one.sent or {}):
+            return
+        newest = {span.task: span for span in progress.spans(self.one, self.events)}
+        seen = {event["task"] for event in self.events}
+        open_ones = {span.task: span for span in progress.spans(self.one, self.events) if span.end is None}
+        for index in range(len(self.one.plan["tasks"])):
+            span, alive = open_ones.get(index), self.alive(index)
+            if span is not None and (span is not newest[index] if alive else self.last(index) in UNTOLD):
+                yield accounting.Lost(self.one, index, span.start)
+            elif index not in seen and not alive and self.last(index) in UNTOLD:
+                yield accounting.Lost(self.one, index, 0.0)
+
+    def read(self, endings: accounting.Endings) -> Iterable[tuple[RunId, Standing, int]]:
+        """(run, standing, how often it was killed) for every run."""
+        latest, starts, ends = _by_group(self.events)
+        begun = {task for task, _ in starts}
+        for index, groups in enumerate(self.one.plan["tasks"]):
+            alive = self.alive(index)
+            last = self.last(index, endings)
+            stillborn = not alive and index not in begun and last in cluster.DIED
+            for group in groups:
+                key = (index, group["id"])
+                event = latest.get(key)
+                busy = alive and event is not None and event["event"] == "start"
+                standing = _stillborn(self.one, index, last) if stillborn else _of_task(self.one, alive, event, index, last)
+                deaths = max(0, starts[key] - ends[key] - (1 if busy else 0))
+                yield from ((run["id"], standing, deaths) for run in group["runs"])
+
+
+def _stillborn(one: Submission, index: int, last: str | None) -> Standing:
+    """A task that Slurm calls failed and that never began a group: interpreter, path or set-up are wrong."""
+    message = f"the task died before its first group; its log is in {one.slurm}"
+    return Standing(State.FAILED, cause.of_slurm(last), message, one.name, index)
+
+
+def _by_group(events: Sequence[Mapping[str, Any]]) -> tuple[dict, Counter, Counter]:
+    latest = {(e["task"], e["group"]): e for e in events}
+    starts = Counter((e["task"], e["group"]) for e in events if e["event"] == "start")
+    ends = Counter((e["task"], e["group"]) for e in events if e["event"] == "end")
+    return latest, starts, ends
+
+
+def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] | None, index: int, last: str | None) -> Standing:
+    """The state that a task gives its group: `task` where it is alive, else `last`, the state in which Slurm left it."""
+    failed = event is not None and event.get("outcome") == "failed"
+    if task is not None and not (failed and task.state not in cluster.WAITING):  # a failure shows before its task ends
+        begun = event is not None and event["event"] == "start" and (task.state not in cluster.WAITING or event["at"] > task.asked)
+        return Standing(State.RUNNING if begun else State.PENDING, task.reason, None, one.name, index)
+    if event is None or event["event"] == "start":
+        return Standing(State.NEW, cause.of_slurm(last) if event else None, None, one.name, index)
+    if event["outcome"] == "failed":
+        return Standing(State.FAILED, event["cause"], event["message"], one.name, index)
+    return Standing(State.NEW, event["outcome"], None, one.name, index)
