@@ -47,6 +47,7 @@ class Profile(Strict):
     timeout_min: int = Field(default=120, ge=1)
     max_parallel: int = Field(default=16, ge=1)
     pack_min: float = Field(default=60.0, gt=0)
+    budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     min_tasks: int = Field(default=1, ge=1)
     signal_s: int = Field(default=120, ge=5)
     setup: list[str] = []
@@ -59,6 +60,10 @@ class Profile(Strict):
     def _warns_in_time(self) -> "Profile":
         if self.signal_s >= 60 * self.timeout_min:
             raise ValueError(f"signal_s is {self.signal_s} s, but a task ends after timeout_min, {60 * self.timeout_min} s")
+        if "pack_min" in self.model_fields_set and self.cluster == "slurm" and self.pack_min > self.timeout_min:
+            raise ValueError(
+                f"pack_min is {self.pack_min:g} min of work, but a task ends after timeout_min, {self.timeout_min} min"
+            )
         return self
 
 

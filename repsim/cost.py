@@ -79,7 +79,13 @@ def _like(table: Rates, kind: Kind) -> Rate | None:
     return replace(near, source="similar") if near else None
 
 
-def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str]) -> float:
-    """Task-hours that the stored runs among `ids` took."""
-    tables = (store.read(store_folder, job, ["run_id", "run_seconds"], ids) for job in jobs.values())
-    return sum(float(columns.numbers(table["run_seconds"]).sum()) for table in tables) / 3600
+def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus: Mapping[str, int] | None = None) -> float:
+    """Hours that the stored runs among `ids` took: of tasks, each times the GPUs that its submission gives a task, by name."""
+    return sum(_seconds(store_folder, job, ids, gpus or {}) for job in jobs.values()) / 3600
+
+
+def _seconds(store_folder: Path, job: Job, ids: set[str], gpus: Mapping[str, int]) -> float:
+    table = store.read(store_folder, job, ["run_id", "submission", "run_seconds"], ids)
+    sent, names = columns.codes(table["submission"])
+    sums = columns.sums(sent, columns.numbers(table["run_seconds"]), len(names))
+    return sum(seconds * gpus.get(name, 1) for name, seconds in zip(names, sums, strict=True))

@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from repsim.errors import UserError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DRIVER = Path("/dev/nvidiactl")  # there where a driver is loaded, also in a container without nvidia-smi
+
+_LISTED: dict[str, list[str]] = {}
+"""What each nvidia-smi said: it takes a good part of a second, and cards do not come and go while a process lives."""
 
 
 def pick_device(wish: str) -> str:
@@ -35,16 +39,30 @@ def pick_device(wish: str) -> str:
 
 
 def gpus() -> list[str]:
-    """Names of the NVIDIA cards that nvidia-smi lists; empty where there is none."""
-    if not shutil.which("nvidia-smi"):
+    """Names of the NVIDIA cards that nvidia-smi lists; empty where there is none. Once it answered, it is not asked again."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
         return []
+    _LISTED[command] = _LISTED.get(command) or _ask(command)
+    return _LISTED[command]
+
+
+def _ask(command: str) -> list[str]:
     try:
         answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
+            [command, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
     return answer.stdout.strip().splitlines() if answer.returncode == 0 else []
+
+
+def cards() -> list[str]:
+    """The cards that this process may use, in the words of CUDA_VISIBLE_DEVICES: those it names, else all that nvidia-smi lists."""
+    said = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if said is None:
+        return [str(index) for index in range(len(gpus()))]
+    return list(takewhile(lambda name: name not in ("", "-1"), (name.strip() for name in said.split(","))))  # CUDA stops there too
 
 
 def card(device: str) -> str | None:

@@ -1,141 +1,122 @@
-"""Owns computing a plan on this machine: one process per core on a CPU, one per machine on a GPU, networks first.
+"""Owns computing a plan on this machine: a queue over its cards, or over its cores, longest groups first, networks before stitches.
 
-The worker is the one that Slurm tasks run; only where its tasks come from differs. Ctrl-C asks every process to
-leave at its next step, which loses nothing but the groups at work; a second Ctrl-C kills.
+The worker is the one that Slurm tasks run; only where its tasks come from differs. Ctrl-C asks all to leave at their
+next step, which loses nothing but the groups at work; a second Ctrl-C ends them at once, and loses no more.
 """
 
-import multiprocessing
 import os
 import platform
-import queue
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
-from repsim import log
+from repsim import hardware, log
 from repsim import plan as planning
+from repsim.lanes import INTERRUPTED, Lane, Lanes, Stop
 from repsim.pack import Pack
 from repsim.plan import Plan, Stage
 from repsim.progress import Listen
-from repsim.submission import Submission
+from repsim.submission import Journal, Submission
 
-POLL_S = 0.2
+MAX_TASKS = 1000  # each leaves two small files; above that a task holds several groups
 Record = Callable[[Stage], Submission]
 """Writes the submission of a stage, so that its state can be read while it runs and after a crash."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """What a process tells its parent: progress of a group, or its outcome."""
+class Presses:
+    """How often Ctrl-C was pressed; SIGTERM counts as once."""
 
-    group: str
-    fraction: float
-    text: str
-    outcome: str | None = None
+    def __init__(self) -> None:
+        self.count, self.raises = 0, False
+
+    def take(self, number: int, frame: Any) -> None:
+        self.count += number == signal.SIGINT or not self.count
+        if self.count >= (2 if self.raises else 3):
+            raise KeyboardInterrupt
+
+    def stop(self) -> Stop:
+        """What processes are to be told."""
+        return Stop(self.asked, lambda: self.count >= 2)
+
+    def asked(self) -> bool:
+        """Whether all shall leave at their next step."""
+        return self.count >= 1
 
 
-def compute(plan: Plan, workers: int, record: Record, listen: Listen, steps: int | None = None) -> list[str]:
+def compute(plan: Plan, device: str, workers: int, record: Record, listen: Listen, steps: int | None = None) -> list[str]:
     """Do every stage of the plan in order; the outcome of each group."""
     outcomes: list[str] = []
-    with stop_on_interrupt() as stopped:
+    cards = hardware.cards() if device == "cuda" else []
+    with counting_presses() as presses:
         for stage in plan.stages:
-            if stopped():
-                outcomes += ["interrupted"] * len(stage.groups)
+            if presses.asked():
+                outcomes += [INTERRUPTED] * len(stage.groups)
             elif stage.tasks:
-                outcomes += _stage(stage, min(workers, len(stage.groups)), record, stopped, listen, steps)
+                lanes = lanes_of(cards, min(workers, len(stage.groups)))
+                outcomes += _stage(stage, lanes, record, presses, listen, steps)
     return outcomes
 
 
 def workers_for(device: str, wish: int | None) -> int:
-    """Processes to use: as wished, else one per core on a CPU (small networks gain nothing from threads), else one."""
+    """Processes to use: as wished, else one per card, or one per core on a CPU (small networks gain nothing from threads)."""
     if wish is not None:
         return wish
-    return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
+    if device == "cuda":
+        return max(1, len(hardware.cards()))
+    return _cores() if device == "cpu" else 1
 
 
-def _stage(stage: Stage, count: int, record: Record, stopped: Callable[[], bool], listen: Listen, steps: int | None) -> list[str]:
-    limits = planning.Limits(pack_s=float("inf"), min_tasks=count)
+def _stage(stage: Stage, lanes: list[Lane], record: Record, presses: Presses, listen: Listen, steps: int | None) -> list[str]:
+    alone = len(lanes) == 1 and lanes[0].card is None  # a process beside this one would only cost its start
+    limits = planning.Limits(pack_s=float("inf"), min_tasks=1 if alone else min(len(stage.groups), MAX_TASKS))
     one = record(Stage(stage.name, planning.packed(stage.groups, limits)))
     one.mark_sent(host=platform.node(), pid=os.getpid())
     try:
-        return (_here if count == 1 else _beside)(one, stopped, listen, steps)
+        return _here(one, presses, listen, steps) if alone else _beside(one, lanes, presses, listen, steps)
     finally:
         one.close()
 
 
-def _here(one: Submission, stopped: Callable[[], bool], listen: Listen, steps: int | None) -> list[str]:
+def lanes_of(cards: list[str], count: int) -> list[Lane]:
+    """So many lanes, over the cards in turn, or over the cores where there is no card."""
+    if not cards:
+        return [Lane(None, 1, count)] * count
+    threads, beside = max(1, _cores() // count), -(-count // len(cards))
+    return [Lane(cards[index % len(cards)], threads, beside) for index in range(count)]
+
+
+def _here(one: Submission, presses: Presses, listen: Listen, steps: int | None) -> list[str]:
     """The one task in this process."""
-    return Pack(one, 0, stopped, lambda: float("inf"), listen, steps, log=log.writer(one, 0)).run()
+    presses.raises = True
+    pack = Pack(one, 0, presses.asked, lambda: float("inf"), listen, steps, log=log.writer(one, 0))
+    try:
+        return pack.run()
+    except KeyboardInterrupt:
+        left = [group["id"] for group in one.plan["tasks"][0][len(pack.outcomes) :]]
+        Journal(one, 0, 0).write(event="end", group=left[0], outcome=INTERRUPTED, cause=None, message="stopped at once")
+        return [*pack.outcomes, *[INTERRUPTED] * len(left)]
+    finally:
+        presses.raises = False
 
 
-def _beside(one: Submission, stopped: Callable[[], bool], listen: Listen, steps: int | None) -> list[str]:
-    """Every task in a process of its own; a process that dies leaves its groups as `lost`."""
-    context = multiprocessing.get_context("spawn")
-    messages, stop = context.Queue(), context.Event()
-    tasks = range(len(one.plan["tasks"]))
-    children = [context.Process(target=_child, args=(str(one.folder), index, messages, stop, steps)) for index in tasks]
-    for child in children:
-        child.start()
-    outcomes: dict[str, str] = {}
-    for message in _until_all_left(children, messages, stopped, stop):
-        listen(message.group, message.fraction, message.text)
-        if message.outcome:
-            outcomes[message.group] = message.outcome
-    begun = [group["id"] for task in one.plan["tasks"] for group in task]
-    rest = "interrupted" if stopped() else "lost"
-    return [outcomes.get(group, rest) for group in begun]
+def _beside(one: Submission, lanes: list[Lane], presses: Presses, listen: Listen, steps: int | None) -> list[str]:
+    """Every task in a process of a lane; groups that no process came to are left for the next run."""
+    outcomes = Lanes(one, presses.stop(), listen, steps).run(lanes)
+    return [outcomes.get(group["id"], INTERRUPTED) for task in one.plan["tasks"] for group in task]
 
 
-def _until_all_left(children: Sequence[BaseProcess], messages: Any, stopped: Callable[[], bool], stop: Any) -> Iterator[Message]:
-    """Messages as they come, until every process has left and the queue is empty."""
-    while True:
-        alive = any(child.is_alive() for child in children)
-        if stopped():
-            stop.set()
-        try:
-            yield messages.get(timeout=POLL_S)
-        except queue.Empty:
-            if not alive:
-                return
-
-
-def _child(folder: str, index: int, messages: Any, stop: Any, steps: int | None) -> None:
-    """One task: a core of its own, and deaf to Ctrl-C, which the parent hears."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    parent = os.getppid()
-
-    def listen(group: str, fraction: float, text: str) -> None:
-        messages.put(Message(group, fraction, text))
-
-    def ended(group: str, outcome: str) -> None:
-        messages.put(Message(group, 1.0, outcome, outcome))
-
-    def stopped() -> bool:
-        return stop.is_set() or os.getppid() != parent  # an orphan leaves: nobody would know that it computes
-
-    one = Submission(Path(folder))
-    beside, said = len(one.plan["tasks"]), log.writer(one, index)
-    Pack(one, index, stopped, lambda: float("inf"), listen, steps, beside=beside, log=said, ended=ended).run()
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C (or SIGTERM) asks to stop; a second Ctrl-C kills as usual."""
-    asked = threading.Event()
-
-    def ask(number: int, frame: Any) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+def counting_presses() -> Iterator[Presses]:
+    """Ctrl-C (or SIGTERM) asks to stop instead of killing; what was there before listens again afterwards."""
+    presses = Presses()
+    before = {number: signal.signal(number, presses.take) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked.is_set
+        yield presses
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -128,6 +128,17 @@ def tail(text: str, lines: int | None) -> str:
     return text if lines is None else "".join(kept[max(0, len(kept) - lines) :])
 
 
+def last_line(file: Path, letters: int = 300) -> str:
+    """The last line of a log that says anything, where it may be long; "" without one."""
+    try:
+        with file.open("rb") as log:
+            log.seek(max(0, file.stat().st_size - 4096))
+            lines = log.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:letters] for line in reversed(lines) if line.strip()), "")
+
+
 def whole(place: Place) -> str:
     """All that the task printed; for a task that died before it began the group."""
     return _text(place.file)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from repsim.errors import UserError
 from repsim.submission import Submission
 
 STOP, WITHDRAWN, CLOSED = "stop", "withdrawn", "closed"
@@ -81,6 +82,16 @@ def standing(known: Iterable[Submission], sweep: str | None = None) -> list[tupl
     """The stops that stand, of one sweep or of all, oldest first."""
     found = [(one, why) for one in known if (why := stop_of(one)) is not None]
     return [(one, why) for one, why in found if sweep is None or one.plan["sweep"] == sweep]
+
+
+def refuse_stopped(known: Iterable[Submission], sweep: str) -> None:
+    """UserError while a stop stands on anything sent of `sweep`: a new submission would only fail, or go on, behind its back."""
+    for one, why in standing(known, sweep):
+        raise UserError(
+            f"the sweep is held: {why.words}",
+            where=str(one.folder / STOP),
+            do=f"mend it, then: repsim sweep resume {sweep}, and submit again",
+        )
 
 
 def dismissal(one: Submission) -> str | None:

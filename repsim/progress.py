@@ -13,6 +13,9 @@ from typing import Any
 from repsim.submission import Submission
 
 EVERY_S = 5.0
+SIGNALS = {"SIGTERM": "preempted", "SIGUSR2": "time_limit"}
+INTERRUPTED = (*SIGNALS.values(), "lost", "stopped")
+"""What the signal says that interrupted a group; Slurm sends SIGTERM for a preemption, a requeue and a cancel alike."""
 Listen = Callable[[str, float, str], None]
 
 
@@ -90,8 +93,22 @@ def spans(one: Submission, events: Sequence[Mapping[str, Any]] | None = None) ->
 
 
 def wasted_hours(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> float:
-    """Hours of attempts that gave no row: failed, told to stop, or killed; one of a task that is alive may still give some."""
-    return sum(span.seconds for span in found if _is_lost(span, alive)) / 3600
+    """Hours of attempts that gave no row: failed, told to stop, or killed; one of a task that is alive may still give some.
+
+    An hour of a task that holds several GPUs counts as often.
+    """
+    return sum(span.seconds * span.submission.gpus for span in found if _is_lost(span, alive)) / 3600
+
+
+def interrupted(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> dict[str, int]:
+    """Attempts that were cut short from outside, by how: of one that is `lost` nobody heard."""
+    counts: dict[str, int] = dict.fromkeys(INTERRUPTED, 0)
+    for span in found:
+        if span.outcome == "interrupted":
+            counts[SIGNALS.get(span.why or "", "stopped")] += 1
+        elif span.end is None and _is_lost(span, alive):
+            counts["lost"] += 1
+    return counts
 
 
 def pace(found: Iterable[Span], runs: Callable[[Span], int]) -> float | None:

@@ -107,7 +107,8 @@ def submit(
         if stage.name == "later" and not after:
             continue  # the networks failed: nothing is queued that could make them
         for tasks in _slices(stage.tasks, size):
-            one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min)
+            also = {"mem_gb": profile.mem_gb, "gpus_per_task": profile.gpus_per_task}
+            one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min, also)
             notify.wish(one, profile.notify)
             sent.append(_send(one, stage.name, limited, home, after))
     return sent
@@ -123,7 +124,7 @@ def run_here(
     def record(stage: Stage) -> Submission:
         return _record(project, sweep, stage, device, project.root, frozen, 0)
 
-    return local.compute(plan, workers, record, listen, steps)
+    return local.compute(plan, device, workers, record, listen, steps)
 
 
 def close_finished(project: Project) -> None:
@@ -173,7 +174,14 @@ def queue(project: Project) -> list[cluster.Task]:
 
 
 def _record(
-    project: Project, sweep: Sweep, stage: Stage, device: str, home: Path, frozen: code.Code, timeout_min: int
+    project: Project,
+    sweep: Sweep,
+    stage: Stage,
+    device: str,
+    home: Path,
+    frozen: code.Code,
+    timeout_min: int,
+    also: Mapping | None = None,
 ) -> Submission:
     jobs = {group.job for group in stage.groups}
     plan: dict[str, Any] = {
@@ -187,6 +195,7 @@ def _record(
         "code": str(home),
         "jobs": {name: sweep.jobs[name].digest for name in sorted(jobs)},
         "provenance": frozen.as_json(),
+        **(also or {}),
         "tasks": [[group.as_json() for group in task] for task in stage.tasks],
     }
     return submission.create(project.submissions, sweep.name, plan)

@@ -71,6 +71,16 @@ class Submission:
             return None
 
     @property
+    def gpus(self) -> int:
+        """How often an hour of one of its tasks counts: GPUs that each holds, and 1 without any."""
+        return max(1, self.plan.get("gpus_per_task", 0))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether its hours are GPU-hours."""
+        return self.plan["device"] == "cuda" or self.plan.get("gpus_per_task", 0) > 0
+
+    @property
     def slurm(self) -> Path:
         return self.folder / "slurm"
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from repsim import accounting, cause, cluster, progress, submission
+from repsim import accounting, cause, cluster, log, progress, submission
 from repsim.job import RunId
 from repsim.state import MAX_KILLED, Standing, State, Traces
 from repsim.submission import Submission
 
 UNTOLD = (None, "FAILED")
 """Last states that do not tell why a task died."""
+STILLBORN = "the task died before its first group"
 Elements = Mapping[tuple[str, int], cluster.Task]
 """By name of the submission and index of the task."""
 
@@ -117,8 +118,9 @@ class _Record:
 
 def _stillborn(one: Submission, index: int, last: str | None) -> Standing:
     """A task that Slurm calls failed and that never began a group: interpreter, path or set-up are wrong."""
-    message = f"the task died before its first group; its log is in {one.slurm}"
-    return Standing(State.FAILED, cause.of_slurm(last), message, one.name, index)
+    file = log.file_of(one, index)
+    said = log.last_line(file) or f"it left no log: do the nodes see {one.slurm}?"
+    return Standing(State.FAILED, cause.of_slurm(last), f"{STILLBORN}: {said}", one.name, index)
 
 
 def _by_group(events: Sequence[Mapping[str, Any]]) -> tuple[dict, Counter, Counter]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from repsim import cluster, hardware, reconcile
+from repsim import budget, cluster, hardware, orders, reconcile, submission
 from repsim.cli import here
 from repsim.cli.output import confirm, say
 from repsim.cluster import Profile
@@ -37,18 +37,31 @@ def must_be_slurm(profile: Profile, name: str) -> None:
 
 
 def submit(
-    project: Project, sweep: Sweep, profile: Profile, name: str, yes: bool, chain: bool, also: tuple[State, ...]
+    project: Project,
+    sweep: Sweep,
+    profile: Profile,
+    name: str,
+    yes: bool,
+    chain: bool,
+    also: tuple[State, ...],
+    hours: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Plan, show, ask, send; what was sent as an object and as text."""
+    """Plan, show, ask, send; what was sent as an object and as text. UserError beyond the budget: `hours`, else the file's."""
+    allowed = budget.of(sweep, profile, name, hours)
     cluster.version()
     reconcile.close_finished(project)
+    if not also:  # a retry is asked for by somebody who has seen the failures
+        orders.refuse_stopped(submission.every(project.submissions), sweep.name)
     states = reconcile.standings(project, sweep)
     reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, device_of(profile), also)
-    say(plans.plan_text(made, sweep, name, states))
+    say(plans.plan_text(made, sweep, name, states, allowed and allowed.hours))
     tasks = sum(len(stage.tasks) for stage in made.stages if stage.name != "later" or chain)
     if not tasks:
         return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made, also)
+    if allowed:
+        paid = budget.spent(project, sweep, profile, device_of(profile), states)
+        budget.refuse(allowed, paid, budget.to_send(made, chain), plans.unit(profile.gpus_per_task))
     confirm(f"Submit {number(tasks, 'task')}?", yes)
     sent = reconcile.submit(project, sweep, made, profile, states, chain)
     if not sent:

@@ -3,8 +3,9 @@
 import json as json_text
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -14,11 +15,14 @@ from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError
+from repsim.job import RunId
 from repsim.project import Project
 from repsim.queued import Queue
-from repsim.report import live, plans
+from repsim.report import halts, live, plans
 from repsim.report import queue as queues
-from repsim.state import State
+from repsim.report.grid import grid_json
+from repsim.state import Standing, State
+from repsim.submission import Submission
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
@@ -27,22 +31,34 @@ LOOK_S = 5.0  # and between two looks at the files
 BUSY = (State.RUNNING.value, State.PENDING.value)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of one sweep: filters KEY=VALUE, and the axes of the grid."""
+
+    filters: Sequence[str] = ()
+    rows: str | None = None
+    cols: str | None = None
+
+
 def status(
     spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A sweep; without it, all that were sent.")] = None,
     filters: Filters = None,
     watch: Annotated[bool, typer.Option("--watch", help="Redraw it until nothing is queued or running; Ctrl-C leaves.")] = False,
+    rows: Annotated[str | None, typer.Option(help="Field that the grid has down the side: stitcher, init, …")] = None,
+    cols: Annotated[str | None, typer.Option(help="And across: layer, seed, …")] = None,
     json: Json = False,
 ) -> None:
     """Show how far a sweep is: counts, grid, live tasks, hours, failures."""
     project = project_of(spec)
-    if watch:
-        if spec is None:
-            raise InputError("one sweep can be watched at a time", do="name it: repsim sweep status SPEC --watch")
-        _watch(project, open_sweep(spec_path(spec, project), project), filters or [], json)
+    asked = Asked(tuple(filters or ()), rows, cols)
+    if spec is None and (watch or asked != Asked()):
+        raise InputError("that is shown of one sweep at a time", do="name it: repsim sweep status SPEC …")
+    if spec and watch:
+        _watch(project, open_sweep(spec_path(spec, project), project), asked, json)
         return
     queue = Queue(project)
     if spec:
-        shown = _status(project, open_sweep(spec_path(spec, project), project), filters or [], queue)
+        shown = _status(project, open_sweep(spec_path(spec, project), project), asked, queue)
         show(json, shown, text_of(shown))
         return
     found, errors = _statuses(project, queue)
@@ -52,15 +68,15 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return "\n".join([plans.status_text(shown), *live.live_lines(shown)])
+    return "\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)])
 
 
-def _watch(project: Project, sweep: Sweep, filters: list[str], json: bool) -> None:
+def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
     """The same object again and again: redrawn on a terminal, else one text (or one line of JSON) for each look."""
     queue = Queue(project, ASK_S)
     with _screen(json) as draw:
         while True:
-            shown = _status(project, sweep, filters, queue)
+            shown = _status(project, sweep, asked, queue)
             draw(shown)
             if not any(shown[kind].get(busy) for kind in ("runs", "networks") for busy in BUSY):
                 break
@@ -91,7 +107,7 @@ def _statuses(project: Project, queue: Queue) -> tuple[list[dict[str, Any]], lis
     found, errors = [], []
     for path in here.known_sweeps(project):
         try:
-            found.append(_status(project, open_sweep(path, project), [], queue))
+            found.append(_status(project, open_sweep(path, project), Asked(), queue))
         except UserError as error:
             errors.append(error)
     if errors and not found:
@@ -99,18 +115,24 @@ def _statuses(project: Project, queue: Queue) -> tuple[list[dict[str, Any]], lis
     return found, list(map(str, errors))
 
 
-def _status(project: Project, sweep: Sweep, filters: list[str], queue: Queue) -> dict[str, Any]:
+def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[str, Any]:
     """The object that is shown, of the runs that the filters name and the networks these need."""
-    if filters:
-        sweep = planning.restricted(sweep, matcher(filters, sweep))
+    if asked.filters:
+        sweep = planning.restricted(sweep, matcher(asked.filters, sweep))
     known = submission.every(project.submissions)
     states = reconcile.standings(project, sweep, queue, known)
     mine = {s.submission for s in states.values()}
     alive = [t for t in traces.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
+    shown = plans.status_json(sweep, states, alive, _hours(project, sweep, states, known))
+    shown |= grid_json(sweep, states, asked.rows, asked.cols)
+    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
+    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+
+
+def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known: Sequence[Submission]) -> plans.Hours:
+    """Hours that stored runs took, and that the rest would take with the sweep's own profile."""
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
-    ids = {run.id for run in sweep.all_runs}
-    used = cost.hours_used(project.store, sweep.jobs, ids)
-    return (
-        plans.status_json(sweep, states, alive, used, left.hours()) | live.live_json(known, states, alive) | queues.age_json(queue)
-    )
+    used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
+    on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
+    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task)

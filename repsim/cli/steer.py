@@ -1,6 +1,7 @@
 """Owns `repsim sweep cancel` and `repsim sweep retry`: the same filter as `status`, shown, asked, then done."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -54,26 +55,32 @@ def retry_failed(
     project, sweep = opened(spec)
     states = reconcile.standings(project, sweep)
     part = planning.failed_only(sweep, states, matcher(filters or [], sweep), why)
-    causes = Counter(states[run.id].cause for run in part.all_runs if states[run.id].state is State.FAILED)
+    failures = [states[run.id] for run in part.all_runs if states[run.id].state is State.FAILED]
+    causes = Counter(standing.cause for standing in failures)
     for each, count in causes.items():
         say(f"{number(count, 'run')} × {each}: {rule(each).words}")
     if compute_here:
         picked = hardware.pick_device("auto")
         here.run(project, part, picked, local.workers_for(picked, None), Profile(cluster="local"), None, json, (State.FAILED,))
         return
-    show(json, *_sent(project, sweep, part, profile, causes, yes))
+    show(json, *_sent(project, sweep, part, profile, failures, yes))
 
 
 def _sent(
-    project: Project, sweep: Sweep, part: Sweep, profile: str | None, causes: Counter, yes: bool
+    project: Project, sweep: Sweep, part: Sweep, profile: str | None, failures: Sequence[Standing], yes: bool
 ) -> tuple[dict[str, Any], str]:
     name, chosen = send.profile_of(project, sweep, profile)
     send.must_be_slurm(chosen, name)
-    if any(rule(each).elsewhere for each in causes):
-        known, endings = submission.every(project.submissions), accounting.remembered(project.cache)
-        chosen = nodes.avoiding(chosen, nodes.suspects(nodes.faults(known, endings=endings), least=1))
+    known = submission.every(project.submissions)
+    plans = {one.name: one.plan for one in known}
+    suited = retry.suited(chosen, [retry.Failure(each.cause, plans.get(each.submission or "", {})) for each in failures])
+    for words in retry.words(chosen, suited):
+        say(words)
+    if any(rule(each.cause).elsewhere for each in failures):
+        found = nodes.faults(known, endings=accounting.remembered(project.cache))
+        suited = nodes.avoiding(suited, nodes.suspects(found, least=1))
     with reconcile.locked(project):
-        return send.submit(project, part, retry.suited(chosen, causes), name, yes, False, (State.FAILED,))
+        return send.submit(project, part, suited, name, yes, False, (State.FAILED,))
 
 
 def _touched(tasks: list[Task], states: dict[str, Standing], wanted: set[str]) -> str:

@@ -1,11 +1,11 @@
-"""Owns how work under way is shown: hours wasted, the queue folded, progress and pace of each live task, the newest failures."""
+"""Owns how work under way is shown: what was interrupted, the queue folded, progress and pace of live tasks, new failures."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from repsim import progress
-from repsim.cluster import Task
+from repsim import progress, traces
+from repsim.cluster import WAITING, Task
 from repsim.job import RunId
 from repsim.progress import Span
 from repsim.report import queue as queues
@@ -16,6 +16,8 @@ from repsim.submission import Submission
 NEWEST = 3
 SHOWN_TASKS = 20
 LONGEST = 120  # letters of a message
+AT_ONCE = 3  # tasks that die before their first group: the next would too
+WORDS = {"preempted": "preempted or cancelled", "time_limit": "at the time limit", "lost": "lost with the task", "stopped": "here"}
 
 
 def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tasks: Sequence[Task]) -> dict[str, Any]:
@@ -28,6 +30,8 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
     alive = {(task.name, task.index) for task in tasks}
     return {
         "hours_wasted": round(progress.wasted_hours(found, alive), 4),
+        "interrupted": progress.interrupted(found, alive),
+        "warnings": [words for one in mine for words in _stillborn(one, states, tasks)],
         **queues.queue_json(mine, tasks),
         "live": [_task(task, mine, found, held) for task in tasks if task.state == "RUNNING" and task.name in held],
         "newest_failures": [_failure(span, held) for span in progress.newest_failures(lasting, NEWEST)],
@@ -36,12 +40,25 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
 
 def live_lines(shown: Mapping[str, Any], now: float | None = None) -> list[str]:
     """The part of `live_json` for people."""
-    lines = [f"  wasted    {shown['hours_wasted']:.2f} hours on attempts that gave no row"] if shown["hours_wasted"] else []
+    stops = [f"{count:,} {WORDS[how]}" for how, count in shown["interrupted"].items() if count]
+    lines = _block("stopped", [f"{number(sum(shown['interrupted'].values()), 'group')}: {', '.join(stops)}"] if stops else [])
+    lines += _block("held", shown["warnings"])
     lines += _block("queue", [*(line for one in shown["queue"] for line in queues.lines(one)), *_age(shown)])
     more = [f"and {number(len(shown['live']) - SHOWN_TASKS, 'task')} more"] if len(shown["live"]) > SHOWN_TASKS else []
     lines += _block("live", [*map(_live, shown["live"][:SHOWN_TASKS]), *more])
     now = time.time() if now is None else now
     return lines + _block("newest", [_failed(failure, now) for failure in shown["newest_failures"]])
+
+
+def _stillborn(one: Submission, states: Mapping[RunId, Standing], tasks: Iterable[Task]) -> list[str]:
+    """What to do where task after task dies before its first group, so that the rest does not follow."""
+    died = {s.task for s in states.values() if s.submission == one.name and (s.message or "").startswith(traces.STILLBORN)}
+    waiting = [task.element for task in tasks if task.name == one.name and task.state in WAITING]
+    if len(died) < AT_ONCE or not waiting:
+        return []
+    job = waiting[0].partition("_")[0]
+    todo = f"scontrol hold {job}; mend it; scontrol release {job}"
+    return [f"{number(len(died), 'task')} of {job} died before a group, {len(waiting):,} more wait → {todo}"]
 
 
 def _age(shown: Mapping[str, Any]) -> list[str]:

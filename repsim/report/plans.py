@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from repsim import forecast
@@ -9,17 +10,19 @@ from repsim.cause import known, rule
 from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
+from repsim.report import grid
 from repsim.signature import signature
 from repsim.state import DIVERGED, LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
-MAX_ROWS = 40
 MAX_KINDS = 6
 STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
 
 
-def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> dict[str, Any]:
+def plan_json(
+    plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing], budget: float | None = None
+) -> dict[str, Any]:
     """The plan as an object."""
     return {
         "sweep": plan.sweep,
@@ -31,6 +34,7 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
         "stages": [_stage_json(stage) for stage in plan.stages if stage.tasks],
         "hours": round(plan.hours(), 3),
         "hours_worst": round(plan.hours(worst=True), 3),
+        "budget": budget,
         "gpus_per_task": plan.gpus_per_task,
         "measured_runs": plan.measured,
         "forecast": [one.as_json() for one in forecast.expected(plan.groups)],
@@ -77,21 +81,29 @@ def counts_text(counts: Mapping[State, int]) -> str:
     return " · ".join(f"{state.value} {counts[state]:,}" for state in SHOWN if counts.get(state)) or "none"
 
 
-def status_json(
-    sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], used_h: float, left_h: float
-) -> dict[str, Any]:
-    """State counts, the grid of cases and layers (of single networks: architectures), failures, live tasks, hours, as an object."""
+@dataclass(frozen=True)
+class Hours:
+    """Hours that were used and that are left, in a unit; on a cluster those of the GPUs that each task holds, `gpus` of them."""
+
+    used: float
+    left: float
+    unit: str
+    gpus: int
+
+
+def status_json(sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], hours: Hours) -> dict[str, Any]:
+    """State counts, failures, live tasks and hours as an object; `repsim.report.grid` has the grid of it."""
     return {
         "sweep": sweep.name,
         "networks": _counts(sweep.networks, states),
         "runs": _counts(sweep.runs, states),
-        "grid": [{"case": case, "layer": layer, **counts} for (case, layer), counts in _grid(sweep, states).items()],
         "failures": failures(sweep, states),
         "blocked": blocked(sweep, states),
         "tasks": [{"name": t.name, "job": t.element, "state": t.state, "reason": t.reason, "node": t.node} for t in tasks],
-        "hours_used": round(used_h, 4),
-        "hours_left": round(left_h, 4),
-        "eta_minutes": _eta(tasks, left_h),
+        "hours_unit": hours.unit,
+        "hours_used": round(hours.used, 4),
+        "hours_left": round(hours.left, 4),
+        "eta_minutes": _eta(tasks, hours.left / max(1, hours.gpus)),
     }
 
 
@@ -100,15 +112,10 @@ def status_text(shown: Mapping[str, Any]) -> str:
     lines = [f"{shown['sweep']}"]
     if shown["networks"]:
         lines.append("  networks  " + _words(shown["networks"]))
-    lines += ["  runs      " + _words(shown["runs"]), *_grid_lines(shown["grid"])]
-    busy = Counter(task["state"].lower() for task in shown["tasks"])
-    if busy:
-        nodes = sorted({t["node"] for t in shown["tasks"] if t["node"]})
-        lines.append(
-            f"  tasks     {', '.join(f'{n} {s}' for s, n in sorted(busy.items()))}" + (f" on {', '.join(nodes)}" if nodes else "")
-        )
+    lines += ["  runs      " + _words(shown["runs"]), *grid.grid_lines(shown["grid"])]
     eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
-    lines.append(f"  hours     {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{eta}")
+    lost = f", {shown['hours_wasted']:.2f} wasted on attempts that gave no row" if shown["hours_wasted"] else ""
+    lines.append(f"  {shown['hours_unit']:<9} {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{lost}{eta}")
     lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
     return "\n".join([*lines, *_failure_lines(shown)])
 
@@ -185,47 +192,13 @@ def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, 
     return {state.value: counts[state] for state in SHOWN if counts[state]}
 
 
-def _grid(sweep: Sweep, states: Mapping[RunId, Standing]) -> dict[tuple[str, str], dict[str, int]]:
-    cells: dict[tuple[str, str], Counter[str]] = {}
-    for run in sweep.runs:
-        key = (str(run.labels.get("case") or sweep.spec.job), str(getattr(run.config, "front_layer", run.labels.get("arch", ""))))
-        cells.setdefault(key, Counter())[_third(states[run.id].state)] += 1
-    return {key: {"done": c["done"], "failed": c["failed"], "left": c["left"]} for key, c in cells.items()}
-
-
-def _third(state: State) -> str:
-    return state.value if state in (State.DONE, State.FAILED) else "left"
-
-
-def _grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line per case: done of all, per layer; `!` marks failures."""
-    layers = list(dict.fromkeys(cell["layer"] for cell in grid))
-    cases = list(dict.fromkeys(cell["case"] for cell in grid))
-    if not 1 <= len(layers) <= 12 or len(cases) > MAX_ROWS:
-        return []
-    cells = {(cell["case"], cell["layer"]): _cell(cell) for cell in grid}
-    width = max(len(case) for case in cases)
-    columns = {layer: max(len(layer), *(len(cells.get((case, layer), "")) for case in cases)) for layer in layers}
-    head = "  ".join(f"{layer:>{columns[layer]}}" for layer in layers)
-    rows = [
-        f"            {case:<{width}}  " + "  ".join(f"{cells.get((case, la), '–'):>{columns[la]}}" for la in layers)
-        for case in cases
-    ]
-    return [f"            {'':<{width}}  {head}", *rows]
-
-
-def _cell(cell: Mapping[str, Any]) -> str:
-    total = cell["done"] + cell["failed"] + cell["left"]
-    return f"{cell['done']}/{total}" + (f" {cell['failed']}!" if cell["failed"] else "")
-
-
 def _words(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
 
 
-def _eta(tasks: Sequence[Task], left_h: float) -> float | None:
+def _eta(tasks: Sequence[Task], left_task_h: float) -> float | None:
     running = sum(task.state == "RUNNING" for task in tasks)
-    return round(60 * left_h / running, 1) if running and left_h else None
+    return round(60 * left_task_h / running, 1) if running and left_task_h else None
 
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:

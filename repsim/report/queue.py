@@ -1,4 +1,4 @@
-"""Owns how the queue is shown: tasks as squeue lists them → one line per submission, with Slurm's reasons in words."""
+"""Owns how the queue is shown: tasks as squeue lists them → one line per submission, with the reasons to wait."""
 
 import re
 import time
@@ -7,45 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from repsim.cluster import Task
+from repsim.cluster import UNKNOWN, WAITING, Task
 from repsim.queued import Queue
+from repsim.report import reasons
 from repsim.report.plans import number
 from repsim.submission import Submission
 
-REASONS = {
-    "Resources": "next in line; waits for a free node",
-    "Priority": "others come first",
-    "Dependency": "waits for an array before it",
-    "DependencyNeverSatisfied": "waits for an array that will never end well: cancel it and submit again",
-    "JobArrayTaskLimit": "as many tasks run as max_parallel allows",
-    "BeginTime": "its start time is not reached; after a requeue that takes minutes",
-    "ReqNodeNotAvail": "the nodes it needs are down or reserved",
-    "Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs_in_higher_priority_partitions": "its nodes are down or reserved",
-    "PartitionDown": "the partition is down",
-    "PartitionInactive": "the partition takes no jobs now",
-    "PartitionTimeLimit": "timeout_min is more than the partition allows",
-    "PartitionNodeLimit": "it asks for more nodes than the partition allows",
-    "BadConstraints": "no node is as the profile asks: see constraint, cpus_per_task, mem_gb, gpus_per_task",
-    "Licenses": "waits for a licence",
-    "Reservation": "waits for its reservation to begin",
-    "JobHeldUser": "held by its owner: scontrol release lets it go",
-    "JobHeldAdmin": "held by an administrator",
-    "JobHoldMaxRequeue": "requeued too often: scontrol release lets it go",
-    "InvalidAccount": "the account of the profile is not valid here",
-    "InvalidQOS": "the qos of the profile is not valid here",
-    "Cleaning": "its last attempt is still being cleaned up",
-}
-LIMITED = {"QOS": "a limit of the QOS is reached", "Assoc": "a limit of the account is reached", "Max": "a limit is reached"}
 UNSAID = {"None", ""}
 SHOWN_NODES = 6
 OLD_S = 1.0
-
-
-def in_words(reason: str) -> str:
-    """What squeue gives as reason, for people; its own word where there is none of ours."""
-    name = reason.split(",")[0].strip("()") if reason not in REASONS else reason
-    limit = next((words for start, words in LIMITED.items() if name.startswith(start)), None)
-    return REASONS.get(name) or (f"{limit} ({name})" if limit else reason)
 
 
 def queue_json(submissions: Iterable[Submission], tasks: Iterable[Task]) -> dict[str, Any]:
@@ -83,11 +53,17 @@ def lines(one: Mapping[str, Any]) -> list[str]:
     nodes = f" on {', '.join(one['nodes'][:SHOWN_NODES])}" if one["nodes"] else ""
     more = f" and {len(one['nodes']) - SHOWN_NODES} more" if len(one["nodes"]) > SHOWN_NODES else ""
     head = f"{one['job']}  {one['sweep']} ({one['stage']})  {states} with {number(one['runs'], 'run')}{nodes}{more}"
-    return [head, *(f"    {number(why['tasks'], 'task')}: {why['words']}" for why in one["reasons"])]
+    return [head, *(line for why in one["reasons"] for line in _why(why))]
+
+
+def _why(why: Mapping[str, Any]) -> list[str]:
+    """Why some tasks wait, and what helps where waiting does not."""
+    return [f"    {number(why['tasks'], 'task')}: {why['words']}", *([f"        → {why['do']}"] if why["do"] else [])]
 
 
 def _folded(one: Submission, tasks: Sequence[Task]) -> dict[str, Any]:
-    why = Counter(task.reason for task in tasks if task.state == "PENDING" and task.reason not in UNSAID)
+    waiting = [task for task in tasks if task.state in (*WAITING, UNKNOWN) and task.reason not in UNSAID]
+    why = Counter(task.reason for task in waiting)
     held = one.plan["tasks"]
     return {
         "submission": one.name,
@@ -96,9 +72,15 @@ def _folded(one: Submission, tasks: Sequence[Task]) -> dict[str, Any]:
         "job": element_names([task.element for task in tasks]),
         "tasks": dict(sorted(Counter(task.state.lower() for task in tasks).items())),
         "runs": sum(len(group["runs"]) for task in tasks for group in held[task.index]),
-        "reasons": [{"reason": name, "words": in_words(name), "tasks": count} for name, count in why.most_common()],
+        "reasons": [_reason(one, name, [task for task in waiting if task.reason == name]) for name, _ in why.most_common()],
         "nodes": sorted({task.node for task in tasks if task.node}),
     }
+
+
+def _reason(one: Submission, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
+    why, job = reasons.of(name), element_names([task.element for task in tasks])
+    do = why.do.format(job=job.replace(" ", ","), sweep=one.plan["sweep"]) if why.do else None
+    return {"reason": name, "words": why.words, "tasks": len(tasks), "do": do}
 
 
 def element_names(elements: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import toy
 
-from repsim import cluster, code, imports, job, local, reconcile, store, submission
+from repsim import cluster, code, imports, job, reconcile, store, submission
 from repsim.cluster import Profile, Task
 from repsim.errors import ClusterError, InputError, SpecError, UserError
 from repsim.state import State
@@ -162,12 +162,6 @@ def until(holds, seconds: float = 20) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_one_process_per_core_on_a_cpu_and_one_on_a_gpu():
-    assert local.workers_for("cpu", 7) == 7
-    assert local.workers_for("cpu", None) == len(os.sched_getaffinity(0))
-    assert local.workers_for("cuda", None) == 1
 
 
 def test_only_one_submit_is_at_work_in_a_project(project):

@@ -12,6 +12,7 @@ from commandline import call
 from repsim import log, submission
 from repsim.errors import InputError
 from repsim.report import queue as queues
+from repsim.report import reasons
 from repsim.signature import signature
 from repsim.submission import Submission
 
@@ -65,8 +66,11 @@ def test_the_queue_folds_an_array_to_one_line_and_gives_reasons_in_words(here, s
     ]
     assert squeue.asked() == 1, "one question for all submissions"
     (only,) = call("sweep", "queue", "others", "--json").json["queue"]
+    assert squeue.asked() == 1, "nor does the next command ask again"
     assert (only["job"], only["tasks"], only["runs"]) == ("18_[0-1,3]", {"pending": 3}, 6)
-    assert only["reasons"] == [{"reason": "JobArrayTaskLimit", "words": "as many tasks run as max_parallel allows", "tasks": 3}]
+    assert only["reasons"] == [
+        {"reason": "JobArrayTaskLimit", "words": "as many tasks run as max_parallel allows", "tasks": 3, "do": None}
+    ]
 
 
 def test_an_empty_queue_and_a_local_run_are_said(here):
@@ -82,14 +86,35 @@ def test_an_empty_queue_and_a_local_run_are_said(here):
     [
         ("Priority", "others come first"),
         ("(ReqNodeNotAvail, UnavailableNodes:n3)", "the nodes it needs are down or reserved"),
-        ("QOSMaxGRESPerUser", "a limit of the QOS is reached (QOSMaxGRESPerUser)"),
-        ("AssocGrpGRESMinutes", "a limit of the account is reached (AssocGrpGRESMinutes)"),
-        ("MaxMemPerLimit", "a limit is reached (MaxMemPerLimit)"),
+        ("QOSMaxGRESPerUser", "a limit of the QOS is reached; some of yours must end first (QOSMaxGRESPerUser)"),
+        ("AssocGrpGRESMinutes", "the hours of the account are used up (AssocGrpGRESMinutes)"),
+        ("QOSMaxWallDurationPerJobLimit", "one task asks for more than the QOS allows (QOSMaxWallDurationPerJobLimit)"),
+        ("MaxMemPerLimit", "one task asks for more than the cluster allows (MaxMemPerLimit)"),
         ("SomethingNew", "SomethingNew"),
     ],
 )
 def test_a_reason_is_put_in_words_or_left_as_it_is(reason, words):
-    assert queues.in_words(reason) == words
+    assert reasons.of(reason).words == words
+
+
+@pytest.mark.parametrize(
+    ("reason", "do"),
+    [
+        ("DependencyNeverSatisfied", "scancel 17_[0-1]; then: repsim sweep submit squares"),
+        ("launch failed requeued held", "scontrol release 17_[0-1]"),
+        ("JobHeldUser", "scontrol release 17_[0-1]"),
+        ("BadConstraints", "scancel 17_[0-1]; mend the profile; then: repsim sweep submit squares"),
+        ("QOSMaxWallDurationPerJobLimit", "ask for less in the profile"),
+        ("Priority", None),
+    ],
+)
+def test_what_would_wait_for_ever_is_said_with_the_command_that_helps(here, squeue, reason, do):
+    one = sent(here, "squares", min_tasks=4)
+    squeue((one, 0, "PENDING", reason, ""), (one, 1, "PENDING", reason, ""), (one, 2, "RUNNING", "None", "n1"))
+    (why,) = call("sweep", "queue", "--json").json["queue"][0]["reasons"]
+    assert (why["do"] is None) == (do is None) and (do or "") in (why["do"] or "")
+    assert ("        → " in call("sweep", "queue").out) == (do is not None)
+    assert ("→" in call("sweep", "status", "squares").out) == (do is not None)
 
 
 def test_names_of_elements_are_folded():

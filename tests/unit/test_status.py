@@ -9,7 +9,7 @@ import pytest
 import toy
 from commandline import call
 
-from repsim import answers, cluster, progress, reconcile
+from repsim import answers, cluster, cost, progress, reconcile
 from repsim.cli import status
 from repsim.progress import Beat, Span
 from repsim.report import live
@@ -124,7 +124,7 @@ def test_status_shows_progress_and_pace_of_live_tasks_and_the_newest_failures(he
 def test_the_newest_failures_come_first(one):
     found = [Span(one, 0, str(n), 0, "n1", float(n), "failed", "code", "no") for n in (3, 9, 1, 5)]
     assert [span.end for span in progress.newest_failures(found, 3)] == [9, 5, 3]
-    unseen = {"queue_age_s": None, "queue_unknown": None}
+    unseen = {"queue_age_s": None, "queue_unknown": None, "interrupted": {}, "warnings": []}
     assert live.live_lines({"hours_wasted": 0, "queue": [], "live": [], "newest_failures": [], **unseen}) == []
 
 
@@ -191,3 +191,82 @@ def test_a_run_that_is_done_stays_done_whatever_the_queue_says(here, one):
     after = [s.state.value for s in reconcile.standings(here, sweep, lambda: stale).values()]
     assert sorted(after) == ["done"] * 4 + ["pending"] * 4
     assert time.time() > NOW
+
+
+def test_the_axes_of_the_grid_are_free(here):
+    grid = "{batch: [0, 1], value: [1.0, 2.0, 3.0]}"
+    toy.run(here, toy.sweep(here, f"job: square\ngrid: {grid}", "small"))
+    sweep = toy.sweep(here, f"job: square\ngrid: {grid}\ninclude: [{{batch: 7, value: 9.0}}]", "wide")
+    assert len(sweep.runs) == 7
+    shown = call("sweep", "status", "wide", "--rows", "batch", "--cols", "value", "--json").json
+    assert shown["grid_axes"] == {"rows": "batch", "cols": "value"}
+    assert {"row": "0", "col": "2.0", "done": 1, "failed": 0, "left": 0} in shown["grid"]
+    lines = call("sweep", "status", "wide", "--rows", "batch", "--cols", "value").out.splitlines()
+    assert [line.split() for line in lines[2:6]] == [
+        ["1.0", "2.0", "3.0", "9.0"],
+        ["0", "1/1", "1/1", "1/1", "–"],
+        ["1", "1/1", "1/1", "1/1", "–"],
+        ["7", "–", "–", "–", "0/1"],
+    ]
+    unknown = call("sweep", "status", "wide", "--rows", "vlaue")
+    assert (unknown.code, "value" in unknown.err) == (2, True)
+    assert call("sweep", "status", "--rows", "value").code == 2, "of one sweep at a time"
+
+
+def test_a_grid_without_columns_has_no_empty_head(here):
+    lines = call("sweep", "status", "squares").out.splitlines()
+    assert lines[:3] == ["squares", "  runs      new 8", "            square  0/8"]
+
+
+def test_what_was_cut_short_is_counted_by_how(here, one):
+    a, b = groups(one, 0)
+    c, d = groups(one, 1)
+    wrote(one, 0, start(0, a), end(1, a, "interrupted") | {"why": "SIGTERM"}, start(2, b), end(3, b, "interrupted"))
+    wrote(one, 1, start(0, c), end(1, c, "interrupted") | {"why": "SIGUSR2"}, start(2, d))
+    one.close()
+    shown = call("sweep", "status", "squares", "--json").json
+    assert shown["interrupted"] == {"preempted": 1, "time_limit": 1, "lost": 1, "stopped": 1}
+    words = "1 preempted or cancelled, 1 at the time limit, 1 lost with the task, 1 here"
+    assert f"  stopped   4 groups: {words}" in call("sweep", "status", "squares").out
+
+
+def test_hours_are_those_of_gpus_where_tasks_hold_several(here, one):
+    sweep = toy.open_sweep(here.sweeps / "squares.yaml", here)
+    plan = json.loads((one.folder / "plan.json").read_text())
+    (one.folder / "plan.json").write_text(json.dumps({**plan, "gpus_per_task": 4}))
+    from test_worker import pack
+
+    pack(Submission(one.folder), 0).run()
+    single = cost.hours_used(here.store, sweep.jobs, {run.id for run in sweep.runs}, {})
+    assert cost.hours_used(here.store, sweep.jobs, {run.id for run in sweep.runs}, {one.name: 4}) == pytest.approx(4 * single)
+    wrote(one, 1, start(0, groups(one, 1)[0]), end(900, groups(one, 1)[0], "failed", "code"))
+    shown = call("sweep", "status", "squares", "--json").json
+    assert (shown["hours_unit"], shown["hours_wasted"]) == ("GPU-hours", 1.0)
+    assert "  GPU-hours 0.00 used, about " in call("sweep", "status", "squares").out
+
+
+def test_the_time_until_all_is_ready_is_that_of_tasks_not_of_gpus(here, one):
+    here.queue.write_text("".join(f"17_{i}|{i}|RUNNING|None|n0|{one.name}\n" for i in range(2)))
+
+    def shown(gpus: int) -> dict:
+        (here.profiles / "local.yaml").write_text(f"cluster: local\ndevice: cpu\ngpus_per_task: {gpus}\n")
+        return call("sweep", "status", "squares", "--json").json
+
+    one_gpu, four = shown(1), shown(4)
+    assert four["hours_left"] == pytest.approx(4 * one_gpu["hours_left"], rel=1e-2)
+    assert four["eta_minutes"] == one_gpu["eta_minutes"] > 0
+
+
+def test_tasks_that_die_one_after_the_other_are_said_before_the_rest_follows(here):
+    one = toy.submission(here, toy.sweep(here, "job: square\ngrid: {batch: 0..7, value: [1.0]}", "many"), min_tasks=8)
+    one.mark_sent(job_id="18")
+    (one.slurm / "18_1_0_log.out").write_text("module load\nbash: /opt/python: No such file or directory\n")
+    rows = [f"18_{i}|{i}|{'FAILED' if i < 3 else 'PENDING'}|None||{one.name}\n" for i in range(8)]
+    here.queue.write_text("".join(rows))
+    answer = call("sweep", "status", "many")
+    assert "3 tasks of 18 died before a group, 5 more wait → scontrol hold 18; mend it; scontrol release 18" in answer.out
+    assert "1 × unknown: the task died before its first group: bash: /opt/python: No such file or directory" in answer.out
+    assert "2 × unknown: the task died before its first group: it left no log: do the nodes see " in answer.out
+    here.queue.write_text("".join(rows[:2]))
+    answers.forget(here.cache, "queue")
+    assert call("sweep", "status", "many", "--json").json["warnings"] == []

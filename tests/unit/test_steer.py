@@ -1,5 +1,7 @@
 """Why runs fail, what is done about each cause, and what `sweep retry` and `sweep cancel` touch."""
 
+import json
+
 import commandline
 import pytest
 import toy
@@ -8,6 +10,7 @@ from commandline import call
 from repsim import cause, retry
 from repsim.cause import RULES, Cause
 from repsim.cluster import Profile
+from repsim.state import MAX_KILLED
 from repsim.submission import Journal, Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
@@ -74,12 +77,64 @@ def test_what_slurm_says_tells_a_cause_and_what_is_not_listed_is_unknown():
     assert cause.known("an old word") is Cause.UNKNOWN
 
 
+def failures(*causes: str, **plan) -> list[retry.Failure]:
+    return [retry.Failure(each, plan) for each in causes]
+
+
 def test_a_retry_asks_for_more_of_what_was_too_little():
     profile = Profile(mem_gb=8, timeout_min=61)
-    assert retry.suited(profile, ["code", "oom_gpu"]) == profile
-    assert retry.suited(profile, ["oom_host", "code"]) == profile.model_copy(update={"mem_gb": 12.0})
-    assert retry.suited(profile, ["oom_host", "timeout"]) == profile.model_copy(update={"mem_gb": 12.0, "timeout_min": 92})
+    assert retry.suited(profile, failures("code", "oom_gpu")) == profile
+    assert retry.suited(profile, failures("oom_host", "code")) == profile.model_copy(update={"mem_gb": 12.0})
+    both = profile.model_copy(update={"mem_gb": 12.0, "timeout_min": 92})
+    assert retry.suited(profile, failures("oom_host", "timeout")) == both
     assert retry.suited(profile, []) == profile
+
+
+@pytest.mark.parametrize(
+    ("had", "now"),
+    [(60, 90), (90, 135), (135, 203), (203, 240), (240, 240), (None, 90), (30, 60)],
+    ids=["first", "second", "third", "capped", "at the cap", "a plan that does not say", "the profile says more by now"],
+)
+def test_a_retry_multiplies_what_the_failed_attempt_had_up_to_four_times_the_profile(had, now):
+    profile = Profile(timeout_min=60, mem_gb=4)
+    found = retry.suited(profile, failures("timeout", **({"timeout_min": had} if had else {})))
+    assert (found.timeout_min, found.mem_gb) == (now, 4)
+    assert ("the most without a change of timeout_min" in "".join(retry.words(profile, found))) == (now == 240)
+
+
+def test_a_second_retry_reads_what_the_first_one_had(slurm):
+    one = sent(slurm.project, (0, "timeout"))
+    plan = json.loads((one.folder / "plan.json").read_text())
+    (one.folder / "plan.json").write_text(json.dumps({**plan, "timeout_min": 92}))
+    answer = call("sweep", "retry", "squares", "--profile", "cluster", "--yes")
+    assert "--time=138" in slurm.script.read_text()
+    assert "asks for 138 min a task, where the profile says 61" in answer.err
+    newest = max(slurm.project.submissions.glob("repsim-*/plan.json"), key=lambda path: path.stat().st_mtime_ns)
+    written = json.loads(newest.read_text())
+    assert (written["timeout_min"], written["mem_gb"], written["gpus_per_task"]) == (138, 8, 0)
+
+
+def test_a_run_that_was_killed_too_often_gets_as_many_attempts_again_by_a_retry(slurm):
+    sweep = toy.open_sweep(slurm.project.sweeps / "squares.yaml", slurm.project)
+
+    def killed(state: str = "NODE_FAIL") -> None:
+        one = toy.submission(slurm.project, sweep)
+        one.mark_sent(job_id="16")
+        Journal(one, 0, 0).write(event="start", group=one.plan["tasks"][0][0]["id"], host="n1")
+        one.close({0: state})
+
+    def failed() -> int:
+        return call("sweep", "status", "squares", "--json").json["runs"].get("failed", 0)
+
+    for kills in range(1, MAX_KILLED + 1):
+        killed()
+        assert failed() == (2 if kills == MAX_KILLED else 0)
+    answer = call("sweep", "retry", "squares", "--cause", "node_fail", "--profile", "cluster", "--yes", "--json")
+    assert [one["runs"] for one in answer.json["sent"]] == [2], answer.err
+    for folder in slurm.project.submissions.glob("repsim-*"):
+        Submission(folder).close()
+    killed()
+    assert failed() == 0, "a retry begins to count anew"
 
 
 def test_status_prints_the_rule_of_each_cause_once(slurm):
@@ -97,9 +152,9 @@ def test_status_prints_the_rule_of_each_cause_once(slurm):
     ("words", "runs", "memory", "minutes"),
     [
         (["--cause", "oom_host"], 4, "12288M", 61),
-        (["--cause", "timeout"], 2, "8192M", 92),
-        (["--failed"], 8, "12288M", 92),
-        (["value=1.0", "batch=3"], 1, "8192M", 92),
+        (["--cause", "timeout"], 2, "8192M", 90),
+        (["--failed"], 8, "12288M", 90),
+        (["value=1.0", "batch=3"], 1, "8192M", 90),
         (["--cause", "oom_host", "value=1.0"], 2, "12288M", 61),
     ],
 )

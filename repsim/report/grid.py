@@ -1,0 +1,66 @@
+"""Owns the small grid of a status: how many runs are done, failed and left, for two axes of a sweep."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from repsim.job import RunId
+from repsim.state import Standing, State
+from repsim.sweep.expand import Run, Sweep
+from repsim.sweep.filters import reader
+
+MAX_ROWS, MAX_COLUMNS = 40, 12
+MARGIN = " " * 12
+CASE = "case"
+Read = Callable[[Run], str]
+
+
+def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, cols: str | None) -> dict[str, Any]:
+    """Cells by row and column. The axes are any two fields, else cases and front layers (of single networks: architectures).
+
+    Raises SpecError for a name that is no field.
+    """
+    across, along = _axis(sweep, rows, _case(sweep)), _axis(sweep, cols, _layer)
+    cells: dict[tuple[str, str], Counter[str]] = {}
+    for run in sweep.runs:
+        cells.setdefault((across(run), along(run)), Counter())[_third(states[run.id].state)] += 1
+    found = [{"row": row, "col": col, **{key: c[key] for key in ("done", "failed", "left")}} for (row, col), c in cells.items()]
+    return {"grid": found, "grid_axes": {"rows": rows or CASE, "cols": cols or ("layer" if _has_layers(sweep) else "arch")}}
+
+
+def grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per row: done of all, per column; `!` marks failures. Nothing where that would fill the screen."""
+    cols, rows = (list(dict.fromkeys(cell[key] for cell in grid)) for key in ("col", "row"))
+    if not 1 <= len(cols) <= MAX_COLUMNS or len(rows) > MAX_ROWS:
+        return []
+    cells = {(cell["row"], cell["col"]): _cell(cell) for cell in grid}
+    width = max(map(len, rows))
+    widths = {col: max(len(col), *(len(cells.get((row, col), "")) for row in rows)) for col in cols}
+    head = [f"{'':<{width}}  " + "  ".join(f"{col:>{widths[col]}}" for col in cols)] if any(cols) else []
+    lines = [f"{row:<{width}}  " + "  ".join(f"{cells.get((row, col), '–'):>{widths[col]}}" for col in cols) for row in rows]
+    return [MARGIN + line for line in [*head, *lines]]
+
+
+def _axis(sweep: Sweep, key: str | None, otherwise: Read) -> Read:
+    return otherwise if key is None else reader(key, sweep)
+
+
+def _case(sweep: Sweep) -> Read:
+    return lambda run: str(run.labels.get(CASE) or sweep.spec.job)
+
+
+def _layer(run: Run) -> str:
+    return str(getattr(run.config, "front_layer", run.labels.get("arch", "")))
+
+
+def _has_layers(sweep: Sweep) -> bool:
+    return "front_layer" in sweep.jobs[sweep.spec.job].config.model_fields
+
+
+def _third(state: State) -> str:
+    return state.value if state in (State.DONE, State.FAILED) else "left"
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    total = cell["done"] + cell["failed"] + cell["left"]
+    return f"{cell['done']}/{total}" + (f" {cell['failed']}!" if cell["failed"] else "")
