@@ -60,6 +60,7 @@ def status(
     if spec:
         shown = _status(project, open_sweep(spec_path(spec, project), project), asked, queue)
         show(json, shown, text_of(shown))
+        _close(project, queue)
         return
     found, errors = _statuses(project, queue)
     text = "\n".join([*map(text_of, found), *errors]) or "nothing was sent or run yet"
@@ -81,13 +82,19 @@ def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
             if not any(shown[kind].get(busy) for kind in ("runs", "networks") for busy in BUSY):
                 break
             time.sleep(LOOK_S)
-    _close(project)
+    _close(project, queue)
 
 
-def _close(project: Project) -> None:
-    """What is over is closed, and whoever wished to be told is told; by somebody else where Slurm does not answer now."""
-    with suppress(ClusterError):
-        reconcile.close_finished(project)
+def _close(project: Project, queue: Queue) -> None:
+    """What is over is closed, and whoever wished to be told is told; by somebody else where Slurm does not answer now.
+
+    Who may only read the project closes nothing.
+    """
+    known = [one for one in submission.every(project.submissions) if not one.closed]
+    alive = {name for (name, _), task in traces.elements(known, queue).items() if task.state in cluster.ALIVE}
+    if any(one.name not in alive and one.sent is not None for one in known):
+        with suppress(ClusterError, OSError):
+            reconcile.close_finished(project)
 
 
 @contextmanager

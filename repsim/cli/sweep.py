@@ -8,11 +8,11 @@ import typer
 
 from repsim import budget as budgets
 from repsim import cluster, hardware, local, reconcile
-from repsim.cli import again, dry, halt, here, seeing, send, status, steer
+from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.cluster import Profile
 from repsim.errors import ClusterError, SpecError
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining
@@ -21,6 +21,7 @@ from repsim.sweep.expand import Sweep, open_sweep
 app = plain()
 app.command("queue")(seeing.queue)
 app.command("status")(status.status)
+app.command("cost")(costs.cost_of)
 app.command("logs")(seeing.logs)
 app.command("clean")(seeing.clean)
 app.command("nodes")(seeing.bad_nodes)
@@ -80,9 +81,7 @@ def run(
     profile: ProfileOption = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")] = None,
     only: Annotated[str | None, typer.Option("--only", metavar="RUN", help="This run alone, even if it is stored.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="With --only: a debugger where it fails.")] = False,
     json: Json = False,
