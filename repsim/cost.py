@@ -9,7 +9,6 @@ them all together, and each run has an equal part of it. A measured rate replace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from repsim import columns, measured, store, tried
@@ -80,16 +79,13 @@ def _like(table: Rates, kind: Kind) -> Rate | None:
     return replace(near, source="similar") if near else None
 
 
-def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus: Mapping[str, int] = MappingProxyType({})) -> float:
-    """Task-hours that the stored runs among `ids` took; an hour of a submission whose tasks hold several `gpus` counts as often."""
-    several = {name: count for name, count in gpus.items() if count > 1}
-    names = ["run_id", "run_seconds", *(["submission"] if several else [])]
-    return sum(_seconds(store.read(store_folder, job, names, ids), several) for job in jobs.values()) / 3600
+def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus: Mapping[str, int] | None = None) -> float:
+    """Hours that the stored runs among `ids` took: of tasks, each times the GPUs that its submission gives a task, by name."""
+    return sum(_seconds(store_folder, job, ids, gpus or {}) for job in jobs.values()) / 3600
 
 
-def _seconds(table: Any, several: Mapping[str, int]) -> float:
-    seconds = columns.numbers(table["run_seconds"])
-    if not several:
-        return float(seconds.sum())
-    weights = (several.get(name, 1) for name in table["submission"].to_pylist())
-    return float(sum(weight * one for weight, one in zip(weights, seconds, strict=True)))
+def _seconds(store_folder: Path, job: Job, ids: set[str], gpus: Mapping[str, int]) -> float:
+    table = store.read(store_folder, job, ["run_id", "submission", "run_seconds"], ids)
+    sent, names = columns.codes(table["submission"])
+    sums = columns.sums(sent, columns.numbers(table["run_seconds"]), len(names))
+    return sum(seconds * gpus.get(name, 1) for name, seconds in zip(names, sums, strict=True))

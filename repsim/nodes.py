@@ -8,7 +8,7 @@ from types import MappingProxyType
 from repsim import cluster, progress
 from repsim.accounting import Endings
 from repsim.cause import Cause, of_slurm
-from repsim.cluster import Profile
+from repsim.profile import Profile
 from repsim.progress import Span
 from repsim.submission import Submission
 
@@ -27,6 +27,7 @@ class Fault:
     submission: str
     task: int
     message: str
+    gpu: str | None = None
 
 
 def faults(known: Iterable[Submission], now: float | None = None, endings: Endings = MappingProxyType({})) -> list[Fault]:
@@ -60,9 +61,9 @@ def _faults(one: Submission, endings: Endings) -> Iterator[Fault]:
         said = endings.get((one.name, task), ())
         for span, after in zip(spans, [*spans[1:], None], strict=True):
             if span.cause == Cause.CUDA_FAULT and span.host:
-                yield Fault(span.host, Cause.CUDA_FAULT, span.end or span.start, one.name, task, span.message or "")
+                yield Fault(span.host, Cause.CUDA_FAULT, span.end or span.start, one.name, task, span.message or "", span.gpu)
             elif not said and span.end is None and span.host and (why := _lost(one, span, after)):
-                yield Fault(span.host, Cause.NODE_FAIL, span.start + span.seconds, one.name, task, why)
+                yield Fault(span.host, Cause.NODE_FAIL, span.start + span.seconds, one.name, task, why, span.gpu)
         lost = (end for end in said if end.node and of_slurm(end.state) is Cause.NODE_FAIL)
         yield from (Fault(end.node, Cause.NODE_FAIL, end.at, one.name, task, "Slurm lost the node") for end in lost)
 

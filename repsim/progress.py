@@ -13,9 +13,6 @@ from typing import Any
 from repsim.submission import Submission
 
 EVERY_S = 5.0
-SIGNALS = {"SIGTERM": "preempted", "SIGUSR2": "time_limit"}
-INTERRUPTED = (*SIGNALS.values(), "lost", "stopped")
-"""What the signal says that interrupted a group; Slurm sends SIGTERM for a preemption, a requeue and a cancel alike."""
 Listen = Callable[[str, float, str], None]
 
 
@@ -50,10 +47,7 @@ def beat(one: Submission, task: int) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Span:
-    """One attempt at a group: when it was begun and left (seconds since 1970), and how; `end` is None while that is not known.
-
-    `why` names the signal that interrupted it, as far as the record says.
-    """
+    """One attempt at a group: when it was begun and left (seconds since 1970), and how; `end` is None while that is not known."""
 
     submission: Submission
     task: int
@@ -65,7 +59,6 @@ class Span:
     cause: str | None = None
     message: str | None = None
     gpu: str | None = None
-    why: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -86,7 +79,7 @@ def spans(one: Submission, events: Sequence[Mapping[str, Any]] | None = None) ->
             open_ones[key] = len(found)
             found.append(Span(one, *key, event["at"], event.get("host"), gpu=event.get("gpu")))
         elif key in open_ones:
-            how = {name: event.get(name) for name in ("outcome", "cause", "message", "why")}
+            how = {name: event.get(name) for name in ("outcome", "cause", "message")}
             begun = open_ones.pop(key)
             found[begun] = replace(found[begun], end=event["at"], **how)
     return found
@@ -98,17 +91,6 @@ def wasted_hours(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> f
     An hour of a task that holds several GPUs counts as often.
     """
     return sum(span.seconds * span.submission.gpus for span in found if _is_lost(span, alive)) / 3600
-
-
-def interrupted(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> dict[str, int]:
-    """Attempts that were cut short from outside, by how: of one that is `lost` nobody heard."""
-    counts: dict[str, int] = dict.fromkeys(INTERRUPTED, 0)
-    for span in found:
-        if span.outcome == "interrupted":
-            counts[SIGNALS.get(span.why or "", "stopped")] += 1
-        elif span.end is None and _is_lost(span, alive):
-            counts["lost"] += 1
-    return counts
 
 
 def pace(found: Iterable[Span], runs: Callable[[Span], int]) -> float | None:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from repsim import cluster, hardware, orders, reconcile, submission
+from repsim import budget, cluster, hardware, orders, reconcile, submission
 from repsim.cli import here
 from repsim.cli.output import confirm, say
-from repsim.cluster import Profile
 from repsim.errors import SpecError
 from repsim.plan import Plan
+from repsim.profile import Profile, load_profile
 from repsim.project import Project
 from repsim.report import plans
 from repsim.report.plans import number
@@ -18,7 +18,7 @@ from repsim.sweep.expand import Sweep
 def profile_of(project: Project, sweep: Sweep, name: str | None) -> tuple[str, Profile]:
     """The profile called `name`, else the sweep's own, else `local`."""
     chosen = name or sweep.spec.profile or "local"
-    return chosen, cluster.load_profile(project.profiles, chosen)
+    return chosen, load_profile(project.profiles, chosen)
 
 
 def device_of(profile: Profile) -> str:
@@ -37,9 +37,17 @@ def must_be_slurm(profile: Profile, name: str) -> None:
 
 
 def submit(
-    project: Project, sweep: Sweep, profile: Profile, name: str, yes: bool, chain: bool, also: tuple[State, ...]
+    project: Project,
+    sweep: Sweep,
+    profile: Profile,
+    name: str,
+    yes: bool,
+    chain: bool,
+    also: tuple[State, ...],
+    hours: float | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Plan, show, ask, send; what was sent as an object and as text."""
+    """Plan, show, ask, send; what was sent as an object and as text. UserError beyond the budget: `hours`, else the file's."""
+    allowed = budget.of(sweep, profile, name, hours)
     cluster.version()
     reconcile.close_finished(project)
     if not also:  # a retry is asked for by somebody who has seen the failures
@@ -47,10 +55,13 @@ def submit(
     states = reconcile.standings(project, sweep)
     reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, device_of(profile), also)
-    say(plans.plan_text(made, sweep, name, states))
+    say(plans.plan_text(made, sweep, name, states, allowed and allowed.hours))
     tasks = sum(len(stage.tasks) for stage in made.stages if stage.name != "later" or chain)
     if not tasks:
         return {"sweep": sweep.name, "sent": []}, "nothing to submit" + _why(made, also)
+    if allowed:
+        paid = budget.spent(project, sweep, profile, device_of(profile), states)
+        budget.refuse(allowed, paid, budget.to_send(made, chain), plans.unit(profile.gpus_per_task))
     confirm(f"Submit {number(tasks, 'task')}?", yes)
     sent = reconcile.submit(project, sweep, made, profile, states, chain)
     if not sent:

@@ -15,12 +15,14 @@ from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError
+from repsim.job import RunId
 from repsim.project import Project
 from repsim.queued import Queue
 from repsim.report import halts, live, plans
 from repsim.report import queue as queues
 from repsim.report.grid import grid_json
-from repsim.state import State
+from repsim.state import Standing, State
+from repsim.submission import Submission
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
@@ -58,6 +60,7 @@ def status(
     if spec:
         shown = _status(project, open_sweep(spec_path(spec, project), project), asked, queue)
         show(json, shown, text_of(shown))
+        _close(project, queue)
         return
     found, errors = _statuses(project, queue)
     text = "\n".join([*map(text_of, found), *errors]) or "nothing was sent or run yet"
@@ -79,13 +82,19 @@ def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
             if not any(shown[kind].get(busy) for kind in ("runs", "networks") for busy in BUSY):
                 break
             time.sleep(LOOK_S)
-    _close(project)
+    _close(project, queue)
 
 
-def _close(project: Project) -> None:
-    """What is over is closed, and whoever wished to be told is told; by somebody else where Slurm does not answer now."""
-    with suppress(ClusterError):
-        reconcile.close_finished(project)
+def _close(project: Project, queue: Queue) -> None:
+    """What is over is closed, and whoever wished to be told is told; by somebody else where Slurm does not answer now.
+
+    Who may only read the project closes nothing.
+    """
+    known = [one for one in submission.every(project.submissions) if not one.closed]
+    alive = {name for (name, _), task in traces.elements(known, queue).items() if task.state in cluster.ALIVE}
+    if any(one.name not in alive and one.sent is not None for one in known):
+        with suppress(ClusterError, OSError):
+            reconcile.close_finished(project)
 
 
 @contextmanager
@@ -121,10 +130,16 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     states = reconcile.standings(project, sweep, queue, known)
     mine = {s.submission for s in states.values()}
     alive = [t for t in traces.elements(known, queue).values() if t.name in mine and t.state in cluster.ALIVE]
+    shown = plans.status_json(sweep, states, alive, _hours(project, sweep, states, known))
+    shown |= grid_json(sweep, states, asked.rows, asked.cols)
+    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
+    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+
+
+def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known: Sequence[Submission]) -> plans.Hours:
+    """Hours that stored runs took, and that the rest would take with the sweep's own profile."""
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
     used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
-    unit = plans.unit(chosen.gpus_per_task or any(one.on_gpu for one in known if one.name in mine))
-    shown = plans.status_json(sweep, states, alive, used, left.hours(), unit) | grid_json(sweep, states, asked.rows, asked.cols)
-    shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
-    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+    on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
+    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from repsim import budget as budgets
 from repsim import cluster, hardware, local, reconcile
-from repsim.cli import again, dry, halt, here, seeing, send, status, steer
+from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.cluster import Profile
 from repsim.errors import ClusterError, SpecError
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining
@@ -20,6 +21,7 @@ from repsim.sweep.expand import Sweep, open_sweep
 app = plain()
 app.command("queue")(seeing.queue)
 app.command("status")(status.status)
+app.command("cost")(costs.cost_of)
 app.command("logs")(seeing.logs)
 app.command("clean")(seeing.clean)
 app.command("nodes")(seeing.bad_nodes)
@@ -34,7 +36,7 @@ def plan(spec: SpecArgument, profile: ProfileOption = None, json: Json = False) 
     """Show what would run: ids, groups, tasks and hours. Sends and writes nothing."""
     project, sweep = _open(spec)
     name, chosen = send.profile_of(project, sweep, profile)
-    _show_plan(project, sweep, chosen, name, json, ask=chosen.cluster == "slurm")
+    _show_plan(project, sweep, chosen, name, json, chosen.cluster == "slurm")
 
 
 @app.command()
@@ -56,17 +58,21 @@ def submit(
     yes: Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop; needs no Slurm.")] = False,
     chain: Annotated[bool, typer.Option("--chain", help="Send stitches of untrained networks too, behind the trainings.")] = False,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="HOURS", help="Send nothing if the sweep would cost more.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Send to Slurm what is missing, and only that; safe to call again at any time."""
     project, sweep = _open(spec)
     name, chosen = send.profile_of(project, sweep, profile)
+    hours = budgets.checked(budget)
     if dry_run:
-        _show_plan(project, sweep, chosen, name, json, ask=False)
+        _show_plan(project, sweep, chosen, name, json, False, hours)
         return
     send.must_be_slurm(chosen, name)
     with reconcile.locked(project):
-        show(json, *send.submit(project, sweep, chosen, name, yes, chain, ()))
+        show(json, *send.submit(project, sweep, chosen, name, yes, chain, (), hours))
 
 
 @app.command()
@@ -75,9 +81,7 @@ def run(
     profile: ProfileOption = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")] = None,
     only: Annotated[str | None, typer.Option("--only", metavar="RUN", help="This run alone, even if it is stored.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="With --only: a debugger where it fails.")] = False,
     json: Json = False,
@@ -120,8 +124,12 @@ def _open(spec: str) -> tuple[Project, Sweep]:
     return project, open_sweep(spec_path(spec, project), project)
 
 
-def _show_plan(project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool) -> None:
+def _show_plan(
+    project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool, hours: float | None = None
+) -> None:
     states = reconcile.standings(project, sweep, partial(_ask_or_warn, project) if ask else lambda: [])
     reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, send.device_of(profile))
-    show(json, plans.plan_json(made, sweep, name, states), plans.plan_text(made, sweep, name, states))
+    allowed = budgets.of(sweep, profile, name, hours)
+    shown = (made, sweep, name, states, allowed and allowed.hours)
+    show(json, plans.plan_json(*shown), plans.plan_text(*shown))

@@ -38,7 +38,8 @@ def _lines(node: Mapping[str, Any]) -> list[str]:
 
 
 def _evidence(fault: Mapping[str, Any]) -> str:
-    return f"    {fault['at']}  {fault['cause']} in task {fault['task']} of {fault['submission']}: {fault['message']:.160}"
+    on = f" on {fault['gpu']}" if fault["gpu"] else ""
+    return f"    {fault['at']}  {fault['cause']}{on} in task {fault['task']} of {fault['submission']}: {fault['message']:.160}"
 
 
 def _time(at: float) -> str:

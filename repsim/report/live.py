@@ -1,4 +1,4 @@
-"""Owns how work under way is shown: what was interrupted, the queue folded, progress and pace of live tasks, new failures."""
+"""Owns how work under way is shown: what dies at once, the queue folded, progress and pace of live tasks, new failures."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,6 @@ NEWEST = 3
 SHOWN_TASKS = 20
 LONGEST = 120  # letters of a message
 AT_ONCE = 3  # tasks that die before their first group: the next would too
-WORDS = {"preempted": "preempted or cancelled", "time_limit": "at the time limit", "lost": "lost with the task", "stopped": "here"}
 
 
 def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tasks: Sequence[Task]) -> dict[str, Any]:
@@ -30,7 +29,6 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
     alive = {(task.name, task.index) for task in tasks}
     return {
         "hours_wasted": round(progress.wasted_hours(found, alive), 4),
-        "interrupted": progress.interrupted(found, alive),
         "warnings": [words for one in mine for words in _stillborn(one, states, tasks)],
         **queues.queue_json(mine, tasks),
         "live": [_task(task, mine, found, held) for task in tasks if task.state == "RUNNING" and task.name in held],
@@ -40,9 +38,7 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
 
 def live_lines(shown: Mapping[str, Any], now: float | None = None) -> list[str]:
     """The part of `live_json` for people."""
-    stops = [f"{count:,} {WORDS[how]}" for how, count in shown["interrupted"].items() if count]
-    lines = _block("stopped", [f"{number(sum(shown['interrupted'].values()), 'group')}: {', '.join(stops)}"] if stops else [])
-    lines += _block("held", shown["warnings"])
+    lines = _block("dying", shown["warnings"])
     lines += _block("queue", [*(line for one in shown["queue"] for line in queues.lines(one)), *_age(shown)])
     more = [f"and {number(len(shown['live']) - SHOWN_TASKS, 'task')} more"] if len(shown["live"]) > SHOWN_TASKS else []
     lines += _block("live", [*map(_live, shown["live"][:SHOWN_TASKS]), *more])

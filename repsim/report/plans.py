@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from repsim import forecast
@@ -19,7 +20,9 @@ MAX_KINDS = 6
 STAGES = {"networks": "networks to train", "runs": "runs", "later": "waiting for networks"}
 
 
-def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing]) -> dict[str, Any]:
+def plan_json(
+    plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Standing], budget: float | None = None
+) -> dict[str, Any]:
     """The plan as an object."""
     return {
         "sweep": plan.sweep,
@@ -31,6 +34,7 @@ def plan_json(plan: Plan, sweep: Sweep, profile: str, states: Mapping[RunId, Sta
         "stages": [_stage_json(stage) for stage in plan.stages if stage.tasks],
         "hours": round(plan.hours(), 3),
         "hours_worst": round(plan.hours(worst=True), 3),
+        "budget": budget,
         "gpus_per_task": plan.gpus_per_task,
         "measured_runs": plan.measured,
         "forecast": [one.as_json() for one in forecast.expected(plan.groups)],
@@ -77,9 +81,17 @@ def counts_text(counts: Mapping[State, int]) -> str:
     return " · ".join(f"{state.value} {counts[state]:,}" for state in SHOWN if counts.get(state)) or "none"
 
 
-def status_json(
-    sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], used_h: float, left_h: float, unit: str
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Hours:
+    """Hours that were used and that are left, in a unit; on a cluster those of the GPUs that each task holds, `gpus` of them."""
+
+    used: float
+    left: float
+    unit: str
+    gpus: int
+
+
+def status_json(sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], hours: Hours) -> dict[str, Any]:
     """State counts, failures, live tasks and hours as an object; `repsim.report.grid` has the grid of it."""
     return {
         "sweep": sweep.name,
@@ -88,10 +100,10 @@ def status_json(
         "failures": failures(sweep, states),
         "blocked": blocked(sweep, states),
         "tasks": [{"name": t.name, "job": t.element, "state": t.state, "reason": t.reason, "node": t.node} for t in tasks],
-        "hours_unit": unit,
-        "hours_used": round(used_h, 4),
-        "hours_left": round(left_h, 4),
-        "eta_minutes": _eta(tasks, left_h),
+        "hours_unit": hours.unit,
+        "hours_used": round(hours.used, 4),
+        "hours_left": round(hours.left, 4),
+        "eta_minutes": _eta(tasks, hours.left / max(1, hours.gpus)),
     }
 
 
@@ -101,12 +113,6 @@ def status_text(shown: Mapping[str, Any]) -> str:
     if shown["networks"]:
         lines.append("  networks  " + _words(shown["networks"]))
     lines += ["  runs      " + _words(shown["runs"]), *grid.grid_lines(shown["grid"])]
-    busy = Counter(task["state"].lower() for task in shown["tasks"])
-    if busy:
-        nodes = sorted({t["node"] for t in shown["tasks"] if t["node"]})
-        lines.append(
-            f"  tasks     {', '.join(f'{n} {s}' for s, n in sorted(busy.items()))}" + (f" on {', '.join(nodes)}" if nodes else "")
-        )
     eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
     lost = f", {shown['hours_wasted']:.2f} wasted on attempts that gave no row" if shown["hours_wasted"] else ""
     lines.append(f"  {shown['hours_unit']:<9} {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{lost}{eta}")
@@ -190,9 +196,9 @@ def _words(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
 
 
-def _eta(tasks: Sequence[Task], left_h: float) -> float | None:
+def _eta(tasks: Sequence[Task], left_task_h: float) -> float | None:
     running = sum(task.state == "RUNNING" for task in tasks)
-    return round(60 * left_h / running, 1) if running and left_h else None
+    return round(60 * left_task_h / running, 1) if running and left_task_h else None
 
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from repsim import submission
 from repsim.errors import SpecError, nearest
 from repsim.identity import id_of
 from repsim.job import Job
@@ -56,7 +57,7 @@ def why(path: Path, project: Project, words: Sequence[str]) -> Why:
     made = [(draft, run) for draft, run in trace.made if _means(draft, run.id, wanted, _job(sweep))]
     taken = [[draft for draft in drafts if _means(draft, None, wanted, _job(sweep))] for drafts in trace.taken]
     if not made and not any(taken):
-        raise _nothing(sweep, trace, wanted)
+        raise _nothing(project, sweep, trace, wanted)
     return _told(sweep, made, taken)
 
 
@@ -117,16 +118,38 @@ def _id(draft: Draft, job: Job) -> str | None:
         return None
 
 
-def _nothing(sweep: Sweep, trace: Trace, wanted: Wanted) -> SpecError:
+def _nothing(project: Project, sweep: Sweep, trace: Trace, wanted: Wanted) -> SpecError:
     """Which of the words no point answers to, or that none answers to all."""
     for key, value in wanted:
         if key == "id":
+            if gone := _dropped(project, sweep, value.removesuffix("*")):
+                return gone
             what = f"no run begins with '{value.removesuffix('*')}', neither a run of the sweep nor one that it excludes"
             return SpecError(what, where=str(sweep.path), do="see all ids: repsim sweep plan --json")
         there = dict.fromkeys(str(value_of(draft, key, _job(sweep))) for draft in _all(trace))
         if not any(fnmatchcase(one, value) for one in there):
             return SpecError(f"no block gives '{key}' the value '{value}'", where=str(sweep.path), do=nearest(value, there))
     return SpecError("no point has all of these values", where=str(sweep.path), do="leave one out: each of them occurs")
+
+
+def _dropped(project: Project, sweep: Sweep, start: str) -> SpecError | None:
+    """What to say of a run that the file made when it was sent, and makes no more; its row stays whatever the file says."""
+    for one in reversed(submission.every(project.submissions)):
+        for group in (group for groups in one.plan["tasks"] for group in groups if one.plan["sweep"] == sweep.name):
+            run = next((run for run in group["runs"] if start and run["id"].startswith(start)), None)
+            if run is not None:
+                fields = ", ".join(f"{key} {value}" for key, value in _said(group["job"], run["config"], sweep).items())
+                what = f"run {run['id']} is no longer in the sweep, though {one.name} held it: {fields}"
+                return SpecError(
+                    what, where=str(sweep.path), do="its row and its log stay; put the point back to have it in tables"
+                )
+    return None
+
+
+def _said(job: str, config: dict[str, Any], sweep: Sweep) -> dict[str, Any]:
+    """The fields that are not at their defaults, as far as the job still has them."""
+    fields = sweep.jobs[job].config.model_fields if job in sweep.jobs else {}
+    return {key: value for key, value in config.items() if key not in fields or value != fields[key].default}
 
 
 def _all(trace: Trace) -> Iterator[Draft]:

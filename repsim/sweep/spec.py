@@ -104,6 +104,8 @@ class Spec(Strict):
 
     job: str = Field("stitch", pattern=NAME)
     profile: str | None = Field(default=None, pattern=NAME)
+    budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Hours that it may cost in all, of GPUs where tasks hold some; `submit` refuses more. No part of any run."""
     zoo: Annotated[list[Zoo], BeforeValidator(as_blocks)] = []
     pairs: Literal["ordered", "unordered", "disjoint", "self"] | list[list[int]] = "ordered"
     cross: bool = False

@@ -1,6 +1,7 @@
 """Why a sweep has a run, or has it not: the block that made it, that decided each field, or that took it out."""
 
 import pytest
+import toy
 from commandline import call
 
 TEXT = """
@@ -104,3 +105,15 @@ def test_a_point_that_is_refused_names_the_block_that_made_it(here):
     answer = call("sweep", "explain", "s", "rank=0")
     assert answer.code == 2
     assert "s.yaml: include.0.rank: must be greater than or equal to 1, not 0" in answer.err
+
+
+def test_a_run_that_the_file_made_once_is_known_from_when_it_was_sent(here):
+    one = toy.submission(here, toy.sweep(here, "job: square\ngrid: {value: [1.0, 7.5]}", "squares"))
+    run = next(
+        run["id"] for groups in one.plan["tasks"] for group in groups for run in group["runs"] if run["config"]["value"] == 7.5
+    )
+    toy.sweep(here, "job: square\ngrid: {value: [1.0]}", "squares")
+    answer = call("sweep", "explain", "squares", run[:8])
+    assert answer.code == 2
+    assert f"run {run} is no longer in the sweep, though {one.name} held it: value 7.5" in answer.err
+    assert "no run begins with 'ffffffff'" in call("sweep", "explain", "squares", "ffffffff").err

@@ -9,8 +9,8 @@ from commandline import call
 
 from repsim import cluster, nodes
 from repsim.cause import Cause
-from repsim.cluster import Profile
 from repsim.nodes import Fault
+from repsim.profile import Profile
 from repsim.submission import Journal, Submission
 
 NOW = 2_000_000.0
@@ -21,7 +21,7 @@ def sent(project, host: str, *, fault: str | None = None, ended: str | None = No
     """A submission of one group that was begun on `host`, and failed with `fault` or was left as Slurm `ended` it."""
     one = toy.submission(project, toy.sweep(project, "job: square\ngrid: {value: [1.0]}", "squares"))
     group = one.plan["tasks"][0][0]["id"]
-    events = [{"at": at, "event": "start", "group": group, "host": host}]
+    events = [{"at": at, "event": "start", "group": group, "host": host, "gpu": "H100"}]
     if fault:
         events.append({"at": at, "event": "end", "group": group, "outcome": "failed", "cause": fault, "message": "CUDA error"})
     Journal(one, 0, 0)._path.write_text("".join(json.dumps(event) + "\n" for event in events))
@@ -85,7 +85,7 @@ def test_nodes_are_listed_with_their_evidence(project, monkeypatch):
     known = [sent(project, host, fault="cuda_fault", at=now - 60) for host in ("n1", "n1", "n2")]
     lines = call("sweep", "nodes").out.splitlines()
     assert lines[0].startswith("n1: 2 faults, avoided by submissions")
-    assert f"cuda_fault in task 0 of {known[0].name}: CUDA error" in lines[1]
+    assert f"cuda_fault on H100 in task 0 of {known[0].name}: CUDA error" in lines[1]
     assert lines[3].startswith("n2: 1 fault, remembered until")
     assert [(one["node"], one["avoided"]) for one in call("sweep", "nodes", "--json").json["nodes"]] == [
         ("n1", True),

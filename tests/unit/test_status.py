@@ -124,7 +124,7 @@ def test_status_shows_progress_and_pace_of_live_tasks_and_the_newest_failures(he
 def test_the_newest_failures_come_first(one):
     found = [Span(one, 0, str(n), 0, "n1", float(n), "failed", "code", "no") for n in (3, 9, 1, 5)]
     assert [span.end for span in progress.newest_failures(found, 3)] == [9, 5, 3]
-    unseen = {"queue_age_s": None, "queue_unknown": None, "interrupted": {}, "warnings": []}
+    unseen = {"queue_age_s": None, "queue_unknown": None, "warnings": []}
     assert live.live_lines({"hours_wasted": 0, "queue": [], "live": [], "newest_failures": [], **unseen}) == []
 
 
@@ -218,18 +218,6 @@ def test_a_grid_without_columns_has_no_empty_head(here):
     assert lines[:3] == ["squares", "  runs      new 8", "            square  0/8"]
 
 
-def test_what_was_cut_short_is_counted_by_how(here, one):
-    a, b = groups(one, 0)
-    c, d = groups(one, 1)
-    wrote(one, 0, start(0, a), end(1, a, "interrupted") | {"why": "SIGTERM"}, start(2, b), end(3, b, "interrupted"))
-    wrote(one, 1, start(0, c), end(1, c, "interrupted") | {"why": "SIGUSR2"}, start(2, d))
-    one.close()
-    shown = call("sweep", "status", "squares", "--json").json
-    assert shown["interrupted"] == {"preempted": 1, "time_limit": 1, "lost": 1, "stopped": 1}
-    words = "1 preempted or cancelled, 1 at the time limit, 1 lost with the task, 1 here"
-    assert f"  stopped   4 groups: {words}" in call("sweep", "status", "squares").out
-
-
 def test_hours_are_those_of_gpus_where_tasks_hold_several(here, one):
     sweep = toy.open_sweep(here.sweeps / "squares.yaml", here)
     plan = json.loads((one.folder / "plan.json").read_text())
@@ -245,6 +233,18 @@ def test_hours_are_those_of_gpus_where_tasks_hold_several(here, one):
     assert "  GPU-hours 0.00 used, about " in call("sweep", "status", "squares").out
 
 
+def test_the_time_until_all_is_ready_is_that_of_tasks_not_of_gpus(here, one):
+    here.queue.write_text("".join(f"17_{i}|{i}|RUNNING|None|n0|{one.name}\n" for i in range(2)))
+
+    def shown(gpus: int) -> dict:
+        (here.profiles / "local.yaml").write_text(f"cluster: local\ndevice: cpu\ngpus_per_task: {gpus}\n")
+        return call("sweep", "status", "squares", "--json").json
+
+    one_gpu, four = shown(1), shown(4)
+    assert four["hours_left"] == pytest.approx(4 * one_gpu["hours_left"], rel=1e-2)
+    assert four["eta_minutes"] == one_gpu["eta_minutes"] > 0
+
+
 def test_tasks_that_die_one_after_the_other_are_said_before_the_rest_follows(here):
     one = toy.submission(here, toy.sweep(here, "job: square\ngrid: {batch: 0..7, value: [1.0]}", "many"), min_tasks=8)
     one.mark_sent(job_id="18")
@@ -258,3 +258,18 @@ def test_tasks_that_die_one_after_the_other_are_said_before_the_rest_follows(her
     here.queue.write_text("".join(rows[:2]))
     answers.forget(here.cache, "queue")
     assert call("sweep", "status", "many", "--json").json["warnings"] == []
+
+
+def test_a_task_that_was_killed_at_the_end_is_told_of_once_by_whoever_looks_next(here, one, tmp_path):
+    told = tmp_path / "told"
+    (one.folder / "notify.json").write_text(json.dumps({"command": f"tee -a {told}"}))
+    wrote(one, 0, start(0, groups(one, 0)[0]))
+    here.queue.write_text(f"17_0|0|RUNNING|None|n1|{one.name}\n")
+    assert call("sweep", "status", "squares").code == 0
+    assert not told.exists(), "it may be alive"
+    here.queue.write_text("")
+    answers.forget(here.cache, "queue")
+    for _ in range(2):
+        assert call("sweep", "status", "squares").code == 0
+    assert told.read_text().count("squares: 0 of 8 runs finished") == 1
+    assert one.closed
