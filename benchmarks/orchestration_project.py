@@ -8,9 +8,9 @@ from pathlib import Path
 
 from repsim import plan as planning
 from repsim import reconcile, store
-from repsim.cluster import load_profile
 from repsim.code import Code
 from repsim.job import NETWORK
+from repsim.profile import load_profile
 from repsim.project import Project
 from repsim.state import Standing, State
 from repsim.submission import Journal, Submission
@@ -79,10 +79,10 @@ def submit(project: Project, sweep: Sweep, count: int, done: int) -> None:
     """As many submissions, over with all that they should do but what is not among the first `done` runs."""
     states = {run.id: Standing(State.NEW) for run in sweep.all_runs}
     profile, stored = load_profile(project.profiles, "testcluster"), {run.id for run in sweep.runs[:done]}
-    groups = [group for stage in reconcile.make_plan(project, sweep, states, profile, "cpu").stages for group in stage.groups]
-    share = -(-len(groups) // count)
-    for start in range(0, len(groups), share):
-        tasks = tuple((group,) for group in groups[start : start + share])
+    (stage,) = [one for one in reconcile.make_plan(project, sweep, states, profile, "cuda").stages if one.name == "runs"]
+    share = -(-len(stage.tasks) // count)
+    for start in range(0, len(stage.tasks), share):
+        tasks = stage.tasks[start : start + share]
         one = reconcile._record(project, sweep, planning.Stage("runs", tasks), "cpu", project.root, Code(None, None, "0"), 60)
         _end(one, tasks, stored)
 
@@ -90,7 +90,7 @@ def submit(project: Project, sweep: Sweep, count: int, done: int) -> None:
 def _end(one: Submission, tasks: tuple, stored: set[str]) -> None:
     """Records of tasks that came to an end; a group with a run that is not stored failed."""
     one.mark_sent(job_id="1")
-    for index, (group,) in enumerate(tasks):
+    for index, group in ((index, group) for index, task in enumerate(tasks) for group in task):
         whole = all(run.id in stored for run in group.runs)
         journal = Journal(one, index, 0)
         journal.write(event="start", group=group.id, host="n1", slurm_job=f"1_{index}")
