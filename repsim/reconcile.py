@@ -21,6 +21,7 @@ from repsim import (
     planfile,
     sending,
     state,
+    store,
     submission,
     traces,
 )
@@ -109,6 +110,7 @@ def submit(
     tell: sending.Tell = lambda words: None,
 ) -> list[Sent]:
     """Send the stages of `plan` as job arrays; with `chain` also what waits for networks, behind them. `tell` hears what is not."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     allowed = limits.of_cluster(profile)
     frozen = code.identify(project)
     pieces, left = cut(stages_of(plan, chain), profile, allowed)
@@ -141,6 +143,7 @@ def run_here(
     project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: Listen, steps: int | None = None
 ) -> list[str]:
     """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     frozen = code.identify(project)
 
     def record(stage: Stage) -> Submission:
