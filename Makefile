@@ -8,13 +8,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV   := .venv
 BIN    := $(VENV)/bin
 SWEEP  := sweeps/digits_quickstart.yaml
+SEEDS  ?= 1..10
 
-.PHONY: help install demo test check cluster-up cluster-down clean
+.PHONY: help install demo test check chaos cluster-up cluster-down clean
 
 help:
 	@echo "make demo          train four small networks, stitch them, print the penalty table, draw the plot"
 	@echo "make test          all tests (installs Slurm for its tests where it can)"
 	@echo "make check         style and types only"
+	@echo "make chaos         a sweep on real Slurm to which everything happens, minutes for each seed: make chaos SEEDS=1..10"
 	@echo "make cluster-up    a real Slurm cluster on this machine (see slurm/testcluster/README.md)"
 	@echo "make cluster-down  stop it"
 	@echo "make clean         remove the environment; results stay"
@@ -47,6 +49,10 @@ check: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+chaos: $(VENV)/.tested
+	slurm/testcluster/install || true
+	PYTHONPATH=.:tests/unit $(BIN)/python tests/slurm/chaos.py --seeds $(SEEDS)
 
 cluster-up:
 	slurm/testcluster/up

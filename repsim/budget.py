@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from repsim import cost, progress, reconcile, submission
-from repsim.cluster import Profile
 from repsim.errors import InputError, UserError
 from repsim.job import RunId
 from repsim.plan import Plan
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.state import Standing, State
 from repsim.submission import Submission

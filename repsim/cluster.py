@@ -1,25 +1,17 @@
-"""Owns Slurm: profile → submitit executor; submit an array, ask the queue, cancel. The only place that knows submitit.
+"""Owns Slurm's commands: ask the queue and the configuration, cancel, requeue. What sends arrays is repsim.sbatch.
 
 States come from one bulk `squeue` in text form (works on every version, with and without accounting); a query
 that fails is an error here and never taken for an empty queue.
 """
 
 import os
-import shlex
+import re
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
-
-from repsim import yamlfile
-from repsim.errors import ClusterError, SpecError, nearest
-from repsim.notify import Notify
-from repsim.yamlfile import Strict
+from repsim.errors import ClusterError
 
 ALIVE = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"}
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
@@ -30,41 +22,13 @@ DIED = {"FAILED", "OUT_OF_MEMORY", "BOOT_FAIL", "LAUNCH_FAILED"}
 """How an element ends that was not stopped from outside."""
 TIMEOUT_S = 60
 DEFAULT_MAX_ARRAY = 1001  # Slurm's own default; the highest index is one less
+INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SQUEUE_", "SINFO_", "SCANCEL_", "SCONTROL_", "SACCT_")
+KEPT = {"SLURM_CONF", "SLURM_CLUSTERS"}
+"""Where the cluster is found."""
 
 
-class Profile(Strict):
-    """Where runs are computed: a file under slurm/. Nothing in it changes a result or an id."""
-
-    cluster: Literal["slurm", "local"] = "slurm"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    partition: str | None = Field(default=None, pattern=r"^[\w.,-]+$")
-    account: str | None = Field(default=None, pattern=r"^[\w.-]+$")
-    qos: str | None = Field(default=None, pattern=r"^[\w.-]+$")
-    constraint: str | None = Field(default=None, pattern=r"^[\w.&|\[\]*()-]+$")
-    gpus_per_task: int = Field(default=0, ge=0, le=64)
-    cpus_per_task: int = Field(default=1, ge=1, le=1024)
-    mem_gb: float = Field(default=4.0, gt=0)
-    timeout_min: int = Field(default=120, ge=1)
-    max_parallel: int = Field(default=16, ge=1)
-    pack_min: float = Field(default=60.0, gt=0)
-    budget: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    min_tasks: int = Field(default=1, ge=1)
-    signal_s: int = Field(default=120, ge=5)
-    setup: list[str] = []
-    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
-    python: str | None = None
-    slurm: dict[str, str | int | bool] = {}
-    notify: Notify | None = None
-
-    @model_validator(mode="after")
-    def _warns_in_time(self) -> "Profile":
-        if self.signal_s >= 60 * self.timeout_min:
-            raise ValueError(f"signal_s is {self.signal_s} s, but a task ends after timeout_min, {60 * self.timeout_min} s")
-        if "pack_min" in self.model_fields_set and self.cluster == "slurm" and self.pack_min > self.timeout_min:
-            raise ValueError(
-                f"pack_min is {self.pack_min:g} min of work, but a task ends after timeout_min, {self.timeout_min} min"
-            )
-        return self
+class Silent(ClusterError):
+    """A command of Slurm did not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -82,59 +46,21 @@ class Task:
     element: str
     asked: float = field(default=float("inf"), compare=False)
 
-
-def load_profile(folder: Path, name: str) -> Profile:
-    """The profile slurm/NAME.yaml."""
-    path, known = folder / f"{name}.yaml", [p.stem for p in folder.glob("*.yaml")]
-    if name not in known:
-        raise SpecError(f"there is no profile '{name}'", where=str(folder), do=nearest(name, known))
-    return yamlfile.validate(Profile, yamlfile.read(path), str(path))
-
-
-def submit_array(
-    profile: Profile, name: str, folder: Path, call: Callable, plan: str, count: int, code: Path, after: str | None
-) -> str:
-    """One job array of `call(plan, index)` for index in 0…count−1; its Slurm job id."""
-    import submitit
-    from submitit.core.utils import FailedJobError
-
-    before = set(folder.iterdir())
-    with _outside_of_jobs():
-        executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=100, python=profile.python)
-        executor.update_parameters(**_parameters(profile, name, code, after))
-        try:
-            sent = executor.map_array(call, [plan] * count, range(count))
-        except (FailedJobError, OSError) as error:
-            for orphan in set(folder.glob("*.pkl")) - before:
-                orphan.unlink(missing_ok=True)
-            raise ClusterError(
-                f"sbatch refused the array: {_last_line(str(error))}", where=name, do="mend the profile; nothing was sent"
-            ) from None
-    return sent[0].job_id.split("_")[0]
-
-
-def adopt(folder: Path, job_id: str, call: Callable, plan: str, count: int) -> None:
-    """Give the tasks of a job whose answer was lost what they wait for: submitit puts it there only after the answer."""
-    from submitit.core.utils import DelayedSubmission, JobPaths
-
-    for index in range(count):
-        target = JobPaths(folder, f"{job_id}_{index}" if count > 1 else job_id).submitted_pickle
-        if not target.exists():
-            DelayedSubmission(call, plan, index).dump(target)
+    @property
+    def job(self) -> str:
+        """Slurm's id of its array."""
+        return self.element.split("_")[0]
 
 
 def queue(names: Sequence[str]) -> list[Task]:
-    """Every task of the jobs with these names, whoever sent them, finished ones too while Slurm keeps them.
-
-    submitit sends a single task as a plain job, not as an array: it is task 0.
-    """
+    """Every task of the jobs with these names, whoever sent them, finished ones too while Slurm keeps them."""
     if not names:
         return []
     now = time.time()
     text = call("squeue", "-h", "-a", "-r", "-t", "all", "-n", ",".join(names), "-o", "%i|%K|%T|%r|%N|%j")
     rows = [line.split("|", 5) for line in text.splitlines() if line.count("|") >= 5]
     return [
-        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element, now)
+        Task(name, int(index) if index.isdigit() else 0, state, reason, node, element, now)  # a plain job is task 0
         for element, index, state, reason, node, name in rows
         if name in names
     ]
@@ -146,13 +72,27 @@ def cancel(jobs: Sequence[str]) -> None:
         call("scancel", *jobs)
 
 
+def configuration() -> dict[str, str]:
+    """What `scontrol show config` says, by key."""
+    pairs = (line.partition("=") for line in call("scontrol", "show", "config").splitlines())
+    return {key.strip(): value.strip() for key, equals, value in pairs if equals}
+
+
 def max_array_size() -> int:
-    """MaxArraySize of the cluster; Slurm's default where it does not say."""
-    for line in call("scontrol", "show", "config").splitlines():
-        key, _, value = line.partition("=")
-        if key.strip() == "MaxArraySize" and value.strip().isdigit():
-            return int(value)
-    return DEFAULT_MAX_ARRAY
+    """How many tasks an array may have here; Slurm's default where the cluster does not say."""
+    return array_limit(configuration()) or DEFAULT_MAX_ARRAY
+
+
+def array_limit(said: Mapping[str, str]) -> int | None:
+    """The same from the configuration; `max_array_tasks` among the parameters of the scheduler lowers MaxArraySize."""
+    most = re.search(r"\bmax_array_tasks=(\d+)", said.get("SchedulerParameters", ""))
+    found = [int(text) for text in (said.get("MaxArraySize", ""), most[1] if most else "") if text.isdigit() and int(text)]
+    return min(found, default=None)
+
+
+def throttle(job: str, parallel: int) -> bool:
+    """Let so many tasks of a live array run at once; False if Slurm would not, say for another user's."""
+    return _done("scontrol", "update", f"JobId={job}", f"ArrayTaskThrottle={parallel}")
 
 
 def partition_size(partition: str | None) -> int:
@@ -169,75 +109,51 @@ def version() -> str:
 
 def requeue(element: str) -> bool:
     """Put this array element back into the queue; False if Slurm would not."""
-    try:
-        call("scontrol", "requeue", element)
-    except ClusterError:
-        return False
-    return True
+    return _done("scontrol", "requeue", element)
 
 
-def call(command: str, *arguments: str, timeout_s: float = TIMEOUT_S) -> str:
+def call(command: str, *arguments: str, timeout_s: float | None = None) -> str:
     """stdout of a Slurm command; ClusterError if it is absent, silent for `timeout_s` (a minute), or fails."""
+    answer = run(command, *arguments, timeout_s=timeout_s)
+    if answer.returncode:
+        raise ClusterError(f"{command} failed: {last_line(answer.stderr)}", do=_advice(answer.stderr))
+    return answer.stdout
+
+
+def run(command: str, *arguments: str, timeout_s: float | None = None) -> "subprocess.CompletedProcess[str]":
+    """How a Slurm command ended; ClusterError if it is absent, Silent if it does not answer in time.
+
+    It is called as if from outside of any job and of anybody's habits: variables such as SLURM_MEM_PER_CPU of the job in which we
+    may be would contradict the profile, and SQUEUE_PARTITION would hide tasks.
+    """
+    outside = {key: value for key, value in os.environ.items() if key in KEPT or not key.startswith(INHERITED)}
+    limit = TIMEOUT_S if timeout_s is None else timeout_s
     try:
-        answer = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
+        return subprocess.run(
+            [command, *arguments], capture_output=True, text=True, errors="replace", timeout=limit, check=False, env=outside
+        )
     except FileNotFoundError:
         raise ClusterError(
             f"no Slurm here: there is no '{command}' on PATH",
             do="work on a login node, load the slurm module, start slurm/testcluster/up, or compute here with: repsim sweep run",
         ) from None
     except subprocess.TimeoutExpired:
-        raise ClusterError(
-            f"{command} did not answer within {timeout_s:g} s", do="is slurmctld up? nothing was changed; try again"
-        ) from None
-    if answer.returncode:
-        raise ClusterError(f"{command} failed: {_last_line(answer.stderr)}", do=_advice(answer.stderr))
-    return answer.stdout
+        raise Silent(f"{command} did not answer within {limit:g} s", do="is slurmctld up? nothing was changed; try again") from None
 
 
-def _parameters(profile: Profile, name: str, code: Path, after: str | None) -> dict[str, Any]:
-    extra: dict[str, Any] = {"open-mode": "append", "requeue": True, **profile.slurm}
-    if after:
-        extra |= {"dependency": f"afterany:{after}", "kill-on-invalid-dep": "yes"}
-    if profile.gpus_per_task:
-        extra["gres"] = f"gpu:{profile.gpus_per_task}"
-    named = {key: getattr(profile, key) for key in ("partition", "account", "qos", "constraint") if getattr(profile, key)}
-    return {
-        **named,
-        "job_name": name,
-        "time": profile.timeout_min,
-        "cpus_per_task": profile.cpus_per_task,
-        "mem": f"{int(profile.mem_gb * 1024)}M",
-        "array_parallelism": profile.max_parallel,
-        "signal_delay_s": profile.signal_s,
-        "stderr_to_stdout": True,  # one log per task, in the order in which things were said
-        "setup": [*profile.setup, *_exports(profile, code)],
-        "additional_parameters": extra,
-    }
-
-
-def _exports(profile: Profile, code: Path) -> list[str]:
-    """Lines of the batch script; the frozen code comes first on the path."""
-    lines = [f"export {key}={shlex.quote(value)}" for key, value in profile.env.items()]
-    lines.append("export PYTHONSAFEPATH=1")  # else the folder where submit was called comes before the frozen code
-    return [*lines, f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"]
-
-
-@contextmanager
-def _outside_of_jobs():
-    """Submit from inside a job as if from outside: its SLURM_*, SBATCH_*, SRUN_* go, SLURM_CONF stays."""
-    inherited = {k: v for k, v in os.environ.items() if k.startswith(("SLURM_", "SBATCH_", "SRUN_")) and k != "SLURM_CONF"}
-    for key in inherited:
-        del os.environ[key]
-    try:
-        yield
-    finally:
-        os.environ.update(inherited)
-
-
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line of `text` that tells of an error, else its last line."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines or ["no message"])[-1][:300]
+
+
+def _done(*words: str) -> bool:
+    try:
+        call(*words)
+    except ClusterError:
+        return False
+    return True
 
 
 def _advice(stderr: str) -> str:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from repsim import cluster, progress
 from repsim.accounting import Endings
 from repsim.cause import Cause, of_slurm
-from repsim.cluster import Profile
+from repsim.profile import Profile
 from repsim.progress import Span
 from repsim.submission import Submission
 

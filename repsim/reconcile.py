@@ -1,37 +1,44 @@
 """Owns the step from a sweep to work under way: look at what is there, plan the difference, send it or do it here."""
 
-import fcntl
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from repsim import accounting, cluster, code, cost, hardware, local, nodes, notify, state, submission, traces, worker
+from repsim import (
+    accounting,
+    cluster,
+    code,
+    cost,
+    hardware,
+    intents,
+    limits,
+    local,
+    lock,
+    notify,
+    planfile,
+    sending,
+    state,
+    store,
+    submission,
+    traces,
+)
 from repsim import plan as planning
-from repsim.cluster import Profile
-from repsim.errors import ClusterError, InputError, UserError
+from repsim.errors import InputError
 from repsim.job import NETWORK, RunId
 from repsim.measured import Rate
+from repsim.pieces import cut
 from repsim.plan import Limits, Plan, Stage
+from repsim.profile import Profile
 from repsim.progress import Listen
 from repsim.project import Project
+from repsim.sending import Order, Sending, Sent
 from repsim.state import Need, Standing, State
 from repsim.submission import Submission
 from repsim.sweep.expand import IMPORT, Run, Sweep
 
-
-@dataclass(frozen=True)
-class Sent:
-    """One array that was sent."""
-
-    submission: str
-    job_id: str
-    stage: str
-    tasks: int
-    runs: int
+NEVER = "DependencyNeverSatisfied"
+"""Why a task waits for ever; it is cancelled, and what it holds is sent again."""
 
 
 def standings(
@@ -65,7 +72,7 @@ def make_plan(
     project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
 ) -> Plan:
     """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
-    longest = 60 * profile.timeout_min - profile.signal_s - planning.STARTUP_S  # here nothing ends a task
+    longest = 60 * profile.shortest_min - profile.signal_s - planning.STARTUP_S  # here nothing ends a task
     task_s = max(1.0, longest) if profile.cluster == "slurm" else math.inf
     limits = Limits(min(60 * profile.pack_min, task_s), profile.min_tasks, profile.gpus_per_task, task_s)
     return planning.make(sweep, states, limits, weigher(project, sweep, device, card_of(profile, device)), also)
@@ -90,55 +97,61 @@ def weigher(project: Project, sweep: Sweep, device: str, card: str | None = None
 
 
 def submit(
-    project: Project, sweep: Sweep, plan: Plan, profile: Profile, states: Mapping[RunId, Standing], chain: bool
+    project: Project,
+    sweep: Sweep,
+    plan: Plan,
+    profile: Profile,
+    states: Mapping[RunId, Standing],
+    chain: bool,
+    tell: sending.Tell = lambda words: None,
 ) -> list[Sent]:
-    """Send the stages of `plan` as job arrays; with `chain` also what waits for networks, behind them."""
-    size = cluster.max_array_size()
+    """Send the stages of `plan` as job arrays; with `chain` also what waits for networks, behind them. `tell` hears what is not."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
+    allowed = limits.of_cluster(profile)
     frozen = code.identify(project)
-    home = code.freeze(project, frozen)
-    stages = [s for s in plan.stages if s.tasks and (s.name != "later" or chain)]
-    share = max(1, profile.max_parallel // max(1, sum(-(-len(s.tasks) // size) for s in stages)))
-    bad = nodes.suspects(nodes.faults(submission.every(project.submissions), endings=accounting.remembered(project.cache)))
-    limited = nodes.avoiding(profile, bad).model_copy(update={"max_parallel": share})
-    sent: list[Sent] = []
-    for stage in stages:
-        after = _makers(sent, states, stage, project) if stage.name == "later" else None
-        if stage.name == "later" and not after:
-            continue  # the networks failed: nothing is queued that could make them
-        for tasks in _slices(stage.tasks, size):
-            also = {"mem_gb": profile.mem_gb, "gpus_per_task": profile.gpus_per_task}
-            one = _record(project, sweep, Stage(stage.name, tasks), profile.device, home, frozen, profile.timeout_min, also)
-            notify.wish(one, profile.notify)
-            sent.append(_send(one, stage.name, limited, home, after))
-    return sent
+    pieces, left = cut(stages_of(plan, chain), profile, allowed)
+    for words in [*allowed.words, *([f"{left:,} tasks are left for later: Slurm takes no more of yours now"] if left else [])]:
+        tell(words)
+    return Sending(Order(project, sweep, states, frozen, code.freeze(project, frozen), tell)).send(pieces)
+
+
+def stages_of(plan: Plan, chain: bool) -> list[Stage]:
+    """The stages that one submit sends; what waits for networks only with `chain`."""
+    return [stage for stage in plan.stages if stage.tasks and (stage.name != "later" or chain)]
 
 
 def run_here(
     project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: Listen, steps: int | None = None
 ) -> list[str]:
     """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     frozen = code.identify(project)
 
     def record(stage: Stage) -> Submission:
-        return _record(project, sweep, stage, device, project.root, frozen, 0)
+        return planfile.record(project, sweep, stage, device, project.root, frozen, 0)
 
     return local.compute(plan, device, workers, record, listen, steps)
 
 
 def close_finished(project: Project) -> None:
-    """Mark submissions of which nothing is queued or running any more, so that the queue need not be asked for them."""
+    """Settle what was sent without an answer, and mark submissions of which nothing is queued or running any more."""
     known = [one for one in submission.every(project.submissions) if not one.closed]
     seen = queue(project) if any("pid" not in (one.sent or {}) for one in known) else []
+    cluster.cancel([task.element for task in seen if task.reason == NEVER and task.state in cluster.ALIVE])
     for one in known:
         mine = [task for task in seen if task.name == one.name]
-        alive = any(task.state in cluster.ALIVE for task in mine) or (
-            "pid" in (one.sent or {}) and submission.local_alive(one.sent or {})
-        )
-        if not alive:
+        if one.withdrawn:
+            intents.late(one, mine)
+        elif one.sent is None and not (intents.adopted(one, mine) or intents.settled(one)):
+            continue
+        elif not (any(task.state in cluster.ALIVE for task in mine) or _alive_here(one)):
             one.close({task.index: task.state for task in mine})
             notify.tell(one)
-        elif one.sent is None:  # submit was killed before it could write down the answer
-            _adopt(one, mine)
+
+
+def _alive_here(one: Submission) -> bool:
+    how = one.sent or {}
+    return "pid" in how and submission.local_alive(how)
 
 
 def tasks_of(project: Project, states: Mapping[RunId, Standing], wanted: set[RunId]) -> list[cluster.Task]:
@@ -148,92 +161,11 @@ def tasks_of(project: Project, states: Mapping[RunId, Standing], wanted: set[Run
     return sorted(mine, key=lambda task: task.element)
 
 
-@contextmanager
-def locked(project: Project) -> Iterator[None]:
+def locked(project: Project) -> AbstractContextManager[None]:
     """One `submit` at a time per project: two people who submit at once must not both see the same run as missing."""
-    try:
-        project.submissions.mkdir(parents=True, exist_ok=True)
-        handle = (project.submissions / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=str(project.submissions), do="mend the permissions") from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                "another submit or run of this project is at work", where=str(project.submissions), do="wait for it, then try again"
-            ) from None
-        yield
+    return lock.held(project.submissions)
 
 
 def queue(project: Project) -> list[cluster.Task]:
     """The tasks of every submission that may still be alive, whoever sent it."""
     return cluster.queue([one.name for one in submission.every(project.submissions) if not one.closed])
-
-
-def _record(
-    project: Project,
-    sweep: Sweep,
-    stage: Stage,
-    device: str,
-    home: Path,
-    frozen: code.Code,
-    timeout_min: int,
-    also: Mapping | None = None,
-) -> Submission:
-    jobs = {group.job for group in stage.groups}
-    plan: dict[str, Any] = {
-        "sweep": sweep.name,
-        "stage": stage.name,
-        "results": str(project.results),
-        "cache": str(project.cache),
-        "data": [str(folder.absolute()) for folder in project.data_folders],
-        "device": device,
-        "timeout_min": timeout_min,
-        "code": str(home),
-        "jobs": {name: sweep.jobs[name].digest for name in sorted(jobs)},
-        "provenance": frozen.as_json(),
-        **(also or {}),
-        "tasks": [[group.as_json() for group in task] for task in stage.tasks],
-    }
-    return submission.create(project.submissions, sweep.name, plan)
-
-
-def _send(one: Submission, stage: str, profile: Profile, home: Path, after: str | None) -> Sent:
-    """sbatch; if it fails though Slurm took the job (a lost answer), the queue knows it by its name."""
-    tasks = one.plan["tasks"]
-    try:
-        job_id = cluster.submit_array(
-            profile, one.name, one.slurm, worker.run_pack, str(one.folder / "plan.json"), len(tasks), home, after
-        )
-    except ClusterError:
-        taken = cluster.queue([one.name])
-        if not taken:
-            one.close()
-            raise
-        job_id = _adopt(one, taken)
-    else:
-        one.mark_sent(job_id=job_id)
-    return Sent(one.name, job_id, stage, len(tasks), sum(len(group["runs"]) for task in tasks for group in task))
-
-
-def _adopt(one: Submission, tasks: list[cluster.Task]) -> str:
-    """Take over what Slurm accepted though nobody heard it say so; its job id."""
-    job_id = tasks[0].element.split("_")[0]
-    cluster.adopt(one.slurm, job_id, worker.run_pack, str(one.folder / "plan.json"), len(one.plan["tasks"]))
-    one.mark_sent(job_id=job_id)
-    return job_id
-
-
-def _makers(sent: list[Sent], states: Mapping[RunId, Standing], stage: Stage, project: Project) -> str:
-    """Job ids of the arrays, just sent or still alive, that make the networks which `stage` waits for."""
-    needed = {i for group in stage.groups for run in group.runs for i in run.inputs}
-    busy = {states[i].submission for i in needed if states[i].state in (State.RUNNING, State.PENDING)}
-    earlier = [one.sent for one in submission.every(project.submissions) if one.name in busy]
-    ids = [s.job_id for s in sent if s.stage == "networks"] + [how["job_id"] for how in earlier if how and "job_id" in how]
-    return ":".join(dict.fromkeys(ids))
-
-
-def _slices(tasks: tuple, size: int) -> Iterator[tuple]:
-    for start in range(0, len(tasks), size):
-        yield tasks[start : start + size]

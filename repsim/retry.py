@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repsim import cause
-from repsim.cluster import Profile
+from repsim.profile import Profile
 
 MOST = 4.0
 

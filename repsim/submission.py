@@ -3,6 +3,7 @@
 results/submissions/NAME/plan.json        what each task is to do; immutable
                          sent.json        the Slurm job id, or host and process id of a local run
                          attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
+                         withdrawn        it was given up before Slurm was known to have it: its tasks leave at once
                          closed           nothing of it is in the queue any more
                          slurm/           what submitit keeps, and the logs
 """
@@ -84,9 +85,28 @@ class Submission:
     def slurm(self) -> Path:
         return self.folder / "slurm"
 
+    @property
+    def withdrawn(self) -> float:
+        """When it was given up (seconds since 1970); 0 if it was not."""
+        try:
+            return (self.folder / "withdrawn").stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def withdraw(self, mark: bool = True) -> None:
+        """Give it up: should Slurm take it after all, its tasks leave without computing. Or take that back."""
+        if mark:
+            _write(self.folder / "withdrawn", "")
+        else:
+            (self.folder / "withdrawn").unlink(missing_ok=True)
+
     def mark_sent(self, **how: Any) -> None:
         """Record how the submission was sent."""
         _write(self.folder / "sent.json", json.dumps({**how, "at": time.time()}))
+
+    def add_to_sent(self, **how: Any) -> None:
+        """Record what became of how it was sent."""
+        _write(self.folder / "sent.json", json.dumps({**(self.sent or {}), **how}))
 
     def close(self, ended: dict[int, str] | None = None) -> None:
         """Record that nothing of it is queued or running, and the last state that Slurm showed of each task."""

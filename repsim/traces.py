@@ -31,7 +31,7 @@ def read(
 
     Accounting is asked how those tasks ended of which neither the queue nor a record tells.
     """
-    known = list(submissions)
+    known = [one for one in submissions if not one.withdrawn]
     tasks = elements(known, ask_queue)
     records = [_Record(one, one.events(), tasks) for one in known]
     endings = ask_accounts([lost for record in records for lost in record.lost()])

@@ -18,10 +18,10 @@ from repsim import cost, measured, reconcile, store, tried
 from repsim import plan as planning
 from repsim.cli import here
 from repsim.cli.output import show
-from repsim.cluster import Profile
 from repsim.job import NETWORK, Job
 from repsim.pace import Pace
 from repsim.plan import Group, Plan
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report.plans import number
 from repsim.sweep.expand import Run, Sweep

@@ -14,8 +14,8 @@ from repsim import plan as planning
 from repsim import reconcile, submission
 from repsim.cause import Cause
 from repsim.cli.output import say, show
-from repsim.cluster import Profile
 from repsim.plan import Plan
+from repsim.profile import Profile
 from repsim.progress import Listen
 from repsim.project import Project
 from repsim.report import plans

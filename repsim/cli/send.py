@@ -5,9 +5,9 @@ from typing import Any
 from repsim import budget, cluster, hardware, orders, reconcile, submission
 from repsim.cli import here
 from repsim.cli.output import confirm, say
-from repsim.cluster import Profile
 from repsim.errors import SpecError
 from repsim.plan import Plan
+from repsim.profile import Profile, load_profile
 from repsim.project import Project
 from repsim.report import plans
 from repsim.report.plans import number
@@ -18,7 +18,7 @@ from repsim.sweep.expand import Sweep
 def profile_of(project: Project, sweep: Sweep, name: str | None) -> tuple[str, Profile]:
     """The profile called `name`, else the sweep's own, else `local`."""
     chosen = name or sweep.spec.profile or "local"
-    return chosen, cluster.load_profile(project.profiles, chosen)
+    return chosen, load_profile(project.profiles, chosen)
 
 
 def device_of(profile: Profile) -> str:

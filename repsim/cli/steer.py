@@ -11,7 +11,8 @@ from repsim import plan as planning
 from repsim.cause import Cause, rule
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, ProfileOption, SpecArgument, Yes, confirm, opened, say, show
-from repsim.cluster import Profile, Task
+from repsim.cluster import Task
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report.plans import number
 from repsim.report.queue import element_names

@@ -8,11 +8,11 @@ import typer
 
 from repsim import budget as budgets
 from repsim import cluster, hardware, local, reconcile
-from repsim.cli import again, dry, halt, here, seeing, send, status, steer
+from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.cluster import Profile
 from repsim.errors import ClusterError, SpecError
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining
@@ -21,6 +21,7 @@ from repsim.sweep.expand import Sweep, open_sweep
 app = plain()
 app.command("queue")(seeing.queue)
 app.command("status")(status.status)
+app.command("cost")(costs.cost_of)
 app.command("logs")(seeing.logs)
 app.command("clean")(seeing.clean)
 app.command("nodes")(seeing.bad_nodes)

@@ -8,8 +8,8 @@ from repsim import hardware, local, reconcile
 from repsim.cli import here, send
 from repsim.cli.here import Attempt
 from repsim.cli.output import Json, Yes, project_of, say, show, spec_path
-from repsim.cluster import Profile
 from repsim.errors import SpecError
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import networks
 from repsim.report.plans import lacking, number

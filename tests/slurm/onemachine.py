@@ -1,6 +1,7 @@
 """Owns a running test cluster as the tests see it: started, asked, broken and stopped by the same commands as people use."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,19 +72,34 @@ def wait_until(true: Callable[[], object], seconds: float, otherwise: Callable[[
 
 def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run slurm/testcluster/`name`."""
-    line = [sys.executable, str(COMMANDS / name), *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=120)
+    return subprocess.run(_line(name, *arguments), capture_output=True, text=True, timeout=120)
+
+
+def _line(name: str, *arguments: str | Path) -> list[str]:
+    return [sys.executable, str(COMMANDS / name), *map(str, arguments)]
 
 
 @contextmanager
 def running_cluster(*options: str) -> Iterator[RunningCluster]:
     """A cluster in a folder of its own with a short name, since pytest's are too long for its sockets; taken down in the end."""
     folder = Path(tempfile.mkdtemp(prefix="repsim-", dir="/tmp")).resolve()
+    with kept(f"{shlex.join(_line('down', folder))} 2>/dev/null; rm -rf {folder}"):
+        try:
+            started = command("up", folder, *options)
+            assert started.returncode == 0, started.stderr
+            yield RunningCluster(folder, Path(started.stdout.strip().removeprefix("export SLURM_CONF=")))
+        finally:
+            stopped = command("down", folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            assert stopped.returncode == 0, stopped.stderr
+
+
+@contextmanager
+def kept(clean: str) -> Iterator[None]:
+    """The shell line `clean` is run at the end, even if this process is killed: by a keeper who waits for the end of a pipe."""
+    line = ["sh", "-c", f"cat >/dev/null; {clean}"]
+    keeper = subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True, cwd="/")
     try:
-        started = command("up", folder, *options)
-        assert started.returncode == 0, started.stderr
-        yield RunningCluster(folder, Path(started.stdout.strip().removeprefix("export SLURM_CONF=")))
+        yield
     finally:
-        stopped = command("down", folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        assert stopped.returncode == 0, stopped.stderr
+        keeper.communicate()

@@ -14,9 +14,9 @@ import pytest
 import toy
 from onemachine import running_cluster, wait_until
 
-from repsim import cluster, reconcile, store
-from repsim.cluster import Profile
+from repsim import cluster, reconcile, sbatch, store
 from repsim.errors import ClusterError
+from repsim.profile import Profile
 from repsim.state import State
 from repsim.sweep.expand import Sweep
 
@@ -203,7 +203,7 @@ def test_stitches_of_untrained_networks_wait_for_the_next_submit(project):
 
 
 def test_an_array_longer_than_the_cluster_allows_is_split(project, monkeypatch):
-    monkeypatch.setattr("repsim.cluster.max_array_size", lambda: 3)
+    monkeypatch.setattr("repsim.cluster.array_limit", lambda said: 3)
     sweep = waits(project, 7, 0.1)
     sent = submit(project, sweep, PROFILE.model_copy(update={"min_tasks": 7}))
     assert [one.tasks for one in sent] == [3, 3, 1]
@@ -245,13 +245,13 @@ def test_a_task_that_dies_before_it_begins_counts_as_failed(project):
 
 def test_a_lost_answer_of_sbatch_is_adopted_by_name(project, monkeypatch):
     sweep = waits(project, 2, 0.5)
-    honest = cluster.submit_array
+    honest = sbatch.send
 
     def lost(*args):
         honest(*args)
-        raise ClusterError("sbatch timed out")
+        raise sbatch.Unanswered("sbatch timed out")
 
-    monkeypatch.setattr("repsim.cluster.submit_array", lost)
+    monkeypatch.setattr("repsim.sbatch.send", lost)
     (sent,) = submit(project, sweep)
     monkeypatch.undo()
     assert sent.job_id.isdigit()

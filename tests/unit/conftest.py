@@ -13,6 +13,13 @@ def same_data_folders_afterwards(monkeypatch):
     monkeypatch.setenv("REPSIM_DATA", os.environ.get("REPSIM_DATA", ""))
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """A submit that looks and tries again does so at once."""
+    monkeypatch.setattr("repsim.intents.LOOKS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("repsim.intents.PAUSES_S", (0.0, 0.0))
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A fresh toy project whose layer sheets cost nothing."""

@@ -8,12 +8,12 @@ import pytest
 import toy
 from commandline import call
 
-from repsim import budget, plan, reconcile, store
+from repsim import budget, plan, planfile, store
 from repsim.budget import Budget, Spent
-from repsim.cluster import Profile
 from repsim.errors import InputError, UserError
 from repsim.measured import Rate
 from repsim.plan import Limits
+from repsim.profile import Profile
 from repsim.state import Standing, State
 from repsim.submission import Journal
 
@@ -77,7 +77,7 @@ def test_what_was_spent_is_rows_and_lost_attempts_times_the_gpus_of_their_submis
     states = {run.id: Standing(State.NEW) for run in sweep.all_runs}
     made = toy.plan(project, sweep).stages[1]
     code = toy.Code(None, None, "0")
-    one = reconcile._record(project, sweep, made, "cpu", project.root, code, 60, {"gpus_per_task": 2})
+    one = planfile.record(project, sweep, made, "cpu", project.root, code, 60, {"gpus_per_task": 2})
     sent = [one.name, one.name, "gone"]
     rows = [
         {"run_id": run.id, "submission": name, "run_seconds": seconds, "device": "cpu", "work": 1.0}
@@ -123,3 +123,10 @@ def test_submit_refuses_beyond_the_budget_and_sends_nothing(project, tmp_path, m
     assert call("sweep", "plan", "squares", "--json").json["budget"] == 0.001
     assert call("sweep", "submit", "squares", "--yes", "--budget", "2").code == 0
     assert sent.read_text() == "x\n"
+
+
+def test_a_pack_that_is_asked_for_must_fit_into_a_task():
+    with pytest.raises(ValueError, match="pack_min is 90 min of work, but a task ends after timeout_min, 60 min"):
+        Profile(pack_min=90.0, timeout_min=60)
+    assert Profile(timeout_min=30).pack_min == 60  # nobody asked for it: packs are as long as a task may work
+    assert Profile(cluster="local", pack_min=90.0, timeout_min=60).pack_min == 90

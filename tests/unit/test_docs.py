@@ -10,9 +10,10 @@ import typer
 import yaml
 
 import repsim
-from repsim import cluster, job
+from repsim import job
 from repsim.cli.main import app
 from repsim.data import sources
+from repsim.profile import Profile, load_profile
 from repsim.project import Project
 from repsim.sweep import networks
 from repsim.sweep.expand import IMPORT, TRAIN, open_sweep
@@ -152,13 +153,13 @@ def test_a_sweep_that_is_shipped_expands_and_begins_by_saying_what_it_is_for(ope
 
 @pytest.mark.parametrize("path", sorted((ROOT / "slurm").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_profile_that_is_shipped_loads(path):
-    cluster.load_profile(path.parent, path.stem)
+    load_profile(path.parent, path.stem)
 
 
 def test_every_key_of_a_profile_is_explained_with_its_default():
     """In gpu.yaml each key stands once, as it is or commented out; beside or above it words, and its default in brackets."""
     text = (ROOT / "slurm" / "gpu.yaml").read_text()
-    keys = cluster.Profile.model_fields.keys()
+    keys = Profile.model_fields.keys()
     told = {match[1]: match for match in re.finditer(r"^(?:# )?(\w+):.*(?:\n +#.*)*", text, re.M) if match[1] in keys}
     assert told.keys() == keys, keys - told.keys()
     for key, match in told.items():
@@ -181,7 +182,7 @@ def test_defaults_in_brackets_are_the_defaults():
     ):
         told = re.search(rf"^{key}:.*(?:\n +#.*)*?\[([^\]]*)\]", text, re.M)
         assert told, key
-        assert yaml.safe_load(told[1]) == cluster.Profile.model_fields[key].default, key
+        assert yaml.safe_load(told[1]) == Profile.model_fields[key].default, key
 
 
 def test_the_changelog_tells_of_this_version():

@@ -8,8 +8,8 @@ import pytest
 import toy
 
 from repsim import cluster, reconcile
-from repsim.cluster import Profile
 from repsim.errors import ClusterError
+from repsim.profile import Profile
 from repsim.state import State
 from repsim.sweep.expand import Sweep
 

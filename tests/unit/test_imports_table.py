@@ -15,18 +15,19 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt",
+    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs",
     "cli.send",
     "cli.here",
     "cli.output",
     "cli.lazily",
     "budget",
     "reconcile",
+    "sending",
     "local",
     "report.animation report.points",
-    "report.live",
+    "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
-    "report.curves report.heatmaps report.identity report.comparisons",
+    "report.checks report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "lanes",
     "pack",
@@ -34,8 +35,11 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
+    "pieces planfile ceiling",
+    "intents shares",
+    "hindsight",
     "forecast",
-    "plan table imports retry nodes cleaning exports counterparts",
+    "plan table imports checking retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
@@ -47,11 +51,18 @@ ORCHESTRATION = [
     "state tried accounting",
     "measured",
     "catalog interval pace matrices tablekeys",
+    "limits batchscript sbatch",
+    "profile",
     "identity store cluster hardware code child matrix answers",
+    "written gathering",
+    "manifest quarantine",
+    "parts",
+    "schema vectors",
     "notify breaker",
     "progress log orders restarts",
     "submission",
-    "project yamlfile job patience",
+    "project yamlfile job patience lock",
+    "sbatchoptions",
     "errors signature cause columns",
 ]
 SCIENCE = {
@@ -62,9 +73,10 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
+STORE = ("store", "checking", "gathering", "parts", "schema", "vectors", "written")
 OWNERS = {
-    "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files
-    "submitit": ("cluster",),
+    "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
+    "submitit": ("batchscript",),
     "typer": ("cli",),
     "rich": ("cli", "report"),
     "yaml": ("yamlfile",),

@@ -9,8 +9,8 @@ from commandline import call
 
 from repsim import cluster, nodes
 from repsim.cause import Cause
-from repsim.cluster import Profile
 from repsim.nodes import Fault
+from repsim.profile import Profile
 from repsim.submission import Journal, Submission
 
 NOW = 2_000_000.0

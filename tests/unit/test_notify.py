@@ -11,9 +11,10 @@ import toy
 from commandline import call
 from test_worker import frozen, pack  # noqa: F401 (a fixture)
 
-from repsim import cleaning, cluster, log, notify, worker
+from repsim import cleaning, log, notify, worker
 from repsim.errors import SpecError
 from repsim.notify import Notify
+from repsim.profile import load_profile
 from repsim.submission import Submission
 
 MOODS = "job: square\nzip: {batch: 0..3, value: [1.0, 2.0, 3.0, 4.0], mood: [well, well, fails, refuses]}"
@@ -131,7 +132,7 @@ def test_nobody_is_told_who_did_not_wish_it(project):
 def test_a_wish_that_cannot_be_meant_is_refused(project, text):
     (project.profiles / "bad.yaml").write_text(f"notify: {text}")
     with pytest.raises(SpecError, match="notify"):
-        cluster.load_profile(project.profiles, "bad")
+        load_profile(project.profiles, "bad")
 
 
 def test_cleaning_removes_the_logs_of_successes_and_keeps_failures(project, monkeypatch):

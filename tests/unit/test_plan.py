@@ -7,9 +7,9 @@ import pytest
 import toy
 
 from repsim import plan, store
-from repsim.cluster import Profile
 from repsim.measured import Rate
 from repsim.plan import Group, Limits
+from repsim.profile import Profile
 from repsim.state import Standing, State
 
 STITCH = "zoo: {arch: net, dataset: d, seeds: 0..3}\nlayers: [relu1, relu2]\ncases: {a: {}, b: {stitcher: lowrank, rank: [1, 2]}}"

@@ -1,22 +1,20 @@
 """From a sweep to work under way: here, on a Slurm of this test's own, and again without doing anything twice."""
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import toy
 
-from repsim import cluster, code, imports, job, reconcile, store, submission
-from repsim.cluster import Profile, Task
-from repsim.errors import ClusterError, InputError, SpecError, UserError
+from repsim import code, imports, job, reconcile, store, submission
+from repsim.errors import InputError, SpecError, UserError
+from repsim.profile import Profile, load_profile
 from repsim.state import State
 
 STITCH = "zoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: relu1\ncases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}"
@@ -182,165 +180,6 @@ def test_a_place_where_nothing_can_be_written_is_a_user_error(project):
         submission.create(project.submissions, "s", {})
 
 
-class Slurm:
-    """A controller that takes arrays, and can lose its answer, refuse or be down."""
-
-    def __init__(self, monkeypatch, max_array: int = 1001):
-        self.tasks: list[Task] = []
-        self.after: list[str | None] = []
-        self.limits: list[int] = []
-        self.fault: str | None = None
-        monkeypatch.setattr(cluster, "submit_array", self.submit)
-        monkeypatch.setattr(cluster, "queue", self.queue)
-        monkeypatch.setattr(cluster, "max_array_size", lambda: max_array)
-        monkeypatch.setattr(cluster, "cancel", self.cancel)
-
-    def submit(self, profile, name, folder, call, plan, count, home, after) -> str:
-        if self.fault == "refuses":
-            raise ClusterError("sbatch refused the array")
-        number = str(len(self.after) + 1)
-        self.after.append(after)
-        self.limits.append(profile.max_parallel)
-        elements = [f"{number}_{i}" for i in range(count)] if count > 1 else [number]
-        self.tasks += [Task(name, i, "PENDING", "None", "", element) for i, element in enumerate(elements)]
-        if self.fault == "dies":
-            raise KeyboardInterrupt
-        if self.fault in ("loses", "down"):
-            raise ClusterError("sbatch did not answer")
-        return number
-
-    def queue(self, names: Sequence[str]) -> list[Task]:
-        if self.fault == "down":
-            raise ClusterError("squeue did not answer")
-        return [task for task in self.tasks if task.name in names]
-
-    def cancel(self, elements) -> None:
-        self.tasks = [task for task in self.tasks if task.element not in elements]
-
-
-@pytest.fixture
-def slurm(monkeypatch):
-    return Slurm(monkeypatch)
-
-
-def submit(project, sweep, chain: bool = False, profile: Profile = PROFILE):
-    with reconcile.locked(project):
-        reconcile.close_finished(project)
-        states = reconcile.standings(project, sweep)
-        made = reconcile.make_plan(project, sweep, states, profile, "cpu")
-        return reconcile.submit(project, sweep, made, profile, states, chain)
-
-
-def states(project, sweep) -> set[str]:
-    return {s.state.value for s in reconcile.standings(project, sweep).values()}
-
-
-SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0]}"
-
-
-def test_submitting_twice_sends_nothing_twice(project, slurm):
-    sweep = toy.sweep(project, SQUARES)
-    sent = submit(project, sweep)
-    assert [(one.job_id, one.stage, one.tasks, one.runs) for one in sent] == [("1", "runs", 2, 4)]
-    assert submit(project, sweep) == []
-    assert states(project, sweep) == {"pending"}
-    slurm.tasks.clear()
-    assert [one.runs for one in submit(project, sweep)] == [4]
-
-
-def test_the_plan_of_an_array_is_on_disk_before_it_is_sent(project, slurm, monkeypatch):
-    sweep = toy.sweep(project, SQUARES)
-    seen = []
-
-    def look(profile, name, folder, call, plan, count, home, after):
-        seen.append(json.loads(Path(plan).read_text()))
-        assert (home / "repsim" / "worker.py").is_file()
-        assert (home / "jobs" / "square.py").read_bytes() == (project.jobs / "square.py").read_bytes()
-        return "1"
-
-    monkeypatch.setattr(cluster, "submit_array", look)
-    submit(project, sweep)
-    assert len(seen[0]["tasks"]) == 2
-    assert seen[0]["jobs"] == {"square": sweep.jobs["square"].digest}
-
-
-def test_trainings_go_first_and_with_chain_their_stitches_wait_behind_them(project, slurm):
-    sweep = toy.sweep(project, STITCH)
-    assert [one.stage for one in submit(project, sweep)] == ["networks"]
-    assert submit(project, sweep) == []
-    chained = submit(project, sweep, chain=True)
-    assert [(one.stage, one.runs) for one in chained] == [("later", 18)]
-    assert slurm.after == [None, "1"]
-    assert submit(project, sweep, chain=True) == []
-    slurm.cancel([task.element for task in slurm.tasks])
-    assert [one.stage for one in submit(project, sweep, chain=True)] == ["networks", "later"]
-    assert slurm.after[2:] == [None, "3"]
-
-
-def test_large_sweeps_are_split_into_arrays_that_share_the_limit(project, monkeypatch):
-    slurm = Slurm(monkeypatch, max_array=3)
-    sweep = toy.sweep(project, "job: square\ngrid: {batch: 0..7, value: [1.0]}")
-    profile = PROFILE.model_copy(update={"min_tasks": 8, "max_parallel": 12})
-    assert [(one.tasks, one.runs) for one in submit(project, sweep, profile=profile)] == [(3, 3), (3, 3), (2, 2)]
-    assert slurm.limits == [4, 4, 4]
-    assert submit(project, sweep) == []
-    ids = [run for one in submission.every(project.submissions) for task in one.plan["tasks"] for g in task for run in g["runs"]]
-    assert len({run["id"] for run in ids}) == len(ids) == 8
-
-
-def test_a_refused_array_is_said_and_sent_again_next_time(project, slurm):
-    sweep = toy.sweep(project, SQUARES)
-    slurm.fault = "refuses"
-    with pytest.raises(ClusterError, match="refused"):
-        submit(project, sweep)
-    slurm.fault = None
-    assert states(project, sweep) == {"new"}
-    assert len(submit(project, sweep)) == 1
-
-
-def adopted_calls(one: submission.Submission, job_id: str, count: int) -> list[tuple]:
-    """What submitit will find for each task."""
-    from submitit.core.utils import DelayedSubmission
-
-    loaded = [DelayedSubmission.load(one.slurm / f"{job_id}_{i}_submitted.pkl") for i in range(count)]
-    return [(call.function.__name__, *call.args) for call in loaded]
-
-
-@pytest.mark.parametrize("fault", ["loses", "dies", "down"])
-def test_an_array_whose_answer_was_lost_is_adopted_and_never_sent_twice(project, slurm, fault):
-    sweep = toy.sweep(project, SQUARES)
-    slurm.fault = fault
-    if fault == "loses":
-        assert [one.job_id for one in submit(project, sweep)] == ["1"]
-    else:
-        with pytest.raises((ClusterError, KeyboardInterrupt)):
-            submit(project, sweep)
-    slurm.fault = None
-    assert submit(project, sweep) == []
-    assert len(slurm.tasks) == 2
-    (one,) = submission.every(project.submissions)
-    assert one.sent and one.sent["job_id"] == "1"
-    assert adopted_calls(one, "1", 2) == [("run_pack", str(one.folder / "plan.json"), i) for i in range(2)]
-
-
-def cancelled(project, sweep, wanted: set[str]) -> list[str]:
-    """What `sweep cancel` does after it has asked."""
-    elements = [task.element for task in reconcile.tasks_of(project, reconcile.standings(project, sweep), wanted)]
-    cluster.cancel(elements)
-    return elements
-
-
-def test_cancel_takes_only_the_tasks_that_hold_what_is_meant(project, slurm):
-    sweep = toy.sweep(project, SQUARES)
-    submit(project, sweep)
-    (one,) = submission.every(project.submissions)
-    first_task = {run["id"] for group in one.plan["tasks"][0] for run in group["runs"]}
-    assert cancelled(project, sweep, first_task) == ["1_0"]
-    assert sorted(s.state.value for s in reconcile.standings(project, sweep).values()) == ["new", "new", "pending", "pending"]
-    assert cancelled(project, sweep, {run.id for run in sweep.runs}) == ["1_1"]
-    assert cancelled(project, sweep, {run.id for run in sweep.runs}) == []
-
-
 def test_code_is_frozen_once_per_content(project):
     now = code.identify(project)
     home = code.freeze(project, now)
@@ -356,10 +195,10 @@ def test_code_is_frozen_once_per_content(project):
 def test_a_profile_is_found_by_name_and_checked(project):
     (project.profiles / "bad.yaml").write_text("timeout_min: 1\nsignal_s: 90\n")
     (project.profiles / "typo.yaml").write_text("timeuot_min: 1\n")
-    assert cluster.load_profile(project.profiles, "local").cluster == "local"
+    assert load_profile(project.profiles, "local").cluster == "local"
     for name, said in (("locl", "did you mean 'local'"), ("bad", "signal_s is 90 s"), ("typo", "did you mean 'timeout_min'")):
         with pytest.raises(SpecError, match=said):
-            cluster.load_profile(project.profiles, name)
+            load_profile(project.profiles, name)
 
 
 NOTHING = imports.Said()

@@ -9,7 +9,7 @@ from commandline import call
 
 from repsim import cause, retry
 from repsim.cause import RULES, Cause
-from repsim.cluster import Profile
+from repsim.profile import Profile
 from repsim.state import MAX_KILLED
 from repsim.submission import Journal, Submission
 

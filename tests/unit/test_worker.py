@@ -15,7 +15,7 @@ from tasks import last_events, pack, parts, rows, squares
 
 from repsim import identity, measuring, store, worker
 from repsim.errors import UserError
-from repsim.pack import Pack
+from repsim.pack import Pack, needed_s
 from repsim.submission import Submission
 
 
@@ -110,8 +110,7 @@ def test_stored_runs_are_skipped_and_only_the_rest_of_a_group_is_computed(projec
     after = rows(project, large)
     assert len(after) == 3
     assert {run: after[run] for run in before} == before
-    table = store._read_parts(store.parts(project.store, "square"), store.schema_of(large.jobs["square"]), ["run_id"])
-    assert len(table) == 3  # nothing twice on disk
+    assert len(store.rows(project.store, large.jobs["square"], ["run_id"])) == 3  # nothing twice on disk
 
 
 def test_a_stop_in_the_middle_of_a_group_publishes_nothing_of_it(project):
@@ -150,9 +149,14 @@ def test_a_group_is_handed_back_when_time_is_short_but_a_fresh_task_begins_any(p
     new = {run.id: 100.0 * run.config.model_dump()["times"] for run in sweep.runs}
     one = toy.submission(project, sweep)
     for group in one.plan["tasks"][0]:
-        group["seconds"] = new[group["runs"][0]["id"]]
+        group["seconds"], group["worst"] = 1.0, new[group["runs"][0]["id"]]  # the slowest tenth decides
     assert pack(one, time_left=lambda: 1500.0).run() == ["done", "handed_back", "done"]
     assert [e["outcome"] for e in last_events(one).values()] == ["done", "handed_back", "done"]
+
+
+def test_a_plan_that_does_not_say_how_long_a_group_may_take_is_read_with_a_margin():
+    assert needed_s({"seconds": 100.0}) == 130.0
+    assert needed_s({"seconds": 100.0, "worst": 400.0}) == 400.0
 
 
 def test_a_group_too_long_for_a_whole_task_fails_instead_of_coming_back_for_ever(project):

@@ -8,7 +8,7 @@ import pytest
 import toy
 from tasks import last_events, pack, parts, rows, squares
 
-from repsim import cause, code, hardware, identity, measuring, reconcile
+from repsim import cause, code, hardware, identity, measuring, planfile, reconcile
 from repsim import plan as planning
 from repsim.cause import Cause
 from repsim.nodes import faults
@@ -29,7 +29,7 @@ def frozen_submission(project, sweep) -> Submission:
     made = planning.make(sweep, new, planning.Limits(pack_s=1e9), reconcile.weigher(project, sweep, "cpu")).stage("runs")
     assert made and len(made.tasks) == 1
     found = code.identify(project)
-    return reconcile._record(project, sweep, made, "cpu", code.freeze(project, found), found, 60)
+    return planfile.record(project, sweep, made, "cpu", code.freeze(project, found), found, 60)
 
 
 def in_slurm(one: Submission) -> "subprocess.CompletedProcess[str]":

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repsim import cost, reconcile
+from repsim import cost, planfile, reconcile
 from repsim import plan as planning
-from repsim.cluster import Profile
 from repsim.code import Code
 from repsim.cost import Rate
 from repsim.errors import SpecError, nearest
 from repsim.job import NETWORK, NetworkFacts
 from repsim.plan import Limits, Plan
+from repsim.profile import Profile
 from repsim.project import Project
 from repsim.state import Standing, State
 from repsim.submission import Submission
@@ -87,7 +87,7 @@ def submission(project: Project, wanted: Sweep, stage: str = "runs", **limits: A
 
     made = planning.make(wanted, new, Limits(**limits), weigh).stage(stage)
     assert made
-    return reconcile._record(project, wanted, made, "cpu", project.root, Code(None, None, "0"), 60)
+    return planfile.record(project, wanted, made, "cpu", project.root, Code(None, None, "0"), 60)
 
 
 def no_queue() -> list:
