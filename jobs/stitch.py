@@ -16,6 +16,7 @@ from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunI
 from repsim.stitching import rules
 
 VERSION = 2
+RESUMES = True
 PRIOR_RATE = 4e-5  # seconds per image passed through one stitched network, a guess for one GPU until runs are measured
 Stitcher = Literal["linear", "lasso", "lowrank", "orthogonal", "permutation", "wreath", "birkhoff"]
 Init = Literal["random", "eye", "perm", "zeros", "ones-zeros", "ps_inv", "matched"]
@@ -209,6 +210,7 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     from repsim.stitching import configured, feeding
     from repsim.stitching.columns import columns
     from repsim.stitching.group import measure
+    from repsim.stitching.resume import Resume
 
     started, shared = perf_counter(), configs[0]
     allocator.keep_freed_memory(context.device)
@@ -217,10 +219,13 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     feeding.check_fit(pair, splits)
     batches = feeding.expected_batches(splits, shared.batch_size, max(config.epochs for config in configs))
     progress = feeding.Progress(context.tick, batches, context.steps)
-    feed = feeding.feed(splits, shared.batch_size, shared.augment, shared.data_seed, progress)
+    order = feeding.ordering(splits, shared.batch_size, shared.data_seed, progress)
+    feed = feeding.feed(splits, shared.batch_size, shared.augment, order, progress)
     asked = [configured.asked(config, context.run_id(config)) for config in configs]
-    results = measure(pair, feed, asked, shared.batchnorm)
-    seconds = perf_counter() - started
+    keys = sorted(want.key for want in asked)
+    resume = Resume(context.artefacts / keys[0] / "resume.pt", [want.key for want in asked], order)
+    results = measure(pair, feed, asked, shared.batchnorm, resume=None if context.steps else resume)
+    seconds = perf_counter() - started + resume.spent
     for config, each in zip(configs, results.measured, strict=True):
         if config.save:
             configured.keep(each, config.model_dump(), context.artefact(each.run.key, STITCHER))
@@ -234,6 +239,7 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
             seconds=seconds / len(configs),
             images_per_second=results.epochs_run * len(splits.train) / seconds,
         )
+    resume.remove()
 
 
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")

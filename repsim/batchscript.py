@@ -16,7 +16,7 @@ from submitit.core.utils import DelayedSubmission
 from repsim.profile import Profile
 
 SCRIPT = "submission.sh"
-PLAIN = ("$SLURM_JOB_ID", "0")
+PLAIN = ("${SLURM_JOB_ID}", "0")
 COUNTDOWN = 100  # how often submitit lets a task come back; the worker knows when it is enough
 
 
@@ -82,7 +82,7 @@ def _parameters(profile: Profile, array: Array) -> dict[str, Any]:
 
 def _begins(array: Array) -> list[str]:
     """A withdrawn array leaves at once; else the call of this element goes where submitit looks for it."""
-    element, index = ("${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", "$SLURM_ARRAY_TASK_ID") if array.count > 1 else PLAIN
+    element, index = ("${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", "${SLURM_ARRAY_TASK_ID}") if array.count > 1 else PLAIN
     call = f"{shlex.quote(str(array.folder.absolute()))}/{element}_submitted.pkl"
     return [
         f"[ -e {shlex.quote(str(array.withdrawn.absolute()))} ] && exit 0",

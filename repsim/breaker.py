@@ -1,12 +1,13 @@
 """Owns the circuit breaker: when groups fail one after the other with one error, the submission is stopped by a file.
 
-A group is what fails: its runs are computed together and share its error. Ten in a row of one task, or all of the first
-twenty of the whole submission, are no bad luck: sooner a sweep with a few broken cases would be stopped, later the card
-hours of many tasks are gone.
+A group is what fails: its runs are computed together and share its error. Ten in a row of one task, or twenty in a row of
+the whole submission (its first twenty, say), are no bad luck: sooner a sweep with a few broken cases would be stopped,
+later the hours of many tasks are gone.
 """
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from repsim import orders
@@ -14,8 +15,8 @@ from repsim.orders import Stop
 from repsim.signature import signature
 from repsim.submission import Submission
 
-FIRST = 20
 ROW = 10
+OF_ALL = 20
 
 
 class Breaker:
@@ -23,7 +24,7 @@ class Breaker:
 
     def __init__(self, one: Submission, before: Iterable[dict[str, Any]] = ()):
         """`before` are the attempt records that earlier processes of the task left."""
-        self._one, self._row, self._safe = one, (None, 0), False
+        self._one, self._row = one, (None, 0)
         for event in before:
             if event["event"] == "end":
                 self._count(event["outcome"], event.get("message"))
@@ -33,12 +34,16 @@ class Breaker:
         self._count(outcome, message)
         if outcome != "failed":
             return None
+        with suppress(OSError):  # a disk that is away stops nothing; the next failure asks again
+            return self._tripped(cause, message, run)
+        return None
+
+    def _tripped(self, cause: str | None, message: str | None, run: str) -> Stop | None:
         name, count = self._row
-        count = max(count if count >= ROW else 0, FIRST if self._first_failed(name) else 0)
-        if not count:
-            return None
+        if count < ROW:
+            count = OF_ALL if self._all_failed(name) else 0
         why = Stop("breaker", time.time(), name, count, cause, run, message)
-        return why if orders.stop(self._one, why) else None
+        return why if count and orders.stop(self._one, why) else None
 
     def _count(self, outcome: str, message: str | None) -> None:
         if outcome == "done":
@@ -47,11 +52,8 @@ class Breaker:
             name = signature(message or "")
             self._row = (name, self._row[1] + 1 if self._row[0] == name else 1)
 
-    def _first_failed(self, name: str | None) -> bool:
-        """Whether the first groups of the whole submission failed, all of them as this one did; once it is not so, it never is."""
-        if self._safe:
-            return False
+    def _all_failed(self, name: str | None) -> bool:
+        """Whether the groups of the whole submission that ended last failed, all of them as this one did."""
         ends = [event for event in self._one.events() if event["event"] == "end" and event["outcome"] in ("done", "failed")]
-        first = ends[:FIRST]
-        self._safe = any(event["outcome"] == "done" for event in first)
-        return len(first) == FIRST and all(signature(event.get("message") or "") == name for event in first) and not self._safe
+        last = ends[-OF_ALL:]
+        return len(last) == OF_ALL and all(e["outcome"] == "failed" and signature(e.get("message") or "") == name for e in last)

@@ -1,7 +1,8 @@
 """Owns the code that runs: its commit and hash, and one frozen copy per submission.
 
 A queued task would otherwise run whatever is on disk when it starts. The copy holds the package and the job
-files, is named by the hash of their content, and is shared by all submissions of the same code.
+files, is named by the hash of their content, and is shared by all submissions of the same code. Uncommitted changes are allowed:
+the hash of their diff stands in every row, and the diff itself lies in the copy as dirty-HASH.diff.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ class Code:
 def identify(project: Project) -> Code:
     """The code as it is on disk now."""
     commit = _git(project.root, "rev-parse", "HEAD")
-    changes = _git(project.root, "diff", "HEAD", "--", "repsim", "jobs") if commit else None
+    changes = _changes(project) if commit else None
     dirty = hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else None
     return Code(commit, dirty, _content_hash(project))
 
@@ -43,6 +44,8 @@ def freeze(project: Project, code: Code) -> Path:
     """A folder with `repsim/` and `jobs/` as they are now; made once per content."""
     final = project.code / code.code
     if final.is_dir():
+        _must_be_whole(final)
+        _keep_changes(project, code, final)
         return final
     draft = project.code / f".{code.code}.{os.getpid()}"
     try:
@@ -55,7 +58,28 @@ def freeze(project: Project, code: Code) -> Path:
             raise UserError(
                 f"the code cannot be frozen: {error}", where=str(project.code), do="mend the permissions, or free the disk"
             ) from None
+    _keep_changes(project, code, final)
     return final
+
+
+def _must_be_whole(frozen: Path) -> None:
+    """UserError where a frozen copy is not what its name says: tasks would compute something else than their rows tell."""
+    found = _hash_of(frozen / "repsim", frozen / "jobs")
+    if found != frozen.name:
+        raise UserError(
+            f"the frozen code was changed after it was frozen: its content is {found}",
+            where=str(frozen),
+            do="queued tasks use it: cancel them (repsim sweep cancel), remove the folder, and submit again",
+        )
+
+
+def _keep_changes(project: Project, code: Code, frozen: Path) -> None:
+    """The uncommitted changes, beside the code that holds them."""
+    file = frozen / f"dirty-{code.dirty}.diff"
+    if code.dirty and not file.exists():
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary.write_text(f"on commit {code.commit}\n{_changes(project)}\n")
+        temporary.replace(file)
 
 
 def must_be_frozen(home: Path) -> None:
@@ -68,11 +92,25 @@ def must_be_frozen(home: Path) -> None:
 
 
 def _content_hash(project: Project) -> str:
+    return _hash_of(PACKAGE, project.jobs)
+
+
+def _hash_of(*folders: Path) -> str:
+    """Of every Python file by name and content, but those that are hidden: they are not frozen."""
     whole = hashlib.sha256()
-    for folder in (PACKAGE, project.jobs):
+    for folder in folders:
         for file in sorted(folder.rglob("*.py")):
-            whole.update(f"{folder.name}/{file.relative_to(folder)}\0".encode() + file.read_bytes())
+            place = file.relative_to(folder)
+            if not any(part.startswith(".") for part in place.parts):
+                whole.update(f"{folder.name}/{place}\0".encode() + file.read_bytes())
     return whole.hexdigest()[:12]
+
+
+def _changes(project: Project) -> str | None:
+    """What differs from the commit, and which files it does not know; None without a difference."""
+    diff = _git(project.root, "diff", "HEAD", "--", "repsim", "jobs")
+    new = _git(project.root, "ls-files", "--others", "--exclude-standard", "--", "repsim", "jobs")
+    return "\n".join(filter(None, [diff, new and f"files that are not in git:\n{new}"])) or None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -61,7 +61,7 @@ def fields_of(job: Job) -> tuple[str, ...]:
 def rates(store_folder: Path, job: Job, device: str) -> Rates:
     """The rates of all kinds of runs of `job` that are stored and were computed on such a device (cpu, cuda, mps)."""
     fields = fields_of(job)
-    table = store.read(store_folder, job, [*fields, "gpu", "device", "work", "run_seconds"])
+    table = store.rows(store_folder, job, [*fields, "gpu", "device", "work", "run_seconds"])
     devices, names = columns.codes(table["device"])
     work, seconds = columns.numbers(table["work"]), columns.numbers(table["run_seconds"])
     wanted = [_family(name) == _family(device) for name in names]

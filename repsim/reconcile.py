@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 
 from repsim import (
     accounting,
     cluster,
     code,
     cost,
+    dropped,
     hardware,
     intents,
     limits,
@@ -19,10 +21,13 @@ from repsim import (
     planfile,
     sending,
     state,
+    store,
     submission,
     traces,
 )
+from repsim import emit as emitting
 from repsim import plan as planning
+from repsim.dropped import Dropped
 from repsim.errors import InputError
 from repsim.job import NETWORK, RunId
 from repsim.measured import Rate
@@ -105,12 +110,28 @@ def submit(
     tell: sending.Tell = lambda words: None,
 ) -> list[Sent]:
     """Send the stages of `plan` as job arrays; with `chain` also what waits for networks, behind them. `tell` hears what is not."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     allowed = limits.of_cluster(profile)
     frozen = code.identify(project)
     pieces, left = cut(stages_of(plan, chain), profile, allowed)
     for words in [*allowed.words, *([f"{left:,} tasks are left for later: Slurm takes no more of yours now"] if left else [])]:
         tell(words)
     return Sending(Order(project, sweep, states, frozen, code.freeze(project, frozen), tell)).send(pieces)
+
+
+def emit(
+    project: Project, sweep: Sweep, plan: Plan, profile: Profile, states: Mapping[RunId, Standing], chain: bool, folder: Path
+) -> list[Path]:
+    """What `submit` would send as files in `folder`: its batch scripts. Needs no Slurm; nothing is sent, and no code is frozen."""
+    frozen = code.identify(project)
+    pieces, _ = cut(stages_of(plan, chain), profile, limits.WITHOUT_SLURM)
+    order = Order(project, sweep, states, frozen, project.code / frozen.code, lambda words: None)
+    return emitting.write(order, pieces, folder)
+
+
+def find_dropped(project: Project, sweep: Sweep) -> Dropped:
+    """What is queued or running of the sweep though its file names it no longer; nothing for a sweep without a file."""
+    return dropped.find(sweep, submission.every(project.submissions), queue(project)) if sweep.path.is_file() else Dropped()
 
 
 def stages_of(plan: Plan, chain: bool) -> list[Stage]:
@@ -122,6 +143,7 @@ def run_here(
     project: Project, sweep: Sweep, plan: Plan, device: str, workers: int, listen: Listen, steps: int | None = None
 ) -> list[str]:
     """Compute the plan on this machine, networks first; the outcome of each group. Ctrl-C stops at the next step."""
+    store.set_bad_aside(project.store, sweep.jobs.values())
     frozen = code.identify(project)
 
     def record(stage: Stage) -> Submission:

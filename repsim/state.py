@@ -63,8 +63,9 @@ def survey(
     needs: Sequence[Need], jobs: Mapping[str, Job], store_folder: Path, artefacts: Path, traces: "Traces"
 ) -> dict[RunId, Standing]:
     """One Standing per run id."""
-    stored = {name: store.stored_ids(store_folder, job) for name, job in jobs.items()}
-    lost = {run for job in jobs.values() for run in store.lost_ids(store_folder, artefacts, job)}
+    wanted = {name: [need.id for need in needs if need.job == name] for name in jobs}
+    stored = {name: store.stored_ids(store_folder, job, wanted[name]) for name, job in jobs.items()}
+    lost = {run for name, job in jobs.items() for run in store.lost_ids(store_folder, artefacts, job, wanted[name])}
     done = {need.id for need in needs if need.id in stored.get(need.job, ())} - lost
     makers = {need.id for need in needs}
     inputs = {run for need in needs for run in need.inputs}

@@ -19,7 +19,7 @@ class Stored:
         there = store.parts(self._store, self._job.name)
         new = [part for part in there if part not in self._seen]
         if new:
-            self._ids |= self._kept(store.ids_in(new))
+            self._ids |= self._kept(store.ids_in(new, self._job))
             self._seen = set(there)
         return self._ids
 

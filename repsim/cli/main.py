@@ -3,6 +3,7 @@
 import errno
 import gc
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 import repsim
 from repsim.cli.lazily import PROJECT, Place, group, plain
 from repsim.errors import UserError
+from repsim.gathering import PassedOver
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """What a disk or its rights can say anywhere."""
@@ -49,11 +51,19 @@ def root(
     PROJECT.set(project)
 
 
+def _warn(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+    """What is wrong and stops nothing, in a line for people; of other libraries with its kind."""
+    kind = "" if category is PassedOver else f"{category.__name__}: "
+    print(f"repsim: {kind}{message}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point; a UserError is printed as it is and leaves with 2."""
     gc.set_threshold(*PATIENT)
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            app()
     except UserError as error:
         print(f"repsim: {error}", file=sys.stderr)
         sys.exit(2)

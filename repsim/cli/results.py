@@ -1,16 +1,18 @@
-"""Owns `repsim results …`: aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
+"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from repsim import child, store
+from repsim import checking, child, compaction, store
 from repsim.cli import matrices
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
 from repsim.errors import InputError, SpecError, nearest
+from repsim.job import load
 from repsim.project import Project
+from repsim.report import checks
 from repsim.report.plans import number
 from repsim.sweep import curves, grids, shown
 from repsim.sweep.expand import Sweep
@@ -44,6 +46,32 @@ def aggregate(
     store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
     data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
     show(json, data, f"{len(table):,} of {number(len(sweep.runs), 'run')} → {path}")
+
+
+@app.command()
+def check(
+    move: Annotated[bool, typer.Option("--move", help="Move what cannot be read to results/quarantine, with the reason.")] = False,
+    json: Json = False,
+) -> None:
+    """Read every part of the store to its end, and name what is damaged or no part; leaves with 1 if there is any."""
+    project = project_of()
+    jobs = {path.stem: load(project.jobs, path.stem) for path in sorted(project.jobs.glob("*.py"))}
+    found = checking.check(project.store, jobs)
+    moved = checking.mend(project.store, found.bad) if move else {}
+    shown = checks.check_json(found, moved)
+    show(json, shown, checks.check_text(shown))
+    if found.bad and not move:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compact(json: Json = False) -> None:
+    """Merge the many small parts of the store into few, so that it is read faster; safe at any time, also while tasks write."""
+    project = project_of()
+    found = [load(project.jobs, path.stem) for path in sorted(project.jobs.glob("*.py"))]
+    done = [merge for job in found for merge in compaction.compact(project.store, job)]
+    shown = checks.merges_json(done)
+    show(json, shown, checks.merges_text(shown))
 
 
 @app.command()

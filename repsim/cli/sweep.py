@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,6 +62,10 @@ def submit(
     budget: Annotated[
         float | None, typer.Option("--budget", metavar="HOURS", help="Send nothing if the sweep would cost more.")
     ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Cancel what is under way though the file no longer names it.")] = False,
+    emit: Annotated[
+        Path | None, typer.Option("--emit", metavar="DIR", help="Write scripts and plans there, to be read; needs no Slurm.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Send to Slurm what is missing, and only that; safe to call again at any time."""
@@ -71,8 +76,11 @@ def submit(
         _show_plan(project, sweep, chosen, name, json, False, hours)
         return
     send.must_be_slurm(chosen, name)
+    if emit is not None:
+        show(json, *send.emit(project, sweep, chosen, name, chain, emit))
+        return
     with reconcile.locked(project):
-        show(json, *send.submit(project, sweep, chosen, name, yes, chain, (), hours))
+        show(json, *send.submit(project, sweep, chosen, name, yes, chain, (), hours, prune))
 
 
 @app.command()

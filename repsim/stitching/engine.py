@@ -7,7 +7,7 @@ suffix (see `packing`). This equals training each stitcher alone with the same b
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -42,6 +42,13 @@ class Feed:
     held_out: int = 0
 
 
+class Resumes(Protocol):
+    """Where the training of a group is kept between two epochs; see `resume.Resume`."""
+
+    def load(self, runs: Sequence[Run], optimizers: Optimizers) -> int: ...
+    def epoch_ended(self, epoch: int, runs: Sequence[Run], optimizers: Optimizers) -> None: ...
+
+
 class Engine:
     """Trains the runs of one group, and judges their epochs.
 
@@ -56,19 +63,25 @@ class Engine:
         self.pair, self.feed, self.norms = pair, feed, norms
         self.budget = packing.pass_budget(pair.device) if budget is None else budget
 
-    def train(self, runs: Sequence[Run]) -> None:
-        """Train every run for its own number of epochs and judge it after each; diverged runs drop out."""
+    def train(self, runs: Sequence[Run], resume: Resumes | None = None) -> None:
+        """Train every run for its own number of epochs and judge it after each; diverged runs drop out.
+
+        `resume` brings them to the epoch in which an earlier attempt was left, and is told of each that ends.
+        """
         epochs = max((run.training.epochs for run in runs), default=0)
         if self.norms == "train":
             for run in runs:
                 run.statistics = batchnorm.own(self.pair.suffix(run.end_layer, run.also))
         optimizers = Optimizers(runs)
+        first = resume.load(runs, optimizers) if resume else 0
         readings, held_out = self._sources(runs, epochs)
-        for epoch in range(epochs):
+        for epoch in range(first, epochs):
             active = [run for run in runs if run.wants(epoch)]
             if active:
                 self._epoch(active, epoch, readings, optimizers)
                 self._judge(active, held_out)
+            if resume:
+                resume.epoch_ended(epoch + 1, runs, optimizers)
         self._judge([run for run in runs if run.training.epochs == 0], held_out)
 
     def ready(self, entries: Sequence[Entry]) -> list[Entry]:

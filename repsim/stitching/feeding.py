@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -40,13 +40,44 @@ class Progress:
         return reported
 
 
-def feed(splits: Splits, batch_size: int, augment: Augmentation, data_seed: int, progress: Progress) -> Feed:
-    """All passes over the images; only the order and the changes of the training images are random, by `data_seed`."""
-    generator, epochs = torch.Generator().manual_seed(data_seed), count()
+@dataclass
+class Order:
+    """The order and the changes of the training images, by one generator; `epoch` epochs were drawn from it."""
+
+    generator: torch.Generator
+    splits: Splits
+    batch_size: int
+    progress: Progress
+    epoch: int = 0
+
+    def draw(self, augment: Augmentation) -> Iterator[Any]:
+        """The batches of the next epoch."""
+        self.epoch += 1
+        return batches(self.splits.train, self.batch_size, self.generator, augment, self.epoch - 1)
+
+    def state(self) -> torch.Tensor:
+        """Of the generator, between two epochs."""
+        return self.generator.get_state()
+
+    def restore(self, state: torch.Tensor, epoch: int) -> None:
+        """Go on behind `epoch` epochs, whose batches count as done."""
+        self.generator.set_state(state)
+        self.epoch = epoch
+        per_epoch = ceil(len(self.splits.train) / self.batch_size) + ceil(len(self.splits.validation or ()) / SCORED_AT_ONCE)
+        self.progress.done += epoch * per_epoch
+
+
+def ordering(splits: Splits, batch_size: int, data_seed: int, progress: Progress) -> Order:
+    """The order that `data_seed` gives."""
+    return Order(torch.Generator().manual_seed(data_seed), splits, batch_size, progress)
+
+
+def feed(splits: Splits, batch_size: int, augment: Augmentation, order: Order, progress: Progress) -> Feed:
+    """All passes over the images; only the order and the changes of the training images are random, by `order`."""
     validation, whole = splits.validation, augment == "none" and progress.steps is None
     mixed = splits.match.subset(torch.randperm(len(splits.match), generator=torch.Generator().manual_seed(ORDER)))
     return Feed(
-        shuffled=progress.over("training", lambda: batches(splits.train, batch_size, generator, augment, next(epochs))),
+        shuffled=progress.over("training", lambda: order.draw(augment)),
         training=progress.over("reading", lambda: ordered(splits.train, batch_size)),
         matching=progress.over("matching", lambda: ordered(mixed, SCORED_AT_ONCE)),
         test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from repsim.stitching import matching, starts, testing
 from repsim.stitching.asked import Asked, Cut
-from repsim.stitching.engine import Engine, Feed, Norms
+from repsim.stitching.engine import Engine, Feed, Norms, Resumes
 from repsim.stitching.evaluation import Entry
 from repsim.stitching.moments import Moments
 from repsim.stitching.pair import Pair
@@ -56,15 +56,22 @@ class Results:
     measured: list[Measured]
 
 
-def measure(pair: Pair, feed: Feed, asked: Sequence[Asked], norms: Norms = "frozen", budget: int | None = None) -> Results:
-    """Do all stitchers of one pair of networks on shared passes.
+def measure(
+    pair: Pair,
+    feed: Feed,
+    asked: Sequence[Asked],
+    norms: Norms = "frozen",
+    budget: int | None = None,
+    resume: Resumes | None = None,
+) -> Results:
+    """Do all stitchers of one pair of networks on shared passes; their training goes on from where `resume` has it.
 
     Raises InputError for layers that cannot be joined, before any pass over the images.
     """
     begun = starts.begin(pair, asked, feed.matching)
     engine = Engine(pair, feed, norms, budget)
     runs = [candidate.run for candidates in begun.candidates.values() for candidate in candidates]
-    engine.train(runs)
+    engine.train(runs, resume)
     chosen = {key: _best(candidates) for key, candidates in begun.candidates.items()}
     cuts = {want.key: want.cut(pair.front_shapes, pair.end_shapes) for want in asked}
     finals = {key: testing.finals(one.run) for key, one in chosen.items() if not one.run.diverged}

@@ -41,6 +41,16 @@ class Optimizers:
             for value in group.values:
                 value.grad = None
 
+    def state(self) -> list[list[list[Tensor | None] | None]]:
+        """What the rules remember, by group and value, in the order in which the runs were given."""
+        return [[group.memory.get(id(value)) for value in group.values] for group in self._groups]
+
+    def restore(self, state: list[list[list[Tensor | None] | None]]) -> None:
+        """Remember `state` of the same runs instead. Averages live where their value does, counts of steps on the CPU."""
+        for group, remembered in zip(self._groups, state, strict=True):
+            pairs = zip(group.values, remembered, strict=True)
+            group.memory = {id(value): _placed(memory, value.device) for value, memory in pairs if memory is not None}
+
     @torch.no_grad()
     def step(self, epoch: int) -> None:
         """Move every value that has a gradient, at the learning rate of epoch `epoch` (from 0)."""
@@ -48,6 +58,11 @@ class Optimizers:
             moving = [value for value in group.values if value.grad is not None]
             if moving:
                 RULES[group.training.optimizer](group, moving, group.training.lr_at(epoch))
+
+
+def _placed(memory: list[Tensor | None], device: torch.device) -> list[Tensor | None]:
+    averages = [each if each is None else each.to(device) for each in memory[:2]]
+    return [*averages, *memory[2:]]
 
 
 def _adam(group: _Group, moving: list[Tensor], lr: float) -> None:

@@ -269,27 +269,37 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_a_damaged_part_is_named_and_its_runs_are_computed_again_once_it_is_moved_away(here, case):
+def test_a_damaged_part_is_named_and_passed_over_and_its_runs_are_computed_again_once_it_is_moved_away(here, case, tmp_path):
     part = store.parts(here.store, "stitch")[0]
-    good = part.read_bytes()
-    part.write_bytes(DAMAGE[case](good))
+    part.write_bytes(DAMAGE[case](part.read_bytes()))
     before = commandline.contents(here.results)
-    commands = [
-        "sweep plan",
-        "sweep status",
-        "sweep run",
-        "sweep submit --dry-run",
-        "results table",
-        "results aggregate",
-        "results plot",
-    ]
-    for command in commands:
-        refused(call(*command.split(), "pair"), f"{part}: the part is damaged: ", f"move it away (mv {part.name} ")
-    refused(call("sweep", "status"), f"{part}: the part is damaged: ")
-    assert call("doctor").code == 1
+    for command in ("sweep plan", "sweep status", "sweep submit --dry-run", "results table"):
+        assert call(*command.split(), "pair").code == 0
+    answer = call("results", "aggregate", "pair", "--out", tmp_path / "all.parquet", "--json")
+    assert (answer.code, answer.json["rows"]) == (0, 1)
+    assert f"{part}: it is damaged: " in answer.err
+    assert "→ its rows are left out; see: repsim results check" in answer.err
+    checked = call("results", "check", "--json")
+    assert checked.code == 1
+    assert [bad["file"] for bad in checked.json["bad"]] == [str(part)]
     assert commandline.contents(here.results) == before
-    part.rename(part.with_name(f"{part.name}.damaged"))
+    moved = call("results", "check", "--move")
+    assert moved.code == 0
+    assert f"moved to {here.results / 'quarantine'}" in moved.out
     assert call("sweep", "run", "pair", "--workers", "1").out == "done: 1 group\n"
+    assert call("results", "aggregate", "pair", "--json").json["rows"] == 2
+
+
+def test_a_run_moves_a_damaged_part_away_and_computes_its_runs_again(here):
+    part = store.parts(here.store, "stitch")[0]
+    part.write_bytes(b"")
+    answer = call("sweep", "run", "pair", "--workers", "1")
+    assert answer.out == "done: 1 group\n"
+    assert answer.err.count(f"{part}: it is damaged") == 1
+    assert [file.name.split(".")[0] for file in (here.results / "quarantine").rglob("*.parquet.*") if file.suffix != ".txt"] == [
+        part.stem
+    ]
+    assert call("results", "check").code == 0
     assert call("results", "aggregate", "pair", "--json").json["rows"] == 2
 
 

@@ -123,3 +123,10 @@ def test_submit_refuses_beyond_the_budget_and_sends_nothing(project, tmp_path, m
     assert call("sweep", "plan", "squares", "--json").json["budget"] == 0.001
     assert call("sweep", "submit", "squares", "--yes", "--budget", "2").code == 0
     assert sent.read_text() == "x\n"
+
+
+def test_a_pack_that_is_asked_for_must_fit_into_a_task():
+    with pytest.raises(ValueError, match="pack_min is 90 min of work, but a task ends after timeout_min, 60 min"):
+        Profile(pack_min=90.0, timeout_min=60)
+    assert Profile(timeout_min=30).pack_min == 60  # nobody asked for it: packs are as long as a task may work
+    assert Profile(cluster="local", pack_min=90.0, timeout_min=60).pack_min == 90

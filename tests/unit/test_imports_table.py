@@ -22,12 +22,13 @@ ORCHESTRATION = [
     "cli.lazily",
     "budget",
     "reconcile",
+    "emit",
     "sending",
-    "local",
+    "local report.places",
     "report.animation report.points",
     "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
-    "report.curves report.heatmaps report.identity report.comparisons",
+    "report.checks report.curves report.heatmaps report.identity report.comparisons",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "lanes",
     "pack",
@@ -35,11 +36,11 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
-    "pieces planfile ceiling",
+    "pieces planfile ceiling dropped",
     "intents shares",
     "hindsight",
     "forecast",
-    "plan table imports retry nodes cleaning exports counterparts",
+    "plan table imports checking compaction retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
@@ -54,6 +55,10 @@ ORCHESTRATION = [
     "limits batchscript sbatch",
     "profile",
     "identity store cluster hardware code child matrix answers",
+    "written gathering",
+    "manifest quarantine",
+    "parts",
+    "schema vectors",
     "notify breaker",
     "progress log orders restarts",
     "submission",
@@ -69,8 +74,9 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
+STORE = ("store", "checking", "compaction", "gathering", "parts", "schema", "vectors", "written")
 OWNERS = {
-    "pyarrow": ("store", "data.hf_parquet"),  # of results; of image files
+    "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),
     "typer": ("cli",),
     "rich": ("cli", "report"),

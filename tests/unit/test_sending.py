@@ -64,6 +64,15 @@ def test_submitting_twice_sends_nothing_twice(project, fake):
     assert [one.runs for one in submit(project, sweep)] == [4]
 
 
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_tasks_find_their_calls_whether_alone_or_in_an_array(project, fake, tasks):
+    sweep = toy.sweep(project, SQUARES)
+    submit(project, sweep, profile=PROFILE.model_copy(update={"min_tasks": tasks, "pack_min": 60.0}))
+    assert len(fake.work()) == tasks
+    assert set(fake.states().values()) == {"COMPLETED"}
+    assert len(rows(project, sweep)) == 4
+
+
 def test_what_a_task_needs_is_on_disk_before_it_is_sent(project, fake, monkeypatch):
     sweep = toy.sweep(project, SQUARES)
     seen = []

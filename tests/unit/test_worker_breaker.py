@@ -1,5 +1,6 @@
 """A sweep whose groups fail one after the other with one error is stopped by a file, and goes on when that is taken away."""
 
+import json
 import threading
 
 import pytest
@@ -7,7 +8,7 @@ import toy
 from tasks import pack, parts, rows, squares
 
 from repsim import orders, store, worker
-from repsim.breaker import FIRST, ROW, Breaker
+from repsim.breaker import OF_ALL, ROW, Breaker
 from repsim.orders import Lookout, Stop
 from repsim.submission import Journal
 
@@ -47,18 +48,27 @@ def test_the_first_twenty_of_a_submission_stop_all_its_tasks(project):
     assert outcomes[:3] == 3 * [6 * ["failed"]]
     assert outcomes[3] == 2 * ["failed"] + 4 * ["interrupted"], "the twentieth failure of all"
     why = orders.stop_of(one)
-    assert why and why.count == FIRST
+    assert why and why.count == OF_ALL
 
 
-def test_one_success_among_the_first_twenty_leaves_the_rest_to_the_rule_of_ten(project):
+def test_a_success_in_between_begins_the_count_anew(project):
     sweep = moods(project, ("fails", 23), ("well", 1))
     one = toy.submission(project, sweep, min_tasks=4)
     tasks = range(len(one.plan["tasks"]))
-    lucky = next(
-        i for i in tasks if any(run["config"]["mood"] == "well" for group in one.plan["tasks"][i] for run in group["runs"])
-    )
-    outcomes = [pack(one, index).run() for index in [lucky, *(i for i in tasks if i != lucky)]]
+    lucky = next(i for i in tasks if '"well"' in json.dumps(one.plan["tasks"][i]))
+    order = [i for i in tasks if i != lucky]
+    outcomes = [pack(one, index).run() for index in [*order[:2], lucky, order[2]]]
     assert not any("interrupted" in task for task in outcomes)
+
+
+def test_twenty_failures_in_a_row_stop_a_submission_that_began_well(project):
+    """Tasks of one group each: none of them sees ten."""
+    sweep = moods(project, ("well", 3), ("fails", 25))
+    one = toy.submission(project, sweep, min_tasks=28)
+    well = [i for i, task in enumerate(one.plan["tasks"]) if '"well"' in json.dumps(task)]
+    rest = [i for i in range(28) if i not in well]
+    assert [pack(one, index).run() for index in well] == 3 * [["done"]]
+    assert [pack(one, index).run() for index in rest] == 20 * [["failed"]] + 5 * [["interrupted"]]
 
 
 def test_the_count_goes_on_in_a_fresh_process(project):

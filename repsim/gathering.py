@@ -1,0 +1,127 @@
+"""Owns reading all parts of a job together: the columns asked for, bad parts passed over and told of."""
+
+import json
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repsim import manifest, parts
+from repsim.errors import DiskError
+from repsim.job import Job, RunId
+from repsim.manifest import Entry
+from repsim.parts import BadPart
+from repsim.schema import KEY, schema_of
+from repsim.vectors import Wanted, positions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Found = tuple[pa.Table, tuple[BadPart, ...]]
+
+READERS = 8  # parts read at once: on a network file system each takes milliseconds to open
+LOOKS = 5  # listings, before a part that is listed and yet not there is an error
+TOLD = 5  # bad parts that are named; the rest are counted
+OFTEN = (KEY, "outcome", "device", "gpu", "work", "run_seconds", "arch", "front_arch", "end_arch", "width", "depth", "dataset")
+"""Columns that one command asks for again and again: they are read together, once."""
+
+
+class PassedOver(UserWarning):
+    """Files among the parts that are none; whoever reads the store goes on without them."""
+
+
+def gathered(store: Path, job: Job, names: Sequence[str], ids: Collection[RunId] | None) -> "pa.Table":
+    """These columns of all rows, or of the rows of `ids`, duplicates among them; bad parts are told of and passed over."""
+    wanted = None if ids is None else Wanted(ids)
+    if set(names) <= set(OFTEN):
+        table, bad = often(store, job)
+        table = table.select(names)
+        table = table if wanted is None else table.take(wanted.rows(table[KEY]))
+    else:
+        table, bad = _steady(store, job, lambda entries: _read_all(entries, job.name, _only(job, names), wanted))
+    _tell(bad)
+    return table
+
+
+def ids_in(files: Iterable[Path], job: Job) -> set[RunId]:
+    """Ids of the runs in these parts, whatever became of some of them."""
+    found: set[RunId] = set()
+    for file in files:
+        with suppress(BadPart, FileNotFoundError):
+            found.update(parts.read(file, job.name, _only(job, [KEY]))[KEY].to_pylist())
+    return found
+
+
+def often(store: Path, job: Job) -> "Found":
+    names = tuple(name for name in OFTEN if name in schema_of(job).names)
+    return _steady(store, job, lambda entries: _kept(entries, job, names))
+
+
+def _steady(store: Path, job: Job, read_all: "Callable[[tuple[Entry, ...]], Found]") -> "Found":
+    """What `read_all` gives for the parts; listed again where one was merged away between listing and reading."""
+    gone = ""
+    for _ in range(LOOKS):
+        try:
+            return read_all(manifest.listed(store, job.name))
+        except FileNotFoundError as error:
+            gone = str(error.filename)
+    raise DiskError("the part is listed, and yet it is not there", where=gone, do="try again in a minute")
+
+
+@lru_cache(maxsize=4)
+def _kept(entries: tuple[Entry, ...], job: Job, names: tuple[str, ...]) -> "Found":
+    """Parts never change: as long as the listing is the same, so are their rows."""
+    return _read_all(entries, job.name, _only(job, names), None)
+
+
+def _read_all(entries: Sequence[Entry], job: str, wanted: "pa.Schema", ids: Wanted | None) -> "Found":
+    """One file at a time: `pyarrow.dataset` would import pandas, which takes a second."""
+    import pyarrow as pa
+
+    with ThreadPoolExecutor(READERS) as pool:
+        found = list(pool.map(lambda entry: _one(Path(entry.path), job, wanted, ids), entries))
+    tables = [one for one in found if not isinstance(one, BadPart)]
+    table = pa.concat_tables([pa.Table.from_batches([], wanted), *tables], promote_options="default")
+    return table, tuple(one for one in found if isinstance(one, BadPart))
+
+
+def _one(path: Path, job: str, wanted: "pa.Schema", ids: Wanted | None) -> "pa.Table | BadPart":
+    try:
+        return parts.read(path, job, wanted, ids)
+    except BadPart as bad:
+        return bad
+
+
+def _tell(bad: Sequence[BadPart]) -> None:
+    """Say once which files are passed over."""
+    if bad:
+        named = [f"{one.where}: {one.what}" for one in bad[:TOLD]] + [f"and {len(bad) - TOLD:,} more"] * (len(bad) > TOLD)
+        count = f"{len(bad):,} files in the store are" if len(bad) > 1 else "a file in the store is"
+        lines = [f"{count} no part that can be read, and passed over:", *named]
+        warnings.warn(
+            "\n  ".join([*lines, f"→ {parts.ADVICE}"]), PassedOver, stacklevel=1
+        )  # one place, so that Python says it once
+
+
+def _only(job: Job, names: Sequence[str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema([schema_of(job).field(name) for name in names])
+
+
+def newest(store: Path, job: Job, runs: Sequence[RunId]) -> "pa.Table":
+    """The whole row that counts of each of `runs`."""
+    table = _steady(store, job, lambda entries: _read_all(entries, job.name, schema_of(job), Wanted(runs)))[0]
+    return newest_of(table)
+
+
+def newest_of(table: "pa.Table") -> "pa.Table":
+    """Of whole rows the one of each run that counts; which part it lay in does not matter."""
+    best: dict[RunId, tuple[tuple[str, int, str], int]] = {}
+    for index, row in enumerate(table.to_pylist()):
+        rank = (row["started"] or "", row["attempt"] or 0, json.dumps(row, sort_keys=True))
+        best[row[KEY]] = max(best.get(row[KEY], (rank, index)), (rank, index))
+    return table.take(positions([index for _, index in best.values()]))
