@@ -161,13 +161,19 @@ def two_aggregates(ground: Ground, people: People, rng: random.Random) -> Inject
     return (yield from _together(people, *[("results", "aggregate", SWEEP)] * 2))
 
 
+def two_compacts(ground: Ground, people: People, rng: random.Random) -> Injection:
+    """Two people merge the parts of the store at the same moment, beside the tasks that write."""
+    return (yield from _together(people, *[("results", "compact")] * 2))
+
+
+def compact_killed(ground: Ground, people: People, rng: random.Random) -> Injection:
+    """A merging of parts is killed at any moment."""
+    return (yield from _killed_early(people, rng, "results", "compact"))
+
+
 def submit_killed(ground: Ground, people: People, rng: random.Random) -> Injection:
     """A person's submit is killed at any moment."""
-    process = people.start("sweep", "submit", SWEEP, "--yes", "--chain")
-    yield rng.uniform(0.4, 2.5)
-    happened = process.poll() is None
-    people.end(process)
-    return happened
+    return (yield from _killed_early(people, rng, "sweep", "submit", SWEEP, "--yes", "--chain"))
 
 
 DECK: dict[str, Callable[[Ground, People, random.Random], Injection]] = {
@@ -188,7 +194,9 @@ DECK: dict[str, Callable[[Ground, People, random.Random], Injection]] = {
     "writer stopped": writer_stopped,
     "two submits at once": two_submits,
     "two aggregates at once": two_aggregates,
+    "two compacts at once": two_compacts,
     "submit killed -9": submit_killed,
+    "compact killed -9": compact_killed,
 }
 
 
@@ -286,6 +294,14 @@ def _together(people: People, *commands: tuple[str, ...]) -> Injection:
         yield LOOK_S
     first, second = people.answers[-2:]
     return abs(first.seconds - second.seconds) < min(first.seconds, second.seconds)
+
+
+def _killed_early(people: People, rng: random.Random, *words: str) -> Injection:
+    process = people.start(*words)
+    yield rng.uniform(0.3, 2)
+    happened = process.poll() is None
+    people.end(process)
+    return happened
 
 
 def _fill(ballast: Path) -> bool:

@@ -27,10 +27,13 @@ SHOWN = {
         "test_worker.a_group_too_long_for_a_whole_task_fails_instead_of_coming_back_for_ever",
         "test_plan.no_group_is_planned_that_no_task_has_the_time_for",
     ],
-    3: ["test_reconcile.large_sweeps_are_split_into_arrays_that_share_the_limit"],
+    3: ["test_sending.large_sweeps_are_split_into_arrays_that_share_the_limit"],
     4: ["test_budget.submit_refuses_beyond_the_budget_and_sends_nothing", "test_plan.measured_runs_replace_the_guess_of_the_job"],
-    5: ["test_reconcile.an_array_whose_answer_was_lost_is_adopted_and_never_sent_twice"],
-    6: ["test_reconcile.a_wider_sweep_computes_only_what_is_new", "test_reconcile.submitting_twice_sends_nothing_twice"],
+    5: [
+        "test_sending.a_job_whose_answer_is_lost_is_found_by_its_name_and_never_sent_twice",
+        "test_sending.a_submit_killed_before_it_heard_the_answer_leaves_a_job_that_is_whole",
+    ],
+    6: ["test_reconcile.a_wider_sweep_computes_only_what_is_new", "test_sending.submitting_twice_sends_nothing_twice"],
     8: [
         "test_worker_breaker.ten_failures_in_a_row_stop_the_task_and_say_why",
         "test_cli_halt.a_breaker_that_tripped_is_shown_with_its_error_an_example_and_the_way_on",
@@ -45,8 +48,12 @@ SHOWN = {
         "test_worker_restarts.three_preemptions_with_nothing_done_are_a_failure_and_two_are_not",
     ],
     12: ["test_nodes.submissions_avoid_a_node_after_two_faults_and_not_after_one"],
-    13: ["test_reconcile.trainings_go_first_and_with_chain_their_stitches_wait_behind_them"],
+    13: [
+        "test_sending.a_chained_task_whose_networks_failed_is_blocked_and_ends_well",
+        "test_sending.trainings_go_first_and_with_chain_their_stitches_wait_behind_them",
+    ],
     14: [
+        "test_store_compaction.readers_writers_and_two_merges_at_once_agree_on_every_row",
         "test_store.the_second_copy_of_a_part_does_not_replace_the_first",
         "test_store.an_older_part_without_a_column_reads_as_null",
     ],
@@ -151,12 +158,11 @@ def test_gap_13_a_stitch_behind_a_training_that_failed_ends_in_seconds_and_waits
 
 def test_gap_18_what_slurm_calls_completed_is_done_only_with_its_rows_and_a_failure_is_one_to_slurm_as_well(here, fake):
     submitted(here, "job: square\ngrid: {value: [1.0], mood: [well, fails]}\nzip: {batch: [0]}")
-    (element,) = fake.elements
-    fake.end(element)
+    fake.end("100")
     assert counts() == {"new": 2}
-    fake.hold(element, "None")
-    fake.work()
-    assert fake.states() == {element: "FAILED"}
+    assert call("sweep", "submit", "toy", "--yes", "--profile", "cluster").code == 0
+    assert fake.work() == ["101"]
+    assert fake.states()["101"] == "FAILED"
     assert counts() == {"failed": 2}
 
 
