@@ -143,12 +143,14 @@ def test_cleaning_removes_the_logs_of_successes_and_keeps_failures(project, monk
         outcomes = pack(one, task, log=log.writer(one, task)).run()
         well += [task] if outcomes == ["done"] else []
     (one.slurm / "17_0_submitted.pkl").write_bytes(b"x")
+    (one.folder / "ended").mkdir()
+    (one.folder / "ended" / "0").touch()
     assert cleaning.removable(one) == [], "it is not over"
     one.close()
     logs = {task: log.file_of(one, task) for task in range(4)}
     assert all(file.is_file() for file in logs.values())
     assert call("sweep", "clean").code == 2
-    assert call("sweep", "clean", "--yes", "--json").json["removed"] == 2 + 2 + 1
+    assert call("sweep", "clean", "--yes", "--json").json["removed"] == 2 + 2 + 1 + 1
     assert [task for task, file in logs.items() if not file.exists()] == well
     assert len(well) == 2
     assert (one.folder / "plan.json").is_file()
