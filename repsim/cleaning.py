@@ -9,11 +9,11 @@ WELL = ("done", "stored")
 
 
 def removable(one: Submission) -> list[Path]:
-    """Logs of the tasks that went well, their beats, and what submitit and the last task needed; none while a task may still run."""
+    """Logs of tasks that went well, their beats, and what submitit and the last task needed; none while a task may still run."""
     if not one.closed:
         return []
     outcome = {(event["task"], event["group"]): event.get("outcome") for event in one.events()}
-    tasks = enumerate(one.plan["tasks"])
+    tasks = enumerate(one.outline)
     well = [task for task, groups in tasks if all(outcome.get((task, group["id"])) in WELL for group in groups)]
     logs = [file for task in well for file in (log.file_of(one, task), one.folder / "progress" / f"{task}.json")]
     return sorted(file for file in [*logs, *one.slurm.glob("*.pkl"), *(one.folder / "ended").glob("*")] if file.is_file())

@@ -72,7 +72,7 @@ def file_of(one: Submission, task: int) -> Path:
     sent = one.sent or {}
     if "job_id" not in sent:
         return one.slurm / f"local_{task}.log"
-    element = f"{sent['job_id']}_{task}" if len(one.plan["tasks"]) > 1 else sent["job_id"]
+    element = f"{sent['job_id']}_{task}" if len(one.outline) > 1 else sent["job_id"]
     return one.slurm / f"{element}_0_log.out"
 
 
@@ -102,7 +102,7 @@ def places(submissions: Iterable[Submission], wanted: str) -> list[Place]:
     found = [
         Place(run["id"], one, index, group["id"])
         for one in submissions
-        for index, groups in enumerate(one.plan["tasks"])
+        for index, groups in enumerate(one.outline)
         for group in groups
         for run in group["runs"]
         if run["id"].startswith(wanted)

@@ -73,6 +73,6 @@ def _tasks(answer: dict, mine: Sequence[Submission]) -> list[Task]:
 
 
 def _unknown(one: Submission) -> list[Task]:
-    job, count = (one.sent or {}).get("job_id", "?"), len(one.plan["tasks"])
+    job, count = (one.sent or {}).get("job_id", "?"), len(one.outline)
     elements = [f"{job}_{index}" if count > 1 else job for index in range(count)]
     return [Task(one.name, index, UNKNOWN, "Slurm does not answer", "", element) for index, element in enumerate(elements)]

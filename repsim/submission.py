@@ -1,6 +1,7 @@
 """Owns the record of one submission: a folder written before anything is sent, and read by every later command.
 
 results/submissions/NAME/plan.json        what each task is to do; immutable
+                         outline.json     the same without configurations, which is quickly read
                          sent.json        the Slurm job id, or host and process id of a local run
                          attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
                          withdrawn        it was given up before Slurm was known to have it: its tasks leave at once
@@ -8,13 +9,14 @@ results/submissions/NAME/plan.json        what each task is to do; immutable
                          slurm/           what submitit keeps, and the logs
 """
 
+import errno
 import json
 import os
 import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +52,16 @@ class Submission:
         if found != FORMAT:
             raise InputError(f"the plan has format {found}, not {FORMAT}", where=str(path), do="use the repsim that made it")
         return plan
+
+    @cached_property
+    def outline(self) -> list[list[dict[str, Any]]]:
+        """The tasks of the plan with only the ids of their runs, a tenth of its size: all that asking after runs takes."""
+        try:
+            found = json.loads((self.folder / "outline.json").read_text())
+        except (OSError, ValueError):
+            found = None  # of an earlier version, or damaged
+        is_good = isinstance(found, dict) and found.get("format") == FORMAT
+        return found["tasks"] if is_good else _outline(self.plan["tasks"])
 
     @property
     def sent(self) -> dict[str, Any] | None:
@@ -143,12 +155,17 @@ def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
     try:
         (folder / "attempts").mkdir(parents=True)
         (folder / "slurm").mkdir()
-        _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}, indent=1))
+        _write(folder / "outline.json", json.dumps({"format": FORMAT, "tasks": _outline(plan.get("tasks", []))}))
+        _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}))  # last: a folder without it is no submission
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         do = "mend the permissions, or free the disk"
         raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do=do) from None
     return Submission(folder)
+
+
+def _outline(tasks: Sequence[Sequence[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    return [[{**group, "runs": [{"id": run["id"]} for run in group["runs"]]} for group in task] for task in tasks]
 
 
 def every(root: Path) -> list[Submission]:
@@ -172,13 +189,21 @@ class Journal:
 
     def __init__(self, submission: Submission, task: int, restart: int):
         self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(2).hex()}.jsonl"
+        self._size = 0
 
     def write(self, **event: Any) -> None:
-        """Append one record with the time now."""
-        with self._path.open("a") as file:
-            file.write(json.dumps({"at": time.time(), **event}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Append one record with the time now. What a write that failed left half is cut off by the next: it may be the same."""
+        line = (json.dumps({"at": time.time(), **event}) + "\n").encode()
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            if os.fstat(file).st_size != self._size:
+                os.ftruncate(file, self._size)
+            if os.write(file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        self._size += len(line)
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

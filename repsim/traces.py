@@ -54,10 +54,7 @@ def elements(known: Sequence[Submission], ask_queue: Callable[[], list[cluster.T
     local = [one for one in open_ones.values() if "pid" in (one.sent or {})]
     found = [task for task in ask_queue() if task.name in open_ones] if len(local) < len(open_ones) else []
     found += [
-        _local_task(one, index)
-        for one in local
-        if submission.local_alive(one.sent or {})
-        for index in range(len(one.plan["tasks"]))
+        _local_task(one, index) for one in local if submission.local_alive(one.sent or {}) for index in range(len(one.outline))
     ]
     return {(task.name, task.index): task for task in found}
 
@@ -92,7 +89,7 @@ class _Record:
         newest = {span.task: span for span in progress.spans(self.one, self.events)}
         seen = {event["task"] for event in self.events}
         open_ones = {span.task: span for span in progress.spans(self.one, self.events) if span.end is None}
-        for index in range(len(self.one.plan["tasks"])):
+        for index in range(len(self.one.outline)):
             span, alive = open_ones.get(index), self.alive(index)
             if span is not None and (span is not newest[index] if alive else self.last(index) in UNTOLD):
                 yield accounting.Lost(self.one, index, span.start)
@@ -103,7 +100,7 @@ class _Record:
         """(run, standing, how often it was killed) for every run."""
         latest, starts, ends = _by_group(self.events)
         begun = {task for task, _ in starts}
-        for index, groups in enumerate(self.one.plan["tasks"]):
+        for index, groups in enumerate(self.one.outline):
             alive = self.alive(index)
             last = self.last(index, endings)
             stillborn = not alive and index not in begun and last in cluster.DIED

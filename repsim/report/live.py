@@ -69,14 +69,14 @@ def _block(name: str, lines: Iterable[str]) -> list[str]:
 
 def _groups(one: Submission, ids: set[RunId]) -> dict[str, list[RunId]]:
     """The groups of a submission that hold any of the runs, with their runs."""
-    all_groups = {group["id"]: [run["id"] for run in group["runs"]] for task in one.plan["tasks"] for group in task}
+    all_groups = {group["id"]: [run["id"] for run in group["runs"]] for task in one.outline for group in task}
     return {group: runs for group, runs in all_groups.items() if not ids.isdisjoint(runs)}
 
 
 def _task(task: Task, known: Iterable[Submission], found: Iterable[Span], held: Mapping[str, Mapping[str, list[RunId]]]) -> dict:
     one = next(one for one in known if one.name == task.name)
     mine = [span for span in found if (span.submission.name, span.task) == (task.name, task.index)]
-    groups = one.plan["tasks"][task.index]
+    groups = one.outline[task.index]
     last = progress.beat(one, task.index) or {}
     pace = progress.pace(mine, lambda span: len(held[task.name][span.group]))
     return {

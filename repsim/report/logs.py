@@ -28,7 +28,7 @@ def _log_of(run: RunId, standing: Standing, known: Mapping[str, Submission], tai
     one, task = known.get(standing.submission or ""), standing.task
     if one is None or task is None:
         return {"file": None, "log": ""}
-    group = next(group["id"] for group in one.plan["tasks"][task] for member in group["runs"] if member["id"] == run)
+    group = next(group["id"] for group in one.outline[task] for member in group["runs"] if member["id"] == run)
     place = log.Place(run, one, task, group)
     return {"file": str(place.file), "log": log.tail(place.slice or log.whole(place), tail)}
 

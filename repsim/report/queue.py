@@ -64,7 +64,7 @@ def _why(why: Mapping[str, Any]) -> list[str]:
 def _folded(one: Submission, tasks: Sequence[Task]) -> dict[str, Any]:
     waiting = [task for task in tasks if task.state in (*WAITING, UNKNOWN) and task.reason not in UNSAID]
     why = Counter(task.reason for task in waiting)
-    held = one.plan["tasks"]
+    held = one.outline
     return {
         "submission": one.name,
         "sweep": one.plan["sweep"],

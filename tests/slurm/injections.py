@@ -18,6 +18,7 @@ from people import People
 
 Injection = Generator[float, None, bool]
 SOON_S = 6.0
+BALLAST = ".ballast"
 LOOK_S = 0.1
 
 
@@ -122,7 +123,9 @@ def disk_full(ground: Ground, people: People, rng: random.Random) -> Injection:
     """The disk of the results is full for a while; where none could be mounted, it is read-only for us instead."""
     if not ground.mounted:
         return (yield from _read_only(ground.project.results, rng))
-    ballast = ground.project.results / ".ballast"
+    ballast = ground.project.results / BALLAST
+    if ballast.exists():
+        return False
     full = _fill(ballast)
     yield rng.uniform(1, 4)
     full = _fill(ballast) or full
@@ -216,9 +219,29 @@ def _without(ground: Ground, rng: random.Random, fault: str) -> Injection:
     ground.cluster.fault(fault, node)
     away = ground.away_s if fault == "lose-slurmd" and rng.random() < 0.5 else rng.uniform(1, 4)
     yield away
-    ground.cluster.fault("start-node", node)
+    bring_back(ground, node)
     ground.hurt.discard(node)
     return True
+
+
+def mend(ground: Ground) -> None:
+    """All that injections broke and could not mend themselves, because the cluster was in too bad a state just then."""
+    for file in (ground.project.results / BALLAST, ground.folder / "sbatch", ground.folder / noted.STOP):
+        file.unlink(missing_ok=True)
+    for found in ground.folder.glob("stopped.*"):
+        with suppress(ProcessLookupError):
+            os.kill(int(found.suffix[1:]), signal.SIGCONT)
+    ground.cluster.fault("start-controller")
+    for node in sorted(ground.cluster.nodes()):
+        bring_back(ground, node)
+
+
+def bring_back(ground: Ground, node: str) -> None:
+    """slurmd is started; a node that Slurm has put aside meanwhile, as for a task that would not die, is resumed."""
+    try:
+        ground.cluster.fault("start-node", node)
+    except AssertionError:
+        _obeyed(ground, "scontrol", "update", f"nodename={node}", "state=resume")
 
 
 def _ordered(ground: Ground, people: People, rng: random.Random, order: str) -> Injection:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 import toy
@@ -260,6 +261,7 @@ def test_a_line_cut_off_by_a_crash_is_passed_over(project, squares):
 def test_a_plan_that_cannot_be_read_is_named(project, squares, content):
     one = send(project, squares)
     (one.folder / "plan.json").write_text(content)
+    (one.folder / "outline.json").write_text(content)
     with pytest.raises(InputError) as caught:
         states(project, squares)
     assert caught.value.where == str(one.folder / "plan.json")
@@ -290,3 +292,16 @@ def test_a_failing_queue_closes_nothing(project, squares, monkeypatch):
 
 def test_states_come_in_the_order_they_are_shown():
     assert [s.value for s in state.State] == ["done", "running", "pending", "failed", "blocked", "new"]
+
+
+def test_asking_after_runs_reads_no_configuration_but_where_there_is_no_outline(project):
+    """A submission of an earlier version has none, and one that is damaged is as good as none."""
+    sweep = toy.sweep(project, "job: square\ngrid: {value: [1.0, 2.0], batch: [0, 1]}")
+    one = toy.submission(project, sweep)
+    whole = {run["id"] for task in one.plan["tasks"] for group in task for run in group["runs"]}
+    for damage in (lambda file: None, lambda file: file.write_text('[[{"id'), Path.unlink):
+        damage(one.folder / "outline.json")
+        outline = submission.Submission(one.folder).outline
+        assert {run["id"] for task in outline for group in task for run in group["runs"]} == whole
+        assert not any("config" in run for task in outline for group in task for run in group["runs"])
+    assert [group["seconds"] for task in outline for group in task] == [g["seconds"] for task in one.plan["tasks"] for g in task]
