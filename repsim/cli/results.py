@@ -42,6 +42,7 @@ def aggregate(
     project, sweep = opened(spec)
     job = sweep.jobs[sweep.spec.job]
     table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
+    store.must_agree(table, job, {run.id: run.config for run in sweep.runs})
     path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
     store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
     data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
