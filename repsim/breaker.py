@@ -7,6 +7,7 @@ later the hours of many tasks are gone.
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from repsim import orders
@@ -33,13 +34,16 @@ class Breaker:
         self._count(outcome, message)
         if outcome != "failed":
             return None
+        with suppress(OSError):  # a disk that is away stops nothing; the next failure asks again
+            return self._tripped(cause, message, run)
+        return None
+
+    def _tripped(self, cause: str | None, message: str | None, run: str) -> Stop | None:
         name, count = self._row
         if count < ROW:
             count = OF_ALL if self._all_failed(name) else 0
-        if not count:
-            return None
         why = Stop("breaker", time.time(), name, count, cause, run, message)
-        return why if orders.stop(self._one, why) else None
+        return why if count and orders.stop(self._one, why) else None
 
     def _count(self, outcome: str, message: str | None) -> None:
         if outcome == "done":

@@ -9,7 +9,7 @@ WELL = ("done", "stored")
 
 
 def removable(one: Submission) -> list[Path]:
-    """Logs of the tasks that went well, their beats, and what submitit and the last task needed; none while a task may still run."""
+    """Logs of tasks that went well, their beats, and what submitit and the last task needed; none while a task may still run."""
     if not one.closed:
         return []
     outcome = {(event["task"], event["group"]): event.get("outcome") for event in one.events()}

@@ -115,6 +115,11 @@ def _only(job: Job, names: Sequence[str]) -> "pa.Schema":
 def newest(store: Path, job: Job, runs: Sequence[RunId]) -> "pa.Table":
     """The whole row that counts of each of `runs`."""
     table = _steady(store, job, lambda entries: _read_all(entries, job.name, schema_of(job), Wanted(runs)))[0]
+    return newest_of(table)
+
+
+def newest_of(table: "pa.Table") -> "pa.Table":
+    """Of whole rows the one of each run that counts; which part it lay in does not matter."""
     best: dict[RunId, tuple[tuple[str, int, str], int]] = {}
     for index, row in enumerate(table.to_pylist()):
         rank = (row["started"] or "", row["attempt"] or 0, json.dumps(row, sort_keys=True))

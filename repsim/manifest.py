@@ -10,6 +10,9 @@ before and after has seen either. The manifest holds nothing that the parts do n
 
 import json
 import os
+import uuid
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +37,7 @@ def listed(store: Path, job: str) -> tuple[Entry, ...]:
     home = store / f"job={job}"
     found: list[Entry] = []
     for folder in [home] if home.is_symlink() else sorted(home.glob("dataset=*")):
-        found += [_entry(folder)] if folder.is_symlink() else _steady(folder)
+        found += [entry(folder)] if folder.is_symlink() else in_folder(folder)
     return tuple(sorted(found))
 
 
@@ -49,6 +52,21 @@ def folders(store: Path, job: str) -> list[Path]:
     return [] if home.is_symlink() else [one for one in sorted(home.glob("dataset=*")) if one.is_dir() and not one.is_symlink()]
 
 
+def swap(folder: Path, new: Iterable[str], old: Collection[str]) -> None:
+    """Let the manifest name the merged parts `new` too, and those of `old` no more. OSError if it cannot be written."""
+    temporary = folder / f"{NAME}.{uuid.uuid4().hex}"
+    kept = [name for name in merged(folder) if name not in old and (folder / name).exists()]
+    try:
+        with temporary.open("w") as file:
+            json.dump({"serial": uuid.uuid4().hex, "merged": sorted({*kept, *new})}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / NAME)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
 def merged(folder: Path) -> list[str]:
     """Names of the merged parts that the manifest of `folder` knows."""
     try:
@@ -58,7 +76,7 @@ def merged(folder: Path) -> list[str]:
         return []
 
 
-def _steady(folder: Path) -> list[Entry]:
+def in_folder(folder: Path) -> list[Entry]:
     """The parts of `folder`, listed until no merge came between."""
     for _ in range(LOOKS):
         before, found = _text(folder), _list(folder)
@@ -71,7 +89,7 @@ def _list(folder: Path) -> list[Entry] | None:
     """None where a part went away meanwhile; a folder that cannot be opened is listed itself."""
     try:
         with os.scandir(folder) as entries:
-            return [_entry(one) for one in entries if one.name.endswith(".parquet") and not one.name.startswith(".")]
+            return [entry(one) for one in entries if one.name.endswith(".parquet") and not one.name.startswith(".")]
     except FileNotFoundError:
         return None if folder.exists() else []
     except OSError as error:
@@ -79,10 +97,11 @@ def _list(folder: Path) -> list[Entry] | None:
             raise DiskError(
                 f"cannot be listed now: {error.strerror}", where=str(folder), do="try again once the disk is back"
             ) from None
-        return [_entry(folder)]
+        return [entry(folder)]
 
 
-def _entry(one: "os.DirEntry[str] | Path") -> Entry:
+def entry(one: "os.DirEntry[str] | Path") -> Entry:
+    """The file as it stands now; FileNotFoundError if it does not."""
     there = one.stat(follow_symlinks=False)
     return Entry(os.fspath(one), there.st_ino, there.st_size, there.st_mtime_ns)
 

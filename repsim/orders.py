@@ -5,6 +5,7 @@ results/submissions/NAME/stop        why no group is begun any more: {signature,
                          closed      nothing of it is in the queue, so that its runs may be in another submission by now
 """
 
+import errno
 import json
 import os
 import time
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from repsim.errors import UserError
+from repsim.errors import PASSING, UserError
 from repsim.submission import Submission
 
 STOP, WITHDRAWN, CLOSED = "stop", "withdrawn", "closed"
@@ -46,10 +47,10 @@ def stop_of(one: Submission) -> Stop | None:
     file = one.folder / STOP
     try:
         return Stop(**json.loads(file.read_text()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return Stop("hand", _written(file))
+    except OSError as error:  # none there, or none to be seen while the disk is away
+        return None if error.errno in (errno.ENOENT, *PASSING) else Stop("hand", _written(file))
 
 
 def stop(one: Submission, why: Stop) -> bool:
@@ -96,9 +97,9 @@ def refuse_stopped(known: Iterable[Submission], sweep: str) -> None:
 
 def dismissal(one: Submission) -> str | None:
     """Why a task that Slurm runs has nothing to do: its submission was given up, so that another may hold its runs."""
-    if (one.folder / WITHDRAWN).exists():
+    if _there(one.folder / WITHDRAWN):
         return "the submission was withdrawn; nothing of it is to be computed"
-    return "the submission is closed; its runs may be in another one" if one.closed else None
+    return "the submission is closed; its runs may be in another one" if _there(one.folder / CLOSED) else None
 
 
 class Lookout:
@@ -120,6 +121,14 @@ class Lookout:
 def stops_json(found: Iterable[tuple[Submission, Stop]]) -> list[dict[str, Any]]:
     """What --json says of stops."""
     return [{"submission": one.name, **asdict(why), "words": why.words} for one, why in found]
+
+
+def _there(file: Path) -> bool:
+    """Whether the file is seen; while the disk is away it is not."""
+    try:
+        return file.exists()
+    except OSError:
+        return False
 
 
 def _written(file: Path) -> float:

@@ -110,7 +110,7 @@ class Pack:
             return self._end(group, Result("failed", *against))
         if self.time_left() < needed_s(group) and self.worked:  # a whole task begins any: else it would never be begun
             return self._end(group, Result("handed_back", message="too little time is left to finish it"))
-        missing = [i for i in group["inputs"] if not (self.results / "artefacts" / i / NETWORK).is_file()]
+        missing = self.patience(lambda: [i for i in group["inputs"] if not (self.results / "artefacts" / i / NETWORK).is_file()])
         if missing:
             return self._end(group, Result("blocked", Cause.MISSING_INPUT, f"waits for {', '.join(missing)}"))
         return self._compute(group, todo)

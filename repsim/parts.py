@@ -72,6 +72,13 @@ def read(path: Path, job: str, wanted: "pa.Schema", ids: Wanted | None = None) -
         raise _judged(path, error, seen) from None
 
 
+def has_more(path: Path, job: str, known: "pa.Schema") -> bool:
+    """Whether a good part has columns that are not known here, as one of a newer version does."""
+    with _opened(path) as part:
+        there = part.schema_arrow.names
+    return not set(there) <= {source(job, name, there) for name in known.names}
+
+
 def _judged(path: Path, error: Exception, seen: os.stat_result) -> InputError | DiskError:
     """BadPart where the file is at fault, DiskError where the disk or this process is, maybe only now."""
     code = error.errno if isinstance(error, OSError) else None

@@ -1,5 +1,6 @@
 """Owns profiles: where runs are computed, as a file under slurm/ says it. Nothing in one changes a result or an id."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,6 +76,20 @@ class Profile(Strict):
         """One profile for each target, with the target's keys in place of its own; itself without targets."""
         said = (target.model_dump(exclude_none=True) for target in self.targets)
         return tuple(self.model_copy(update={"targets": [], **keys}) for keys in said) or (self,)
+
+    def asking(self, mem_gb: float, timeout_min: int) -> "Profile":
+        """The same with this memory (GB) and time (minutes) for a task; what targets ask for grows in proportion."""
+        memory, time = mem_gb / self.mem_gb, timeout_min / self.timeout_min
+        targets = [
+            each.model_copy(
+                update={
+                    "mem_gb": each.mem_gb and memory * each.mem_gb,
+                    "timeout_min": each.timeout_min and math.ceil(time * each.timeout_min),
+                }
+            )
+            for each in self.targets
+        ]
+        return self.model_copy(update={"mem_gb": mem_gb, "timeout_min": timeout_min, "targets": targets})
 
     @property
     def shortest_min(self) -> int:

@@ -28,7 +28,7 @@ def suited(profile: Profile, failures: Iterable[Failure]) -> Profile:
     found = [(cause.rule(each.cause), each.plan) for each in failures]
     memory = max((_more(rule.memory, plan.get("mem_gb"), profile.mem_gb) for rule, plan in found), default=profile.mem_gb)
     time = max((_more(rule.time, plan.get("timeout_min"), profile.timeout_min) for rule, plan in found), default=0)
-    return profile.model_copy(update={"mem_gb": memory, "timeout_min": max(profile.timeout_min, math.ceil(time))})
+    return profile.asking(memory, max(profile.timeout_min, math.ceil(time)))
 
 
 def words(before: Profile, after: Profile) -> list[str]:

@@ -10,13 +10,13 @@ attempt, then the whole row as text. That depends on the rows alone, not on the 
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repsim import gathering, manifest, quarantine, vectors, written
-from repsim.errors import unwritten
-from repsim.job import NETWORK, Job, RunId
+from repsim.errors import InputError, unwritten
+from repsim.job import NETWORK, Job, JobConfig, RunId
 from repsim.parts import BadPart
 from repsim.schema import KEY, SCHEMA_VERSION, schema_of
 
@@ -88,6 +88,24 @@ def lost_ids(store: Path, artefacts: Path, job: Job, among: Collection[RunId] | 
         return set()
     found = read(store, job, [KEY, "outcome"], among).to_pylist()
     return {row[KEY] for row in found if row["outcome"] == "ok" and not (artefacts / row[KEY] / NETWORK).is_file()}
+
+
+def must_agree(table: "pa.Table", job: Job, configs: Mapping[RunId, JobConfig]) -> None:
+    """Raise InputError where a row holds another configuration than its id was made from: a collision, or a changed default.
+
+    Labels may differ, and so may a column that the Row measures; null is what an earlier part does not say.
+    """
+    asked = [configs[run] for run in table[KEY].to_pylist()]
+    for name in job.config.model_fields.keys() - job.config.labels - job.row.model_fields.keys():
+        wanted, held = [getattr(config, name) for config in asked], table[name].to_pylist()
+        odd = [row for row, value in enumerate(held) if value is not None and value != wanted[row]] if held != wanted else []
+        if odd:
+            what = (
+                f"run {table[KEY][odd[0]].as_py()} is stored with {name} = {held[odd[0]]!r}, and asked for with {wanted[odd[0]]!r}"
+            )
+            raise InputError(
+                what, where=f"job {job.name}", do="raise VERSION in the job file, so that such runs get ids of their own"
+            )
 
 
 def bad_parts(store: Path, job: Job) -> tuple[BadPart, ...]:

@@ -79,6 +79,16 @@ def write_part(table: "pa.Table", path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def sync_folder(folder: Path) -> None:
+    """Have the names in `folder` on the disk too; a file system that knows no such thing does it by itself."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def discard(temporary: Path) -> None:
     """Remove what is left of a failed write; where it cannot have been written, nothing is there."""
     with suppress(OSError):

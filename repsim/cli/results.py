@@ -1,11 +1,11 @@
-"""Owns `repsim results …`: check, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
+"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from repsim import checking, child, store
+from repsim import checking, child, compaction, store
 from repsim.cli import matrices
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
@@ -42,6 +42,7 @@ def aggregate(
     project, sweep = opened(spec)
     job = sweep.jobs[sweep.spec.job]
     table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
+    store.must_agree(table, job, {run.id: run.config for run in sweep.runs})
     path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
     store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
     data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
@@ -62,6 +63,16 @@ def check(
     show(json, shown, checks.check_text(shown))
     if found.bad and not move:
         raise typer.Exit(1)
+
+
+@app.command()
+def compact(json: Json = False) -> None:
+    """Merge the many small parts of the store into few, so that it is read faster; safe at any time, also while tasks write."""
+    project = project_of()
+    found = [load(project.jobs, path.stem) for path in sorted(project.jobs.glob("*.py"))]
+    done = [merge for job in found for merge in compaction.compact(project.store, job)]
+    shown = checks.merges_json(done)
+    show(json, shown, checks.merges_text(shown))
 
 
 @app.command()

@@ -1,20 +1,20 @@
 """Owns `repsim sweep …`: plan, explain, submit, run, dry-run; to see and to steer one: cli.status, cli.seeing, cli.steer."""
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from repsim import budget as budgets
-from repsim import cluster, hardware, local, reconcile
+from repsim import hardware, local, reconcile
 from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.errors import ClusterError, SpecError
+from repsim.errors import SpecError
 from repsim.profile import Profile
 from repsim.project import Project
+from repsim.queued import Queue
 from repsim.report import plans, points
 from repsim.sweep import explain as explaining
 from repsim.sweep.expand import Sweep, open_sweep
@@ -118,15 +118,6 @@ def dry_run(
     dry.run(project, sweep, hardware.pick_device(device), steps, json)
 
 
-def _ask_or_warn(project: Project) -> list[cluster.Task]:
-    """The queue; where it cannot be asked, files alone speak, and that is said."""
-    try:
-        return reconcile.queue(project)
-    except ClusterError as error:
-        say(f"repsim: the queue is unknown, so queued runs are shown as new. {error}")
-        return []
-
-
 def _open(spec: str) -> tuple[Project, Sweep]:
     project = project_of(spec)
     return project, open_sweep(spec_path(spec, project), project)
@@ -135,7 +126,10 @@ def _open(spec: str) -> tuple[Project, Sweep]:
 def _show_plan(
     project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool, hours: float | None = None
 ) -> None:
-    states = reconcile.standings(project, sweep, partial(_ask_or_warn, project) if ask else lambda: [])
+    queue = Queue(project)
+    states = reconcile.standings(project, sweep, queue if ask else lambda: [])
+    if queue.unknown:
+        say(f"repsim: the queue is unknown, so that what was sent counts as queued or running. {queue.unknown}")
     reconcile.refuse_lost_imports(project, sweep, states)
     made = reconcile.make_plan(project, sweep, states, profile, send.device_of(profile))
     allowed = budgets.of(sweep, profile, name, hours)

@@ -1,10 +1,11 @@
 """Owns how the state of the store is told: what can be read, what cannot and why, and where it was moved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from repsim.checking import Found
+from repsim.compaction import Merge
 from repsim.report.plans import number
 
 
@@ -22,6 +23,17 @@ def check_text(shown: dict[str, Any]) -> str:
     if any(one["moved"] is None for one in shown["bad"]):
         lines.append("→ repsim results check --move puts them aside, as the next submit or run does; their runs are computed again")
     return "\n".join(lines)
+
+
+def merges_json(done: Sequence[Merge]) -> dict[str, Any]:
+    """How many parts became which."""
+    return {"merged": [{"file": str(one.part), "parts": one.parts, "rows": one.rows} for one in done]}
+
+
+def merges_text(shown: dict[str, Any]) -> str:
+    """The same in lines."""
+    lines = [f"{number(one['parts'], 'part')} → {one['file']} ({number(one['rows'], 'row')})" for one in shown["merged"]]
+    return "\n".join(lines) or "nothing to merge"
 
 
 def _text(path: Path | None) -> str | None:

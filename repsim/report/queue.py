@@ -37,7 +37,8 @@ def age_lines(shown: Mapping[str, Any]) -> list[str]:
     age, unknown = shown["queue_age_s"], shown["queue_unknown"]
     ago = "it was never seen" if age is None else f"as it was {age:.0f} s ago"
     if unknown:
-        return [f"unknown now, {ago}. {unknown}"]
+        first, *rest = unknown.splitlines()
+        return [f"unknown now, {ago}. {first}", *(line.strip() for line in rest)]
     return [f"({ago})"] if age is not None and age >= OLD_S else []
 
 

@@ -11,6 +11,7 @@ import heapq
 import itertools
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ import ground as grounds
 import noted
 import verdict as verdicts
 from ground import SWEEP, Ground
-from injections import DECK
+from injections import DECK, mend
 from people import Answer, People
 from verdict import Ledger, Verdict
 
@@ -106,6 +107,7 @@ def play(seed: int, size: Size) -> Season:
         calm = verdicts.undisturbed(ground.folder, LAST)
         try:
             _strike(season, ground, people, ledger, size)
+            mend(ground)
             season.facts["strikes ended after s"] = round(time.monotonic() - begun)
             season.facts |= {"submits until done": _settle(ground, people, ledger)}
             found = verdicts.judge(ground.project, ground.folder / noted.JOURNAL, ledger, calm)
@@ -113,7 +115,7 @@ def play(seed: int, size: Size) -> Season:
             found = Verdict([f"{type(error).__name__}: {error}"], {})
         season.wrong = [*found.wrong, *_misbehaved(people.answers)]
         season.facts |= found.facts | {"restarts": _restarts(ground), "commands": len(people.answers)}
-        if season.wrong:
+        if season.wrong:  # whoever looks into it finds the results, what was said, and the story
             (ground.folder / "keep").touch()
             (ground.folder / "commands").write_text("\n".join(map(repr, people.answers)))
             season.kept = ground.folder
@@ -135,7 +137,11 @@ def _strike(season: Season, ground: Ground, people: People, ledger: Ledger, size
 
     def inject(name: str, left: int) -> Generator[float, None, None]:
         story(f"{name} …")
-        happened = yield from DECK[name](ground, people, rng)
+        happened = False
+        try:
+            happened = yield from DECK[name](ground, people, rng)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            story(f"{name}: {error}")  # the cluster was in no state to be struck
         story(f"{name}: {'happened' if happened else 'could not'}")
         active.remove(name)
         if happened:
@@ -179,6 +185,8 @@ def _settle(ground: Ground, people: People, ledger: Ledger) -> int:
         answer = _asked(people, "sweep", "submit", SWEEP, "--yes")
         if "all is done" in answer.out:
             return submits
+        if answer.code == 2:
+            _asked(people, "sweep", "resume", SWEEP)
         if "failed" in answer.out + answer.err:
             _asked(people, "sweep", "retry", SWEEP, "--failed", "--yes")
         while _alive(ground) and time.monotonic() < end:

@@ -18,6 +18,7 @@ from people import People
 
 Injection = Generator[float, None, bool]
 SOON_S = 6.0
+BALLAST = ".ballast"
 LOOK_S = 0.1
 
 
@@ -122,7 +123,9 @@ def disk_full(ground: Ground, people: People, rng: random.Random) -> Injection:
     """The disk of the results is full for a while; where none could be mounted, it is read-only for us instead."""
     if not ground.mounted:
         return (yield from _read_only(ground.project.results, rng))
-    ballast = ground.project.results / ".ballast"
+    ballast = ground.project.results / BALLAST
+    if ballast.exists():
+        return False
     full = _fill(ballast)
     yield rng.uniform(1, 4)
     full = _fill(ballast) or full
@@ -158,13 +161,19 @@ def two_aggregates(ground: Ground, people: People, rng: random.Random) -> Inject
     return (yield from _together(people, *[("results", "aggregate", SWEEP)] * 2))
 
 
+def two_compacts(ground: Ground, people: People, rng: random.Random) -> Injection:
+    """Two people merge the parts of the store at the same moment, beside the tasks that write."""
+    return (yield from _together(people, *[("results", "compact")] * 2))
+
+
+def compact_killed(ground: Ground, people: People, rng: random.Random) -> Injection:
+    """A merging of parts is killed at any moment."""
+    return (yield from _killed_early(people, rng, "results", "compact"))
+
+
 def submit_killed(ground: Ground, people: People, rng: random.Random) -> Injection:
     """A person's submit is killed at any moment."""
-    process = people.start("sweep", "submit", SWEEP, "--yes", "--chain")
-    yield rng.uniform(0.4, 2.5)
-    happened = process.poll() is None
-    people.end(process)
-    return happened
+    return (yield from _killed_early(people, rng, "sweep", "submit", SWEEP, "--yes", "--chain"))
 
 
 DECK: dict[str, Callable[[Ground, People, random.Random], Injection]] = {
@@ -185,7 +194,9 @@ DECK: dict[str, Callable[[Ground, People, random.Random], Injection]] = {
     "writer stopped": writer_stopped,
     "two submits at once": two_submits,
     "two aggregates at once": two_aggregates,
+    "two compacts at once": two_compacts,
     "submit killed -9": submit_killed,
+    "compact killed -9": compact_killed,
 }
 
 
@@ -216,9 +227,29 @@ def _without(ground: Ground, rng: random.Random, fault: str) -> Injection:
     ground.cluster.fault(fault, node)
     away = ground.away_s if fault == "lose-slurmd" and rng.random() < 0.5 else rng.uniform(1, 4)
     yield away
-    ground.cluster.fault("start-node", node)
+    bring_back(ground, node)
     ground.hurt.discard(node)
     return True
+
+
+def mend(ground: Ground) -> None:
+    """All that injections broke and could not mend themselves, because the cluster was in too bad a state just then."""
+    for file in (ground.project.results / BALLAST, ground.folder / "sbatch", ground.folder / noted.STOP):
+        file.unlink(missing_ok=True)
+    for found in ground.folder.glob("stopped.*"):
+        with suppress(ProcessLookupError):
+            os.kill(int(found.suffix[1:]), signal.SIGCONT)
+    ground.cluster.fault("start-controller")
+    for node in sorted(ground.cluster.nodes()):
+        bring_back(ground, node)
+
+
+def bring_back(ground: Ground, node: str) -> None:
+    """slurmd is started; a node that Slurm has put aside meanwhile, as for a task that would not die, is resumed."""
+    try:
+        ground.cluster.fault("start-node", node)
+    except AssertionError:
+        _obeyed(ground, "scontrol", "update", f"nodename={node}", "state=resume")
 
 
 def _ordered(ground: Ground, people: People, rng: random.Random, order: str) -> Injection:
@@ -263,6 +294,14 @@ def _together(people: People, *commands: tuple[str, ...]) -> Injection:
         yield LOOK_S
     first, second = people.answers[-2:]
     return abs(first.seconds - second.seconds) < min(first.seconds, second.seconds)
+
+
+def _killed_early(people: People, rng: random.Random, *words: str) -> Injection:
+    process = people.start(*words)
+    yield rng.uniform(0.3, 2)
+    happened = process.poll() is None
+    people.end(process)
+    return happened
 
 
 def _fill(ballast: Path) -> bool:

@@ -95,9 +95,10 @@ class People:
             yield rng.uniform(2, 5)
 
     def bert(self, rng: random.Random) -> Generator[float, None, None]:
-        """Merges and looks."""
+        """Merges, and looks."""
         while not self.leaving:
-            words = rng.choice([("results", "aggregate", SWEEP), ("sweep", "status", SWEEP, "--json"), ("sweep", "queue")])
+            looks = [("sweep", "status", SWEEP, "--json"), ("sweep", "queue")]
+            words = rng.choice([("results", "aggregate", SWEEP), ("results", "compact"), *looks])
             yield from self.ask(*words)
             yield rng.uniform(2, 5)
 

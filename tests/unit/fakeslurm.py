@@ -53,7 +53,7 @@ class FakeSlurm:
 
     @property
     def jobs(self) -> dict[str, dict[str, Any]]:
-        """What was sent, by job id: script, options, cwd."""
+        """What was sent, by job id: script, options, cwd, and which variables of Slurm sbatch inherited."""
         return self._state()["jobs"]
 
     def states(self) -> dict[str, str]:

@@ -54,7 +54,8 @@ def sbatch(state: dict[str, Any], words: list[str]) -> str:
     indices = _indices(said.get("array", ""))
     _refuse(state, said, indices)
     job, state["next"] = str(state["next"]), state["next"] + max(1, len(indices))
-    state["jobs"][job] = {"script": script, "options": said, "cwd": str(Path.cwd())}
+    inherited = sorted(key for key in os.environ if key.startswith(("SLURM", "SBATCH", "SRUN")))
+    state["jobs"][job] = {"script": script, "options": said, "cwd": str(Path.cwd()), "inherited": inherited}
     pending = {"job": job, "name": said.get("job-name", "sbatch"), "state": "PENDING", "reason": "None", "node": "", "end": "N/A"}
     pending |= {"partition": said.get("partition", "gpu"), "submit": now(), "start": "N/A", "exit": "0:0", "restarts": 0}
     pending |= {"user": "me", "limit": said.get("time", "60"), "priority": "1", "used": "0:00", "pid": None}

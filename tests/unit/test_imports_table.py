@@ -40,7 +40,7 @@ ORCHESTRATION = [
     "intents shares",
     "hindsight",
     "forecast",
-    "plan table imports checking retry nodes cleaning exports counterparts",
+    "plan table imports checking compaction retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
@@ -74,7 +74,7 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "gathering", "parts", "schema", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "parts", "schema", "vectors", "written")
 OWNERS = {
     "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),

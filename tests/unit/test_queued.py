@@ -2,6 +2,7 @@
 
 import pytest
 import toy
+from commandline import call
 
 from repsim import cluster, queued, reconcile
 from repsim.cluster import Task
@@ -126,3 +127,12 @@ def test_a_failure_stays_a_failure_while_its_task_ends(project, one, ending):
     journal.write(event="end", group=group, outcome="failed", cause="code", message="no")
     task = Task(one.name, 0, ending, "None", "n1", "17_0")
     assert [s.state.value for s in reconcile.standings(project, sweep, lambda: [task]).values()].count("failed") == 2
+
+
+def test_a_plan_without_an_answer_sends_nothing_twice(project, slurm, one, monkeypatch):
+    slurm[0][:] = [ClusterError("squeue did not answer")]
+    (project.profiles / "cluster.yaml").write_text("cluster: slurm\ndevice: cpu")
+    monkeypatch.chdir(project.root)
+    answer = call("sweep", "plan", "toy", "--profile", "cluster", "--json")
+    assert answer.json["states"]["pending"] == 8 and answer.json["stages"] == []
+    assert "the queue is unknown" in answer.err

@@ -417,6 +417,12 @@ def test_tasks_are_dealt_out_among_targets_by_what_each_can_do(project, fake):
     assert said == [("gpu", "gpu:a100:1", "120", "0-5%6"), ("gpu-preempt", "gpu:1", "60", "0-1%2")]
 
 
+def test_a_retry_asks_for_more_of_every_target():
+    profile = Profile(mem_gb=8, timeout_min=60, pack_min=30, targets=[Target(partition="a"), Target(mem_gb=4, timeout_min=30)])
+    asked = profile.asking(12, 90)
+    assert [(part.mem_gb, part.timeout_min) for part in asked.parts] == [(12, 90), (6, 45)]
+
+
 def test_a_group_must_fit_the_target_with_the_least_time():
     assert Profile(timeout_min=120, targets=[Target(partition="a"), Target(timeout_min=30)]).shortest_min == 30
     with pytest.raises(ValueError, match="signal_s"):

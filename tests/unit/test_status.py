@@ -176,6 +176,7 @@ def test_status_says_how_old_the_queue_is_and_that_nobody_answers(here, one):
     answer = call("sweep", "status", "squares")
     assert "unknown now, as it was 300 s ago. squeue failed: slurm_load_jobs error: Unable to contact" in answer.out
     assert "1 running with 4 runs on n0" in answer.out
+    assert "            → slurmctld cannot be reached" in answer.out, "every line stands in its block"
 
 
 def test_a_run_that_is_done_stays_done_whatever_the_queue_says(here, one):

@@ -9,7 +9,8 @@ import pytest
 import toy
 from tasks import last_events, pack, parts, rows, squares
 
-from repsim import measuring, store, worker
+from repsim import measuring, orders, store, worker
+from repsim.breaker import Breaker
 from repsim.errors import DiskError, UserError
 from repsim.patience import Patience, passes
 from repsim.submission import Journal
@@ -141,3 +142,35 @@ def test_a_log_on_a_full_disk_is_spared(monkeypatch):
         monkeypatch.setattr(worker.sys, "stderr", io.TextIOWrapper(full, write_through=True))
         worker._log("a line")
         assert worker.sys.stderr.buffer is full
+
+
+def test_a_record_that_was_written_half_is_written_whole_and_once(project, monkeypatch):
+    one = toy.submission(project, squares(project, "grid: {value: [2.0]}"))
+    journal, write = Journal(one, 0, 0), os.write
+    journal.write(event="start", group="a")
+
+    def unsynced(file):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for name, broken in (("write", lambda file, data: write(file, data[:9])), ("fsync", unsynced)):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match=r"No space|Input/output"):
+            patch.setattr(os, name, broken)
+            journal.write(event="end", group="a", outcome="done")
+    journal.write(event="end", group="a", outcome="done")
+    assert [event["event"] for event in one.events()] == ["start", "end"]
+    (file,) = (one.folder / "attempts").iterdir()
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_marks_that_cannot_be_seen_while_the_disk_is_away_are_none(project, monkeypatch):
+    one = toy.submission(project, squares(project, "grid: {value: [2.0]}"))
+
+    def away(*args, **keys):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    orders.stop(one, orders.Stop("hand", 0.0))
+    monkeypatch.setattr(Path, "stat", away)
+    monkeypatch.setattr(Path, "read_text", away)
+    assert orders.dismissal(one) is orders.stop_of(one) is None
+    monkeypatch.setattr(orders, "stop", away)
+    assert all(Breaker(one).heard("failed", "code", "no", "abc") is None for _ in range(12))
