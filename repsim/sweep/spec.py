@@ -14,6 +14,8 @@ from repsim.yamlfile import Strict
 Scalar = bool | int | float | str | None
 RANGE = re.compile(r"^(\d+)\.\.(\d+)$")
 MAX_AXIS, MAX_RULES, MAX_BLOCKS = 100_000, 100, 1000
+MAX_VALUES = 1_000_000
+"""Of all ranges of a file together: a few thousand lines of ranges would unfold into more than a machine holds."""
 LIKE = "like"
 """Key of a case that names the case it inherits from."""
 MAX_LINE = 20  # cases from one to the first that it inherits from
@@ -43,6 +45,11 @@ def as_axis(value: Any) -> Any:
     return values
 
 
+def as_names(value: Any) -> Any:
+    """The same of names, of which `0..31` is one: no range of numbers is meant."""
+    return [value] if isinstance(value, str) else as_axis(value)
+
+
 def as_blocks(value: Any) -> Any:
     """One block of networks stands for a list of one."""
     blocks = value if isinstance(value, list) else [value]
@@ -58,7 +65,7 @@ def as_blocks(value: Any) -> Any:
 Axis = Annotated[list[Scalar], BeforeValidator(as_axis)]
 Column = Annotated[list[Scalar], BeforeValidator(as_values)]
 """One of several zipped axes: its values may repeat."""
-Names = Annotated[list[str], BeforeValidator(as_axis)]
+Names = Annotated[list[str], BeforeValidator(as_names)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(as_axis)]
 
 
@@ -143,10 +150,23 @@ def load(path: Path) -> Spec:
     """The sweep file at `path`, checked for its shape; SpecError with file and key path."""
     if not re.fullmatch(NAME, path.stem):
         raise SpecError("a sweep's name may hold only letters, digits and . _ -", where=str(path), do="rename the file")
-    spec = yamlfile.validate(Spec, yamlfile.read(path), str(path))
+    data = yamlfile.read(path)
+    if (values := _unfolded(data)) > MAX_VALUES:
+        raise SpecError(
+            f"its ranges hold {values:,} values, more than {MAX_VALUES:,}", where=str(path), do="shorten them, or split the sweep"
+        )
+    spec = yamlfile.validate(Spec, data, str(path))
     spec = spec.model_copy(update={"cases": _inherited(spec.cases, str(path))})
     _refuse_double_axes(spec, str(path))
     return spec
+
+
+def _unfolded(data: Any) -> int:
+    """How many values the ranges in `data` stand for; one that is too long itself is refused where it stands."""
+    if isinstance(data, dict | list):
+        return sum(map(_unfolded, data.values() if isinstance(data, dict) else data))
+    match = RANGE.fullmatch(data) if isinstance(data, str) and len(data) < 20 else None
+    return max(0, min(int(match[2]) - int(match[1]) + 1, MAX_AXIS)) if match else 0
 
 
 def _inherited(cases: dict[str, dict[str, Any]], where: str) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ import pickle
 import resource
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import commandline
@@ -471,3 +472,21 @@ def test_files_that_are_no_network_are_refused_and_nothing_is_stored(real, tmp_p
     assert [Path(one["file"]).is_file() for one in imported] == [True]
     assert len(list(real.artefacts.glob("*/network.pt"))) == 3
     assert not list((real.artefacts / "imports").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    {
+        "names": ("zoo:\n" + "- {arch: 0..99999, dataset: d, seeds: 0}\n" * 900, ""),
+        "axes": (
+            "job: square\ngrid:\n" + "".join(f"  a{i}: 0..99999\n" for i in range(3000)),
+            "ranges hold 300,000,000 values",
+        ),
+        "seeds": ("zoo:\n" + "- {arch: net, dataset: d, seeds: 0..99999}\n" * 900, "ranges hold 90,000,000 values"),
+    }.values(),
+)
+def test_a_small_file_of_large_ranges_is_refused_before_it_unfolds(here, text, said):
+    (here.sweeps / "s.yaml").write_text(text)
+    started = time.perf_counter()
+    refused(call("sweep", "plan", "s"), said)
+    assert time.perf_counter() - started < 20
