@@ -27,7 +27,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         lines = [self.what if self.where is None else f"{self.where}: {self.what}"]
-        return _printable("\n".join(lines + ([f"  → {self.do}"] if self.do else [])))
+        return printable("\n".join(lines + ([f"  → {self.do}"] if self.do else [])))
 
     def __reduce__(self):
         return _rebuild, (type(self), self.what, self.where, self.do)
@@ -90,7 +90,7 @@ def nearest(word: str, choices: Iterable[str], limit: int = 3) -> str:
     return "valid: " + ", ".join(choices[:40]) + (", …" if len(choices) > 40 else "")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """What would steer a terminal stands there escaped; lines stay lines."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 

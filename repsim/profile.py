@@ -107,7 +107,7 @@ def load_profile(folder: Path, name: str) -> Profile:
     path, known = folder / f"{name}.yaml", [p.stem for p in folder.glob("*.yaml")]
     if name not in known:
         raise SpecError(f"there is no profile '{name}'", where=str(folder), do=nearest(name, known))
-    found = yamlfile.validate(Profile, yamlfile.read(path), str(path))
+    found = yamlfile.validate(Profile, yamlfile.read(path, "cluster: slurm"), str(path))
     found = found.model_copy(update={"slurm": sbatchoptions.check(found.slurm, found.gpus_per_task, str(path))})
     found._origin = str(path)
     return found

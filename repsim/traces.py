@@ -17,6 +17,8 @@ from repsim.submission import Submission
 
 UNTOLD = (None, "FAILED")
 """Last states that do not tell why a task died."""
+UNTELLING = ("", "None", "NonZeroExitCode")
+"""What Slurm gives as reason where it knows none."""
 STILLBORN = "the task died before its first group"
 Elements = Mapping[tuple[str, int], cluster.Task]
 """By name of the submission and index of the task."""
@@ -108,16 +110,17 @@ class _Record:
                 key = (index, group["id"])
                 event = latest.get(key)
                 busy = alive and event is not None and event["event"] == "start"
-                standing = _stillborn(self.one, index, last) if stillborn else _of_task(self.one, alive, event, index, last)
+                standing = self._stillborn(index, last) if stillborn else _of_task(self.one, alive, event, index, last)
                 deaths = max(0, starts[key] - ends[key] - (1 if busy else 0))
                 yield from ((run["id"], standing, deaths) for run in group["runs"])
 
-
-def _stillborn(one: Submission, index: int, last: str | None) -> Standing:
-    """A task that Slurm calls failed and that never began a group: interpreter, path or set-up are wrong."""
-    file = log.file_of(one, index)
-    said = log.last_line(file) or f"it left no log: do the nodes see {one.slurm}?"
-    return Standing(State.FAILED, cause.of_slurm(last), f"{STILLBORN}: {said}", one.name, index)
+    def _stillborn(self, index: int, last: str | None) -> Standing:
+        """A task that Slurm calls failed and that never began a group: interpreter, path, set-up or what it asks for are wrong."""
+        one, element = self.one, self.tasks.get((self.one.name, index))
+        why = f"Slurm says {element.reason}; " if element and element.reason not in UNTELLING else ""
+        seen = f"do the nodes see {one.slurm}, and has one of them what the profile asks for?"
+        said = log.last_line(log.file_of(one, index)) or f"it left no log: {why}{seen}"
+        return Standing(State.FAILED, cause.of_slurm(last), f"{STILLBORN}: {said}", one.name, index)
 
 
 def _by_group(events: Sequence[Mapping[str, Any]]) -> tuple[dict, Counter, Counter]:

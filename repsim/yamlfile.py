@@ -22,8 +22,11 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The mapping in the YAML file at `path`; aliases are refused (a small file could unfold into gigabytes)."""
+def read(path: Path, first: str = "job: stitch") -> dict[str, Any]:
+    """The mapping in the YAML file at `path`; aliases are refused (a small file could unfold into gigabytes).
+
+    `first` is how such a file may begin, for whoever has none yet.
+    """
     try:
         too_large = path.stat().st_size > MAX_BYTES
         text = "" if too_large else path.read_text(encoding="utf-8")
@@ -37,10 +40,10 @@ def read(path: Path) -> dict[str, Any]:
         ) from None
     if too_large:
         raise SpecError(f"is larger than {MAX_BYTES:,} bytes", where=str(path), do="split the sweep")
-    return parse(text, str(path))
+    return parse(text, str(path), first)
 
 
-def parse(text: str, where: str) -> dict[str, Any]:
+def parse(text: str, where: str, first: str = "job: stitch") -> dict[str, Any]:
     """The mapping in YAML `text`; duplicate keys, aliases and anything but plain data are errors."""
     try:
         data = yaml.load(text, Loader=_Loader)
@@ -51,7 +54,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
     except (ValueError, LookupError, AttributeError, TypeError, OverflowError):  # what PyYAML lets through for !!bool 3
         raise SpecError("is not valid YAML: a tag does not fit its value, or a number is too long", where=where) from None
     if not isinstance(data, dict):
-        raise SpecError("must be a mapping of keys to values", where=where, do="start with 'job: stitch'")
+        raise SpecError("must be a mapping of keys to values", where=where, do=f"start with '{first}'")
     return data
 
 

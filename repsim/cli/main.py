@@ -4,6 +4,8 @@ import errno
 import gc
 import sys
 import warnings
+from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 
 import repsim
 from repsim.cli.lazily import PROJECT, Place, group, plain
-from repsim.errors import PassedOver, UserError
+from repsim.errors import PassedOver, UserError, printable
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """What a disk or its rights can say anywhere."""
@@ -50,18 +52,33 @@ def root(
     PROJECT.set(project)
 
 
-def _warn(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
-    """What is wrong and stops nothing, in a line for people; of other libraries with its kind."""
-    kind = "" if category is PassedOver else f"{category.__name__}: "
-    print(f"repsim: {kind}{message}", file=sys.stderr)
+def _warner() -> Callable[..., None]:
+    """Prints what is wrong and stops nothing, once, in a line for people; of other libraries with its kind."""
+    said: set[str] = set()
+
+    def warn(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+        line = f"{'' if category is PassedOver else f'{category.__name__}: '}{message}"
+        if line not in said:
+            said.add(line)
+            print(f"repsim: {printable(line)}", file=sys.stderr)
+
+    return warn
+
+
+def _print_anything() -> None:
+    """A terminal whose character set lacks `─` or `±` gets it spelt out, and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
     """Entry point; a UserError is printed as it is and leaves with 2."""
     gc.set_threshold(*PATIENT)
+    _print_anything()
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _warn
+            warnings.showwarning = _warner()
             app()
     except UserError as error:
         print(f"repsim: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ import typer
 from repsim import accounting, cleaning, log, nodes, queued, reconcile, submission, traces
 from repsim.cli.output import Json, Yes, confirm, opened, project_of, say, show, spec_path
 from repsim.cluster import ALIVE
-from repsim.errors import ClusterError, InputError
+from repsim.errors import ClusterError, InputError, printable
 from repsim.project import Project
 from repsim.report import faults, plans
 from repsim.report import logs as failures
@@ -86,7 +86,7 @@ def _failed(spec: str, tail: int, json: bool) -> None:
     known = submission.every(project.submissions)
     states = reconcile.standings(project, sweep, known=known)
     shown = failures.failed_json(plans.failures(sweep, states), states, known, tail)
-    show(json, shown, failures.failed_text(shown, sweep.name))
+    show(json, shown, printable(failures.failed_text(shown, sweep.name)))
 
 
 def _follow(project: Project, place: log.Place, tail: int | None) -> None:

@@ -31,12 +31,10 @@ def device_of(profile: Profile) -> str:
     return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")
 
 
-def must_be_slurm(profile: Profile, name: str) -> None:
-    """SpecError for a profile that computes on this machine."""
+def must_be_slurm(profile: Profile, name: str, instead: str = "repsim sweep run") -> None:
+    """SpecError for a profile that computes on this machine; `instead` is the command that does."""
     if profile.cluster != "slurm":
-        raise SpecError(
-            f"the profile '{name}' is not for Slurm", do="compute here with: repsim sweep run, or name one with --profile"
-        )
+        raise SpecError(f"the profile '{name}' is not for Slurm", do=f"compute here with: {instead}, or name one with --profile")
 
 
 def submit(

@@ -14,7 +14,7 @@ from repsim import cluster, cost, reconcile, submission, traces
 from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
-from repsim.errors import ClusterError, InputError, UserError
+from repsim.errors import ClusterError, InputError, UserError, printable
 from repsim.job import RunId
 from repsim.project import Project
 from repsim.queued import Queue
@@ -69,7 +69,7 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return "\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)])
+    return printable("\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)]))
 
 
 def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:

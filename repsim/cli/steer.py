@@ -1,7 +1,7 @@
 """Owns `repsim sweep cancel` and `repsim sweep retry`: the same filter as `status`, shown, asked, then done."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -34,7 +34,7 @@ def cancel(spec: SpecArgument, filters: Filters = None, yes: Yes = False, json: 
     if not tasks:
         show(json, {"cancelled": []}, "nothing of it is queued or running in Slurm")
         return
-    say(f"to cancel: {_touched(tasks, states, wanted)}")
+    say(f"to cancel: {_touched(project, tasks, states, wanted)}")
     confirm("Cancel?", yes)
     elements = [task.element for task in tasks]
     cluster.cancel(elements)
@@ -71,7 +71,7 @@ def _sent(
     project: Project, sweep: Sweep, part: Sweep, profile: str | None, failures: Sequence[Standing], yes: bool
 ) -> tuple[dict[str, Any], str]:
     name, chosen = send.profile_of(project, sweep, profile)
-    send.must_be_slurm(chosen, name)
+    send.must_be_slurm(chosen, name, f"repsim sweep retry {sweep.name} --here")
     known = submission.every(project.submissions)
     plans = {one.name: one.plan for one in known}
     suited = retry.suited(chosen, [retry.Failure(each.cause, plans.get(each.submission or "", {})) for each in failures])
@@ -84,10 +84,22 @@ def _sent(
         return send.submit(project, part, suited, name, yes, False, (State.FAILED,))
 
 
-def _touched(tasks: list[Task], states: dict[str, Standing], wanted: set[str]) -> str:
-    """2 tasks, 17_[0-1], with 8 runs, 3 of which the filter does not name."""
+def _touched(project: Project, tasks: list[Task], states: dict[str, Standing], wanted: set[str]) -> str:
+    """2 tasks, 17_[0-1], with 8 runs, 3 of which the filter does not name, and 4 runs of other sweeps."""
     held = {(task.name, task.index) for task in tasks}
     runs = {run for run, s in states.items() if s.state in BUSY and (s.submission, s.task) in held}
     others = len(runs - wanted)
     beside = f", {others:,} of which the filter does not name" if others else ""
-    return f"{number(len(tasks), 'task')}, {element_names(t.element for t in tasks)}, with {number(len(runs), 'run')}{beside}"
+    foreign = number(_foreign(project, held, states), "run")
+    also = "" if foreign == "0 runs" else f", and {foreign} of other sweeps"
+    return f"{number(len(tasks), 'task')}, {element_names(t.element for t in tasks)}, with {number(len(runs), 'run')}{beside}{also}"
+
+
+def _foreign(project: Project, held: set[tuple[str, int]], mine: Collection[str]) -> int:
+    """How many runs that are not `mine` those tasks still have before them: tasks that sweeps share go with all that they hold."""
+    found: set[str] = set()
+    for one in submission.every(project.submissions):
+        over = {(event["task"], event["group"]) for event in one.events() if event["event"] == "end"}
+        groups = [(index, group) for index, task in enumerate(one.outline) if (one.name, index) in held for group in task]
+        found |= {run["id"] for index, group in groups if (index, group["id"]) not in over for run in group["runs"]}
+    return len(found.difference(mine))

@@ -5,7 +5,7 @@ from typing import Any
 
 from repsim import forecast
 from repsim.forecast import Outcome
-from repsim.report.plans import number
+from repsim.report.plans import in_hours, number
 
 SOURCES = {"measured": "measured runs", "dry-run": "a dry run", "similar": "runs like it", "prior": "a guess"}
 
@@ -38,5 +38,5 @@ def _kind(one: Mapping[str, Any]) -> str:
     middle = f"{one['ratio_low']:.2f} to {one['ratio_high']:.2f} in the middle 80 % of {number(one['groups'], 'group')}"
     over = f", {one['groups_over_worst']} beyond the slow end" if one["groups_over_worst"] else ""
     name, basis = f"{one['job']} {one['kind']}".strip(), SOURCES.get(one["source"], "an older plan")
-    said = f"{one['ratio']:.2f} times {one['hours_expected']:.2f} h, from {basis}"
+    said = f"{one['ratio']:.2f} times {in_hours(one['hours_expected'])} h, from {basis}"
     return f"  {name}: {said} ({middle}, {number(one['runs'], 'run')}{over})"

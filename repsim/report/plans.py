@@ -171,11 +171,23 @@ def unit(gpus_per_task: int) -> str:
 def _cost_lines(plan: Plan, budget: float | None) -> list[str]:
     """Hours, and what they rest on for each kind of run, the dearest first."""
     limit = f"  (budget {budget:g})" if budget is not None else ""
-    hours = f"about {plan.hours():.2f} {unit(plan.gpus_per_task)} expected, {plan.hours(worst=True):.2f} at the slow end{limit}"
+    total = f"about {plan.hours():.2f} {unit(plan.gpus_per_task)} expected, {plan.hours(worst=True):.2f} at the slow end{limit}"
     kinds = sorted(forecast.expected(plan.groups), key=lambda one: -one.seconds)
-    lines = [f"{one.job} {one.kind}".rstrip() + f": {one.seconds / 3600:.2f} h, {basis(one.source, one.n)}" for one in kinds]
+    lines = [f"{one.job} {one.kind}".rstrip() + f": {in_hours(one.seconds / 3600)} h, {basis(one.source, one.n)}" for one in kinds]
     more = [f"and {number(len(lines) - MAX_KINDS, 'kind')} of runs more"] if len(lines) > MAX_KINDS else []
-    return [f"  cost      {hours}", *(f"            {line}" for line in [*lines[:MAX_KINDS], *more])]
+    return [f"  cost      {total}", *(f"            {line}" for line in [*lines[:MAX_KINDS], *more, *_starts(plan, kinds)])]
+
+
+def in_hours(value: float) -> str:
+    """Two decimals, or the first digit that is none of zero's."""
+    return f"{value:.2f}" if value >= 0.005 or value == 0 else f"{value:.1g}"
+
+
+def _starts(plan: Plan, kinds: Sequence[forecast.Expected]) -> list[str]:
+    """What the tasks need beside their runs, where it shows in the sum."""
+    rest = (sum(stage.seconds for stage in plan.stages) - sum(one.seconds for one in kinds)) / 3600
+    tasks = number(sum(len(stage.tasks) for stage in plan.stages), "task")
+    return [f"starting {tasks}: {rest:.2f} h"] if rest >= 0.005 else []
 
 
 def basis(source: str, n: int) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from repsim import yamlfile
 from repsim.errors import ClusterError, InputError, SpecError, UserError, nearest, within
+from repsim.profile import load_profile
 from repsim.yamlfile import Strict
 
 
@@ -172,3 +173,9 @@ def test_a_huge_file_is_refused_unread(tmp_path):
         file.truncate(1 << 40)  # a hole of a terabyte: reading it would not end
     with pytest.raises(SpecError, match="is larger than"):
         yamlfile.read(tmp_path / "huge.yaml")
+
+
+def test_a_profile_that_is_no_mapping_is_told_how_a_profile_begins(tmp_path):
+    (tmp_path / "mine.yaml").write_text("- 1\n")
+    with pytest.raises(SpecError, match="must be a mapping of keys to values\n  → start with 'cluster: slurm'"):
+        load_profile(tmp_path, "mine")

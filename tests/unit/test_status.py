@@ -274,3 +274,22 @@ def test_a_task_that_was_killed_at_the_end_is_told_of_once_by_whoever_looks_next
         assert call("sweep", "status", "squares").code == 0
     assert told.read_text().count("squares: 0 of 8 runs finished") == 1
     assert one.closed
+
+
+def test_a_task_that_slurm_could_not_start_says_why(here):
+    one = toy.submission(here, toy.sweep(here, "job: square\ngrid: {value: [1.0]}", "asks_much"))
+    one.mark_sent(job_id="14")
+    here.queue.write_text(f"14|N/A|FAILED|BadConstraints||{one.name}\n")
+    said = call("sweep", "status", "asks_much").out
+    assert "it left no log: Slurm says BadConstraints; do the nodes see " in said
+    assert "and has one of them what the profile asks for?" in said
+
+
+def test_an_error_that_would_steer_the_terminal_is_shown_escaped(here):
+    one = toy.submission(here, toy.sweep(here, "job: square\ngrid: {value: [1.0]}", "steering"))
+    one.mark_sent(job_id="18")
+    (one.slurm / "18_0_log.out").write_text("bash: \x1b[31mred\x1b[0m\n")
+    here.queue.write_text(f"18|N/A|FAILED|None||{one.name}\n")
+    for words in (("status", "steering"), ("logs", "steering", "--failed")):
+        said = call("sweep", *words).out
+        assert "\x1b" not in said and "\\x1b[31mred" in said

@@ -196,3 +196,18 @@ def test_cancel_says_which_runs_go_with_those_that_are_meant_and_asks(slurm):
     assert slurm.cancelled.read_text() == "17_0 17_1\n"
     slurm.queue.write_text("")
     assert call("sweep", "cancel", "squares").out == "nothing of it is queued or running in Slurm\n"
+
+
+def test_cancel_says_how_many_runs_of_other_sweeps_go_with_shared_tasks(slurm):
+    assert call("sweep", "submit", "squares", "--profile", "cluster", "--yes").code == 0
+    (folder,) = slurm.project.submissions.glob("repsim-*")
+    slurm.queue.write_text("".join(f"17_{i}|{i}|PENDING|Resources||{folder.name}\n" for i in range(2)))
+    (slurm.project.sweeps / "part.yaml").write_text("job: square\ngrid: {batch: [0], value: [1.0]}")
+    asked = call("sweep", "cancel", "part")
+    assert "to cancel: 1 task, 17_[0], with 1 run, and 3 runs of other sweeps\n" in asked.err
+
+
+def test_a_retry_on_a_profile_of_this_machine_names_the_command_that_retries_here(slurm):
+    sent(slurm.project, (0, "code"))
+    answer = call("sweep", "retry", "squares", "--profile", "local", "--yes")
+    assert (answer.code, "compute here with: repsim sweep retry squares --here" in answer.err) == (2, True)
