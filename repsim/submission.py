@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from repsim import processes
 from repsim.errors import InputError, UserError
 
 FORMAT = 1
@@ -133,7 +134,10 @@ class Submission:
             return {}
 
     def events(self, task: int | None = None) -> list[dict[str, Any]]:
-        """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over."""
+        """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over.
+
+        Those of a task keep the order of its restarts, whatever the clocks of their nodes say.
+        """
         return [record for record in self._records(task) if "group" in record]
 
     def comings(self) -> list[dict[str, Any]]:
@@ -145,7 +149,7 @@ class Submission:
         for file in sorted((self.folder / "attempts").glob("*.jsonl" if task is None else f"{task}.*.jsonl")):
             of, restart = map(int, file.name.split(".")[:2])
             found += [{**record, "task": of, "restart": restart} for record in _lines(file)]
-        return sorted(found, key=lambda record: record["at"])
+        return _in_order(found)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
@@ -177,11 +181,7 @@ def local_alive(sent: dict[str, Any]) -> bool:
     """Whether the process of a local run still lives; one on another host is taken to live for a day."""
     if sent.get("host") != platform.node():
         return time.time() - sent["at"] < 86_400
-    try:
-        os.kill(sent["pid"], 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+    return processes.lives(sent["pid"], sent.get("born"))
 
 
 class Journal:
@@ -204,6 +204,16 @@ class Journal:
         finally:
             os.close(file)
         self._size += len(line)
+
+
+def _in_order(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Oldest first. A record counts as no older than any of an earlier restart of its task, which the clock of its node may say."""
+    newest: dict[int, float] = {}
+    keyed = []
+    for record in sorted(records, key=lambda record: (record["restart"], record["at"])):
+        newest[record["task"]] = max(record["at"], newest.get(record["task"], -float("inf")))
+        keyed.append((newest[record["task"]], record))
+    return [record for _, record in sorted(keyed, key=lambda pair: pair[0])]
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import toy
 
-from repsim import cluster, reconcile, state, submission
+from repsim import cluster, processes, reconcile, state, submission
 from repsim.errors import ClusterError, InputError
 from repsim.state import MAX_KILLED, State
 from repsim.submission import Journal, Submission
@@ -243,6 +243,28 @@ def test_a_local_run_counts_while_its_process_lives(project, squares):
     here.close()
     send(project, squares, host=os.uname().nodename, pid=2**22 + 1)  # above the highest process id
     assert {s.state for s in toy.states(project, squares).values()} == {State.NEW}
+
+
+def test_a_process_that_only_has_the_id_of_a_dead_local_run_keeps_nothing_running(project, squares):
+    """Killed -9, and its id taken by another process since: else its runs would be `running` for ever, and never sent."""
+    one = send(project, squares, host=os.uname().nodename, pid=os.getpid(), born=processes.born(os.getpid()))
+    assert states(project, squares) == ["pending"] * 4
+    one.mark_sent(host=os.uname().nodename, pid=os.getpid(), born="1@an earlier start of this machine")
+    assert states(project, squares) == ["new"] * 4
+    one.mark_sent(host=os.uname().nodename, pid=1, born=processes.born(1))
+    assert states(project, squares) == ["pending"] * 4, "a process of another user lives too"
+
+
+def test_records_of_a_task_keep_the_order_of_its_restarts_whatever_the_clocks_of_its_nodes_say(project, squares):
+    """Left in order on a node whose clock is an hour ahead, then failed for good on one that is right."""
+    one = send(project, squares)
+    group = groups(one)[0]
+    for restart, at, how in ((0, 3600.0, {"outcome": "interrupted"}), (1, 0.0, {"outcome": "failed", "cause": "code"})):
+        file = one.folder / "attempts" / f"0.{restart}.beef.jsonl"
+        end = {"at": at + 2, "event": "end", "group": group, "cause": None, "message": None, **how}
+        file.write_text("".join(json.dumps(line) + "\n" for line in ({"at": at + 1, "event": "start", "group": group}, end)))
+    assert [(e["restart"], e["event"]) for e in one.events()] == [(0, "start"), (0, "end"), (1, "start"), (1, "end")]
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
 
 
 def test_a_local_run_on_another_host_is_taken_to_live_for_a_day():
