@@ -63,7 +63,7 @@ ORCHESTRATION = [
     "progress log orders restarts",
     "submission",
     "project yamlfile job patience lock",
-    "sbatchoptions processes",
+    "sbatchoptions processes records",
     "errors signature cause columns",
 ]
 SCIENCE = {
