@@ -21,7 +21,6 @@ from time import perf_counter
 
 import orchestration_packs as packs
 import orchestration_project as projects
-import orchestration_report as report
 
 from repsim.project import Project
 
@@ -48,7 +47,9 @@ def main() -> None:
             with _cluster():
                 found |= {"submit of {submitted} runs": _submit(args, Path(temporary))}
                 found |= packs.compared(args, Path(temporary))
-    print(report.write(args, found))
+    import orchestration_report  # needs torch: only now, as a child's peak counts from the memory of its parent
+
+    print(orchestration_report.write(args, found))
 
 
 def _here(args: argparse.Namespace, temporary: Path) -> dict[str, object]:
@@ -56,6 +57,7 @@ def _here(args: argparse.Namespace, temporary: Path) -> dict[str, object]:
     project = Project(args.filled or temporary / "filled")
     if not project.store.is_dir():
         projects.full(project.root, args)
+    args.submissions = len(list(project.submissions.glob("repsim-*")))
     return {
         "--help": _timed(["--help"], project, 2 * args.repeats),
         "plan of {runs} runs": _timed(["sweep", "plan", "big"], project, args.repeats),
@@ -69,6 +71,7 @@ def _submit(args: argparse.Namespace, temporary: Path) -> Timed:
     projects.train(project, projects.opened(project))
     subprocess.run(["scontrol", "update", "nodename=n[1-4]", "state=drain", "reason=timing"], check=True)
     timed = _timed(["sweep", "submit", "big", "--yes"], project, 1)
+    assert len(list(project.submissions.glob("repsim-*/sent.json"))) == 1, f"nothing was sent; see {project.root}"
     subprocess.run(["scancel", "--user", str(os.getuid())], check=True)
     subprocess.run(["scontrol", "update", "nodename=n[1-4]", "state=resume"], check=True)
     return timed

@@ -10,6 +10,8 @@ from pathlib import Path
 WORK_S = 0.012
 JOB = '''"""Work that imports torch."""
 
+import time
+
 from pydantic import Field
 
 from repsim.job import JobConfig, JobRow
@@ -20,6 +22,7 @@ PRIOR_RATE = 0.012
 
 class Config(JobConfig):
     value: int = Field(description="what sets it apart")
+    seconds: float = Field(description="of work")
     dataset: str = Field("toy", description="where the rows go")
 
 
@@ -40,11 +43,14 @@ def work(config):
 
 
 def run(configs, context):
-    from orchestration_packs import toil
+    import torch
 
     for config in configs:
         context.tick()
-        yield Row(run_id=context.run_id(config), total=toil(config.value))
+        end, numbers = time.perf_counter() + config.seconds, torch.arange(64.0)
+        while time.perf_counter() < end:
+            numbers = numbers.roll(1)
+        yield Row(run_id=context.run_id(config), total=float(numbers.sum()) + config.value)
 '''
 PROFILE = "cluster: slurm\npartition: gpu\ndevice: cpu\ncpus_per_task: 1\nmem_gb: 3\ntimeout_min: 60\npack_min: 30\n"
 PROFILE += "min_tasks: 1\nmax_parallel: 1\n"
@@ -94,7 +100,7 @@ def _packed(count: int, temporary: Path) -> Pace:
 
 
 def _sweep(count: int) -> str:
-    return f"job: toil\nprofile: one\ngrid: {{value: 0..{count - 1}}}\n"
+    return f"job: toil\nprofile: one\ngrid: {{value: 0..{count - 1}}}\nfixed: {{seconds: {WORK_S}}}\n"
 
 
 def _alone(count: int, folder: Path) -> Pace:

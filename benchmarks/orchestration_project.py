@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from repsim import plan as planning
-from repsim import reconcile, store
+from repsim import planfile, reconcile, store
 from repsim.code import Code
 from repsim.job import NETWORK
 from repsim.profile import load_profile
@@ -83,7 +83,7 @@ def submit(project: Project, sweep: Sweep, count: int, done: int) -> None:
     share = -(-len(stage.tasks) // count)
     for start in range(0, len(stage.tasks), share):
         tasks = stage.tasks[start : start + share]
-        one = reconcile._record(project, sweep, planning.Stage("runs", tasks), "cpu", project.root, Code(None, None, "0"), 60)
+        one = planfile.record(project, sweep, planning.Stage("runs", tasks), "cpu", project.root, Code(None, None, "0"), 60)
         _end(one, tasks, stored)
 
 

@@ -61,6 +61,10 @@ def unwritten(
     return kind(f"{what}: {error.strerror or error}", where=str(where), do=do)
 
 
+class PassedOver(UserWarning):
+    """Files among the parts that are none; whoever reads the store goes on without them."""
+
+
 @contextmanager
 def within(place: str) -> Iterator[None]:
     """What goes wrong inside belongs to `place`, say a sweep file; an error that already says so is left as it is."""

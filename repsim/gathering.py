@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repsim import manifest, parts
-from repsim.errors import DiskError
+from repsim.errors import DiskError, PassedOver
 from repsim.job import Job, RunId
 from repsim.manifest import Entry
 from repsim.parts import BadPart
@@ -27,10 +27,6 @@ LOOKS = 5  # listings, before a part that is listed and yet not there is an erro
 TOLD = 5  # bad parts that are named; the rest are counted
 OFTEN = (KEY, "outcome", "device", "gpu", "work", "run_seconds", "arch", "front_arch", "end_arch", "width", "depth", "dataset")
 """Columns that one command asks for again and again: they are read together, once."""
-
-
-class PassedOver(UserWarning):
-    """Files among the parts that are none; whoever reads the store goes on without them."""
 
 
 def gathered(store: Path, job: Job, names: Sequence[str], ids: Collection[RunId] | None) -> "pa.Table":

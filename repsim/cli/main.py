@@ -11,8 +11,7 @@ import typer
 
 import repsim
 from repsim.cli.lazily import PROJECT, Place, group, plain
-from repsim.errors import UserError
-from repsim.gathering import PassedOver
+from repsim.errors import PassedOver, UserError
 
 MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 """What a disk or its rights can say anywhere."""
