@@ -75,18 +75,22 @@ def _take(file: Path, folder: Path, is_ours: bool) -> None:
         if not _has_died(other, file, is_ours):
             raise _busy(folder, other)
         file.unlink(missing_ok=True)
-    mine = folder / f".holder.{platform.node()}.{os.getpid()}"
-    try:
-        mine.write_text(json.dumps({"host": platform.node(), "since": time.strftime("%F %T"), **_myself()}))
-        os.link(mine, file)
+    draft = file.with_name(f"{file.name}.{platform.node()}.{os.getpid()}")
+    try:  # whole or not at all: a holder without a name would be waited for
+        draft.write_text(json.dumps(_myself()))
+        os.link(draft, file)
     except FileExistsError:
         raise _busy(folder, _holder(file)) from None
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do="free the disk, then try again") from None
     finally:
-        mine.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _myself() -> dict[str, Any]:
-    return {"pid": os.getpid(), "born": processes.born(os.getpid())}
+    mine = os.getpid()
+    return {"host": platform.node(), "pid": mine, "born": processes.born(mine), "since": time.strftime("%F %T")}
 
 
 def _has_died(other: dict[str, Any], file: Path, is_ours: bool) -> bool:

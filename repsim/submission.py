@@ -62,8 +62,9 @@ class Submission:
             found = json.loads((self.folder / "outline.json").read_text())
         except (OSError, ValueError):
             found = None  # of an earlier version, or damaged
-        is_good = isinstance(found, dict) and found.get("format") == FORMAT
-        return found["tasks"] if is_good else _outline(self.plan["tasks"])
+        if isinstance(found, dict) and found.get("format") == FORMAT:
+            return found["tasks"]
+        return _outline(self.plan["tasks"])
 
     @property
     def sent(self) -> dict[str, Any] | None:
