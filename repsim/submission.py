@@ -139,11 +139,15 @@ class Submission:
 
     def events(self, task: int | None = None) -> list[dict[str, Any]]:
         """All attempt records of groups (of one task), oldest first, each with its task and restart."""
-        return [record for record in records.read(self.folder, task) if "group" in record]
+        return [record for record in self.records(task) if "group" in record]
 
     def comings(self) -> list[dict[str, Any]]:
         """All records of tasks that came (`begun`) and left (`left`, and why), oldest first, each with its task and restart."""
-        return [record for record in records.read(self.folder) if "group" not in record]
+        return [record for record in self.records() if "group" not in record]
+
+    def records(self, task: int | None = None) -> list[dict[str, Any]]:
+        """All of both, oldest first."""
+        return records.read(self.folder, task)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
