@@ -57,7 +57,7 @@ class Pack:
     def __post_init__(self) -> None:
         self.plan = plan = self.submission.plan
         self.results = Path(plan["results"])
-        self.device = hardware.pick_device(plan["device"])
+        self.device, self.lacking = _device(plan)
         self.card = hardware.card(self.device)
         restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         self.origin = measuring.Origin(self.submission.name, restart, self.device, plan["provenance"])
@@ -120,7 +120,8 @@ class Pack:
         self.log(log.begins(group["id"], len(todo), group["job"]))
         job, whole, self.worked, self.fraction = self.jobs[group["job"]], not self.worked, True, 0.0
         attempt = Attempt(job, self._context(group, job), self.origin, self._publisher(group, job), self.patience, self.log)
-        result = attempt.at(group["id"], todo)
+        result = self.lacking or attempt.at(group["id"], todo)
+        self.halted |= self.lacking is not None
         self.poisoned = result.poisoned
         return self._end(group, self._timed(group, job, result, whole))
 
@@ -129,7 +130,8 @@ class Pack:
         if result.outcome != "interrupted" or self.why() != USR2:
             return result
         often = self.history.timeouts(group["id"]) + 1 >= MOST
-        if often or (whole and not job.resumes):
+        got_on = job.resumes and self.fraction >= self.history.saved(group["id"]) + STEP
+        if often or (whole and not got_on):
             return Result("failed", Cause.TIMEOUT, "a whole task is too short for it: raise timeout_min")
         return result
 
@@ -176,6 +178,23 @@ class Pack:
 def needed_s(group: Mapping[str, Any]) -> float:
     """Seconds that must be left for a group to be begun: those of the slowest tenth of such runs, as its plan says."""
     return group.get("worst", SAFETY * group["seconds"])  # plans of earlier versions do not
+
+
+def _device(plan: Mapping[str, Any]) -> tuple[str, Result | None]:
+    """The device to compute on; and the failure of what is begun where Slurm gave a GPU and none is seen: the node is bad.
+
+    Quietly taking the CPU would take days, and an error before the first group would leave nothing on record against the node.
+    """
+    wish = plan["device"]
+    if not plan.get("gpus_per_task") or wish not in ("auto", "cuda"):
+        return hardware.pick_device(wish), None
+    try:
+        found = hardware.pick_device(wish)
+        why = None if found == "cuda" else "nvidia-smi lists no card (where it is missing, say device: cuda)"
+    except UserError as error:
+        found, why = wish, error.what
+    failure = Result("failed", Cause.CUDA_FAULT, f"Slurm gave this task a GPU, but none is seen on {_node()}: {why}")
+    return found, failure if why else None
 
 
 def _node() -> str:

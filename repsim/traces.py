@@ -85,8 +85,17 @@ class _Record:
         """The state in which Slurm left a dead task. FAILED is all that squeue says of one that ran out of memory."""
         element = self.tasks.get((self.one.name, index))
         shown = element.state if element else self.ended.get(index)
-        said = endings.get((self.one.name, index), ()) if shown in UNTOLD else ()
-        return said[-1].state if said else shown
+        if shown not in UNTOLD:
+            return shown
+        if said := endings.get((self.one.name, index)):
+            return said[-1].state
+        return accounting.OUT_OF_MEMORY if index in self.killed_for_memory else shown
+
+    @cached_property
+    def killed_for_memory(self) -> frozenset[int]:
+        """Tasks that left a group without an end, and in whose log Slurm says that memory was why."""
+        unended = {span.task for span in progress.spans(self.one, self.events) if span.end is None}
+        return frozenset(index for index in unended if not self.alive(index) and cause.of_log(log.last_words(self.one, index)))
 
     def lost(self) -> Iterable[accounting.Lost]:
         """Tasks whose end only accounting may know: killed in a group, begun anew after that, or dead before their first."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import toy
 
-from repsim import cleaning, cluster, dropped, processes, reconcile, state, submission
+from repsim import cleaning, cluster, dropped, log, processes, reconcile, state, submission
 from repsim.errors import ClusterError, InputError
 from repsim.state import MAX_KILLED, State
 from repsim.submission import Journal, Submission
@@ -307,6 +307,19 @@ def test_what_a_queue_holds_besides_the_file_is_found_by_one_look_at_the_records
     monkeypatch.setattr(Submission, "events", lambda self, task=None: asked.append(task) or honest(self, task))
     found = dropped.find(smaller, [one], [element(one, index, "PENDING") for index in range(8)])
     assert (len(found.runs), len(found.tasks), found.mixed, asked) == (5, 5, 0, [None])
+
+
+def test_a_task_that_was_killed_for_its_memory_is_known_by_its_log_where_slurm_says_failed_and_no_more(project, squares):
+    one = send(project, squares)
+    started(one, groups(one)[0])
+    one.close({0: "FAILED"})
+    file = log.file_of(one, 0)
+    first = f"repsim: group {groups(one)[0]} begins: 2 runs of square\n"
+    killed = "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=18.0. Some of your processes may have been killed\n"
+    file.write_text(first + killed + first)
+    assert causes(project, squares) == {"unknown", None}, "what an earlier attempt met is not what ended the last"
+    file.write_text(first + killed)
+    assert causes(project, squares) == {"oom_host", None}
 
 
 def test_a_local_run_on_another_host_is_taken_to_live_for_a_day():
