@@ -36,7 +36,7 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
-    "pieces planfile ceiling dropped",
+    "pieces planfile ceiling dropped cards",
     "intents shares",
     "hindsight occupancy",
     "forecast",
