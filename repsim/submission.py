@@ -152,18 +152,36 @@ class Submission:
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
     """A new submission with a name of its own and its plan on disk, before anything is sent."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    folder = root / f"{PREFIX}{re.sub('[^A-Za-z0-9_.-]', '-', sweep)}-{stamp}-{os.urandom(2).hex()}"
+    folder = _fresh(root, re.sub("[^A-Za-z0-9_.-]", "-", sweep))
     try:
-        (folder / "attempts").mkdir(parents=True)
+        (folder / "attempts").mkdir()
         (folder / "slurm").mkdir()
         _write(folder / "outline.json", json.dumps({"format": FORMAT, "tasks": _outline(plan.get("tasks", []))}))
         _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}))  # last: a folder without it is no submission
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        do = "mend the permissions, or free the disk"
-        raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do=do) from None
+        raise _unwritable(error, folder) from None
     return Submission(folder)
+
+
+def _fresh(root: Path, sweep: str) -> Path:
+    """A folder that nobody had before; one of the same name is another submission, which may be at work."""
+    while True:
+        folder = root / f"{PREFIX}{sweep}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(2).hex()}"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            if not folder.is_dir():
+                raise _unwritable(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), root) from None
+        except OSError as error:
+            raise _unwritable(error, folder) from None
+        else:
+            return folder
+
+
+def _unwritable(error: OSError, folder: Path) -> UserError:
+    return UserError(f"cannot be written: {error.strerror}", where=str(folder), do="mend the permissions, or free the disk")
 
 
 def _outline(tasks: Sequence[Sequence[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
@@ -186,7 +204,7 @@ class Journal:
     """Appends the attempt records of one restart of one task; every line is on disk before the work goes on."""
 
     def __init__(self, submission: Submission, task: int, restart: int):
-        self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(2).hex()}.jsonl"
+        self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(4).hex()}.jsonl"
         self._size = 0
 
     def write(self, **event: Any) -> None:

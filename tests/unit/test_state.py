@@ -322,6 +322,18 @@ def test_a_task_that_was_killed_for_its_memory_is_known_by_its_log_where_slurm_s
     assert causes(project, squares) == {"oom_host", None}
 
 
+def test_a_submission_takes_no_name_that_another_has(project, squares, monkeypatch):
+    """Two arrays sent within a second, by a chance of one in 65,536: the first is in the queue, and must stay whole."""
+    monkeypatch.setattr(submission.time, "gmtime", lambda: time.struct_time((2026, 1, 1, 0, 0, 0, 3, 1, 0)))
+    drawn = iter([b"\0\0", b"\0\0", b"\0\1"])
+    monkeypatch.setattr(submission.os, "urandom", lambda count: next(drawn))
+    first = toy.submission(project, squares)
+    before = first.plan
+    second = toy.submission(project, squares)
+    assert first.name.endswith("-0000") and second.name.endswith("-0001")
+    assert Submission(first.folder).plan == before
+
+
 def test_a_local_run_on_another_host_is_taken_to_live_for_a_day():
     assert submission.local_alive({"host": "elsewhere", "pid": 1, "at": time.time() - 3600})
     assert not submission.local_alive({"host": "elsewhere", "pid": 1, "at": time.time() - 90_000})
