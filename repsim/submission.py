@@ -4,6 +4,7 @@ results/submissions/NAME/plan.json        what each task is to do; immutable
                          outline.json     the same without configurations, which is quickly read
                          sent.json        the Slurm job id, or host and process id of a local run
                          attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
+                         attempts.json    all of these together, once it is closed (`repsim.attempts`)
                          withdrawn        it was given up before Slurm was known to have it: its tasks leave at once
                          closed           nothing of it is in the queue any more
                          slurm/           what submitit keeps, and the logs
@@ -16,12 +17,13 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from repsim import attempts
 from repsim.errors import InputError, UserError
 
 FORMAT = 1
@@ -34,7 +36,7 @@ class Submission:
 
     folder: Path
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.folder.name
 
@@ -53,15 +55,24 @@ class Submission:
             raise InputError(f"the plan has format {found}, not {FORMAT}", where=str(path), do="use the repsim that made it")
         return plan
 
-    @cached_property
+    @property
     def outline(self) -> list[list[dict[str, Any]]]:
         """The tasks of the plan with only the ids of their runs, a tenth of its size: all that asking after runs takes."""
+        return self._short["tasks"] if "tasks" in self._short else _outline(self.plan["tasks"])
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The plan but for its tasks: sweep, stage, device, …"""
+        return self._short.get("head") or self.plan
+
+    @cached_property
+    def _short(self) -> dict[str, Any]:
+        """{format, head, tasks}; without a head, or empty, where an earlier version wrote it, or where it is damaged."""
         try:
             found = json.loads((self.folder / "outline.json").read_text())
         except (OSError, ValueError):
-            found = None  # of an earlier version, or damaged
-        is_good = isinstance(found, dict) and found.get("format") == FORMAT
-        return found["tasks"] if is_good else _outline(self.plan["tasks"])
+            return {}
+        return found if isinstance(found, dict) and found.get("format") == FORMAT else {}
 
     @property
     def sent(self) -> dict[str, Any] | None:
@@ -86,12 +97,12 @@ class Submission:
     @property
     def gpus(self) -> int:
         """How often an hour of one of its tasks counts: GPUs that each holds, and 1 without any."""
-        return max(1, self.plan.get("gpus_per_task", 0))
+        return max(1, self.head.get("gpus_per_task", 0))
 
     @property
     def on_gpu(self) -> bool:
         """Whether its hours are GPU-hours."""
-        return self.plan["device"] == "cuda" or self.plan.get("gpus_per_task", 0) > 0
+        return self.head["device"] == "cuda" or self.head.get("gpus_per_task", 0) > 0
 
     @property
     def slurm(self) -> Path:
@@ -123,6 +134,7 @@ class Submission:
     def close(self, ended: dict[int, str] | None = None) -> None:
         """Record that nothing of it is queued or running, and the last state that Slurm showed of each task."""
         _write(self.folder / "closed", json.dumps(ended or {}))
+        attempts.summed_up(self.folder)
 
     @property
     def ended(self) -> dict[int, str]:
@@ -141,11 +153,14 @@ class Submission:
         return [record for record in self._records(None) if "group" not in record]
 
     def _records(self, task: int | None) -> list[dict[str, Any]]:
-        found = []
-        for file in sorted((self.folder / "attempts").glob("*.jsonl" if task is None else f"{task}.*.jsonl")):
-            of, restart = map(int, file.name.split(".")[:2])
-            found += [{**record, "task": of, "restart": restart} for record in _lines(file)]
-        return sorted(found, key=lambda record: record["at"])
+        if not self.closed:
+            return attempts.records(self.folder, task)
+        return [record for record in self._last_records if task in (None, record["task"])]
+
+    @cached_property
+    def _last_records(self) -> list[dict[str, Any]]:
+        """Those of a closed submission, to which nothing is added."""
+        return attempts.summed_up(self.folder)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
@@ -155,13 +170,18 @@ def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
     try:
         (folder / "attempts").mkdir(parents=True)
         (folder / "slurm").mkdir()
-        _write(folder / "outline.json", json.dumps({"format": FORMAT, "tasks": _outline(plan.get("tasks", []))}))
+        _write(folder / "outline.json", json.dumps(_shortened(plan)))
         _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}))  # last: a folder without it is no submission
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         do = "mend the permissions, or free the disk"
         raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do=do) from None
     return Submission(folder)
+
+
+def _shortened(plan: dict[str, Any]) -> dict[str, Any]:
+    head = {name: value for name, value in plan.items() if name != "tasks"}
+    return {"format": FORMAT, "head": head, "tasks": _outline(plan.get("tasks", []))}
 
 
 def _outline(tasks: Sequence[Sequence[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
@@ -204,14 +224,6 @@ class Journal:
         finally:
             os.close(file)
         self._size += len(line)
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    for line in file.read_text(errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
 
 
 def _write(path: Path, text: str) -> None:

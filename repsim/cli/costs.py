@@ -15,6 +15,6 @@ def cost_of(spec: SpecArgument, json: Json = False) -> None:
     wasted = budget.wasted([one for one in known if one.closed], ids, {})  # what is alive may still give rows
     found = forecast.outcomes(hindsight.done(project.store, sweep.jobs, ids, known))
     shown = costs.cost_json(
-        sweep.name, plans.unit(any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)), used, wasted, found
+        sweep.name, plans.unit(any(one.on_gpu for one in known if one.head["sweep"] == sweep.name)), used, wasted, found
     )
     show(json, shown, costs.cost_text(shown))

@@ -141,5 +141,5 @@ def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known:
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
     used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
-    on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
+    on_gpu = any(one.on_gpu for one in known if one.head["sweep"] == sweep.name)
     return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task)
