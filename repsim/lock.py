@@ -68,11 +68,17 @@ def _take(file: Path, folder: Path) -> None:
         if other.get("host") != platform.node() and time.time() - file.stat().st_mtime < STALE_S:
             raise _busy(folder, other)
         file.unlink(missing_ok=True)
-    try:
-        with file.open("x") as handle:
-            handle.write(json.dumps({"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%F %T")}))
+    draft = file.with_name(f"{file.name}.{platform.node()}.{os.getpid()}")
+    try:  # whole or not at all: a holder without a name would be waited for
+        draft.write_text(json.dumps({"host": platform.node(), "pid": os.getpid(), "since": time.strftime("%F %T")}))
+        os.link(draft, file)
     except FileExistsError:
         raise _busy(folder, _holder(file)) from None
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do="free the disk, then try again") from None
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _touch(file: Path, ended: threading.Event) -> None:
