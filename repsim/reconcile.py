@@ -18,6 +18,7 @@ from repsim import (
     local,
     lock,
     notify,
+    occupancy,
     planfile,
     sending,
     state,
@@ -76,10 +77,17 @@ def make_plan(
     project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
 ) -> Plan:
     """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
-    longest = 60 * profile.shortest_min - profile.signal_s - planning.STARTUP_S  # here nothing ends a task
+    startup_s = _startup_s(project, profile)
+    longest = 60 * profile.shortest_min - profile.signal_s - startup_s  # here nothing ends a task
     task_s = max(1.0, longest) if profile.cluster == "slurm" else math.inf
-    limits = Limits(min(60 * profile.pack_min, task_s), profile.min_tasks, profile.gpus_per_task, task_s)
+    limits = Limits(min(60 * profile.pack_min, task_s), profile.min_tasks, profile.gpus_per_task, task_s, startup_s)
     return planning.make(sweep, states, limits, weigher(project, sweep, device, card_of(profile, device)), also)
+
+
+def _startup_s(project: Project, profile: Profile) -> float:
+    """Seconds that a task takes to start: as Slurm's tasks did lately, else a guess."""
+    seen = occupancy.startup(submission.every(project.submissions)) if profile.cluster == "slurm" else None
+    return seen.seconds if seen else planning.STARTUP_S
 
 
 def card_of(profile: Profile, device: str) -> str | None:

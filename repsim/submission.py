@@ -146,13 +146,14 @@ class Submission:
 
     def events(self, task: int | None = None) -> list[dict[str, Any]]:
         """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over."""
-        return [record for record in self._records(task) if "group" in record]
+        return [record for record in self.records(task) if "group" in record]
 
     def comings(self) -> list[dict[str, Any]]:
         """All records of tasks that came (`begun`) and left (`left`, and why), oldest first, each with its task and restart."""
-        return [record for record in self._records(None) if "group" not in record]
+        return [record for record in self.records() if "group" not in record]
 
-    def _records(self, task: int | None) -> list[dict[str, Any]]:
+    def records(self, task: int | None = None) -> list[dict[str, Any]]:
+        """All of both, oldest first."""
         if not self.closed:
             return attempts.records(self.folder, task)
         return [record for record in self._last_records if task in (None, record["task"])]

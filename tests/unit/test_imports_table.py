@@ -38,7 +38,7 @@ ORCHESTRATION = [
     "report.wording report.grid report.reasons",
     "pieces planfile ceiling dropped",
     "intents shares",
-    "hindsight",
+    "hindsight occupancy",
     "forecast",
     "plan table imports checking compaction retry nodes cleaning exports counterparts",
     "described",
