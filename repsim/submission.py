@@ -3,8 +3,7 @@
 results/submissions/NAME/plan.json        what each task is to do; immutable
                          outline.json     the same without configurations, which is quickly read
                          sent.json        the Slurm job id, or host and process id of a local run
-                         attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
-                         attempts.json    all of these together, once it is closed (`repsim.attempts`)
+                         attempts/, attempts.json  what tasks did, see repsim.records
                          withdrawn        it was given up before Slurm was known to have it: its tasks leave at once
                          closed           nothing of it is in the queue any more
                          slurm/           what submitit keeps, and the logs
@@ -18,12 +17,13 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from repsim import attempts
+from repsim import processes, records
 from repsim.errors import InputError, UserError
 
 FORMAT = 1
@@ -134,7 +134,8 @@ class Submission:
     def close(self, ended: dict[int, str] | None = None) -> None:
         """Record that nothing of it is queued or running, and the last state that Slurm showed of each task."""
         _write(self.folder / "closed", json.dumps(ended or {}))
-        attempts.summed_up(self.folder)
+        with suppress(OSError):  # on a full disk they are read one by one, as before
+            _write(self.folder / records.FOLDED, records.folded(self.folder))
 
     @property
     def ended(self) -> dict[int, str]:
@@ -145,7 +146,7 @@ class Submission:
             return {}
 
     def events(self, task: int | None = None) -> list[dict[str, Any]]:
-        """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over."""
+        """All attempt records of groups (of one task), oldest first, each with its task and restart."""
         return [record for record in self.records(task) if "group" in record]
 
     def comings(self) -> list[dict[str, Any]]:
@@ -155,13 +156,13 @@ class Submission:
     def records(self, task: int | None = None) -> list[dict[str, Any]]:
         """All of both, oldest first."""
         if not self.closed:
-            return attempts.records(self.folder, task)
+            return records.read(self.folder, task)
         return [record for record in self._last_records if task in (None, record["task"])]
 
     @cached_property
     def _last_records(self) -> list[dict[str, Any]]:
-        """Those of a closed submission, to which nothing is added."""
-        return attempts.summed_up(self.folder)
+        """Those of a closed submission, which one command asks for again and again."""
+        return records.read(self.folder)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
@@ -198,11 +199,7 @@ def local_alive(sent: dict[str, Any]) -> bool:
     """Whether the process of a local run still lives; one on another host is taken to live for a day."""
     if sent.get("host") != platform.node():
         return time.time() - sent["at"] < 86_400
-    try:
-        os.kill(sent["pid"], 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+    return processes.lives(sent["pid"], sent.get("born"))
 
 
 class Journal:

@@ -63,9 +63,8 @@ ORCHESTRATION = [
     "notify breaker",
     "progress log orders restarts",
     "submission",
-    "attempts",
     "project yamlfile job patience lock",
-    "sbatchoptions",
+    "sbatchoptions processes records",
     "errors signature cause columns",
 ]
 SCIENCE = {
