@@ -292,9 +292,9 @@ def test_what_tasks_of_a_closed_submission_did_is_one_file_and_of_an_open_one_a_
     assert closed.events() == before
     for file in cleaning.removable(closed):
         file.unlink()
-    assert closed.events() == before and not list((closed.folder / "attempts").iterdir())
+    assert Submission(closed.folder).events() == before and not list((closed.folder / "attempts").iterdir())
     (closed.folder / "attempts.json").write_text("{")
-    assert closed.events() == []
+    assert Submission(closed.folder).events() == []
 
 
 def test_what_a_queue_holds_besides_the_file_is_found_by_one_look_at_the_records(project, monkeypatch):
