@@ -72,7 +72,7 @@ class Pack:
 
     def run(self) -> list[str]:
         """All groups of this task; the outcome of each. Raises DiskError if nothing can be written, and waiting did not help."""
-        self._note(event="begun", host=_node(), gpu=self.card, slurm_job=measuring.slurm_element(), pid=os.getpid())
+        self._note(event="begun", host=_node(), gpu=self.card, slurm_job=measuring.slurm_element(), pid=os.getpid(), up_s=_up_s())
         for group in self.plan["tasks"][self.index]:
             if self._leaves():
                 self.outcomes.append("interrupted")
@@ -181,6 +181,11 @@ def needed_s(group: Mapping[str, Any]) -> float:
 def _node() -> str:
     """The node as Slurm calls it, so that it can be excluded by that name; else the name of this machine."""
     return os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+
+
+def _up_s() -> float:
+    """Seconds that a task of Slurm has lived so far; a process here may have done anything before."""
+    return round(hardware.lived_s(), 3) if measuring.slurm_element() else 0.0
 
 
 def _load(code: Path, name: str, digest: str) -> Job:

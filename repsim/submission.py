@@ -3,7 +3,7 @@
 results/submissions/NAME/plan.json        what each task is to do; immutable
                          outline.json     the same without configurations, which is quickly read
                          sent.json        the Slurm job id, or host and process id of a local run
-                         attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
+                         attempts/, attempts.json  what tasks did, see repsim.records
                          withdrawn        it was given up before Slurm was known to have it: its tasks leave at once
                          closed           nothing of it is in the queue any more
                          slurm/           what submitit keeps, and the logs
@@ -16,12 +16,14 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from repsim import processes, records
 from repsim.errors import InputError, UserError
 
 FORMAT = 1
@@ -60,8 +62,9 @@ class Submission:
             found = json.loads((self.folder / "outline.json").read_text())
         except (OSError, ValueError):
             found = None  # of an earlier version, or damaged
-        is_good = isinstance(found, dict) and found.get("format") == FORMAT
-        return found["tasks"] if is_good else _outline(self.plan["tasks"])
+        if isinstance(found, dict) and found.get("format") == FORMAT:
+            return found["tasks"]
+        return _outline(self.plan["tasks"])
 
     @property
     def sent(self) -> dict[str, Any] | None:
@@ -123,6 +126,8 @@ class Submission:
     def close(self, ended: dict[int, str] | None = None) -> None:
         """Record that nothing of it is queued or running, and the last state that Slurm showed of each task."""
         _write(self.folder / "closed", json.dumps(ended or {}))
+        with suppress(OSError):  # on a full disk they are read one by one, as before
+            _write(self.folder / records.FOLDED, records.folded(self.folder))
 
     @property
     def ended(self) -> dict[int, str]:
@@ -133,19 +138,16 @@ class Submission:
             return {}
 
     def events(self, task: int | None = None) -> list[dict[str, Any]]:
-        """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over."""
-        return [record for record in self._records(task) if "group" in record]
+        """All attempt records of groups (of one task), oldest first, each with its task and restart."""
+        return [record for record in self.records(task) if "group" in record]
 
     def comings(self) -> list[dict[str, Any]]:
         """All records of tasks that came (`begun`) and left (`left`, and why), oldest first, each with its task and restart."""
-        return [record for record in self._records(None) if "group" not in record]
+        return [record for record in self.records() if "group" not in record]
 
-    def _records(self, task: int | None) -> list[dict[str, Any]]:
-        found = []
-        for file in sorted((self.folder / "attempts").glob("*.jsonl" if task is None else f"{task}.*.jsonl")):
-            of, restart = map(int, file.name.split(".")[:2])
-            found += [{**record, "task": of, "restart": restart} for record in _lines(file)]
-        return sorted(found, key=lambda record: record["at"])
+    def records(self, task: int | None = None) -> list[dict[str, Any]]:
+        """All of both, oldest first."""
+        return records.read(self.folder, task)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
@@ -177,11 +179,7 @@ def local_alive(sent: dict[str, Any]) -> bool:
     """Whether the process of a local run still lives; one on another host is taken to live for a day."""
     if sent.get("host") != platform.node():
         return time.time() - sent["at"] < 86_400
-    try:
-        os.kill(sent["pid"], 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+    return processes.lives(sent["pid"], sent.get("born"))
 
 
 class Journal:
@@ -204,14 +202,6 @@ class Journal:
         finally:
             os.close(file)
         self._size += len(line)
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    for line in file.read_text(errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, cost, reconcile, submission, traces
+from repsim import cluster, cost, hindsight, reconcile, submission, traces
 from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
@@ -29,6 +29,7 @@ from repsim.sweep.filters import matcher
 ASK_S = 60.0  # seconds between two questions to Slurm while watching
 LOOK_S = 5.0  # and between two looks at the files
 BUSY = (State.RUNNING.value, State.PENDING.value)
+UNDONE = (State.NEW, State.RUNNING, State.PENDING)
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,10 @@ def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known:
     """Hours that stored runs took, and that the rest would take with the sweep's own profile."""
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
-    used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
+    ids = {run.id for run in sweep.all_runs}
+    used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
     on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
-    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task)
+    sent, guess = left.part(lambda run: states[run].state in (State.RUNNING, State.PENDING))
+    is_over = not any(standing.state in UNDONE or standing.waits for standing in states.values())
+    past = hindsight.total(project.store, sweep.jobs, ids, known) if is_over else None
+    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task, sent, guess, past)

@@ -83,12 +83,19 @@ def counts_text(counts: Mapping[State, int]) -> str:
 
 @dataclass(frozen=True)
 class Hours:
-    """Hours that were used and that are left, in a unit; on a cluster those of the GPUs that each task holds, `gpus` of them."""
+    """Hours that were used and that are left, in a unit; on a cluster those of the GPUs that each task holds, `gpus` of them.
+
+    `sent` are those of what is queued or running, a guess where no run of any such kind was measured; `forecast` says once all
+    is over what stored runs should have taken, and took.
+    """
 
     used: float
     left: float
     unit: str
     gpus: int
+    sent: float
+    guess: bool
+    forecast: tuple[float, float] | None = None
 
 
 def status_json(sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], hours: Hours) -> dict[str, Any]:
@@ -103,7 +110,9 @@ def status_json(sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[
         "hours_unit": hours.unit,
         "hours_used": round(hours.used, 4),
         "hours_left": round(hours.left, 4),
-        "eta_minutes": _eta(tasks, hours.left / max(1, hours.gpus)),
+        "eta_minutes": _eta(tasks, hours.sent / max(1, hours.gpus)),
+        "eta_is_guess": hours.guess,
+        "forecast": _forecast(hours.forecast),
     }
 
 
@@ -113,9 +122,13 @@ def status_text(shown: Mapping[str, Any]) -> str:
     if shown["networks"]:
         lines.append("  networks  " + _words(shown["networks"]))
     lines += ["  runs      " + _words(shown["runs"]), *grid.grid_lines(shown["grid"])]
-    eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
+    guess = " (a guess)" if shown["eta_is_guess"] else ""
+    eta = f", what was sent is ready in about {shown['eta_minutes']:.0f} min{guess}" if shown["eta_minutes"] else ""
     lost = f", {shown['hours_wasted']:.2f} wasted on attempts that gave no row" if shown["hours_wasted"] else ""
     lines.append(f"  {shown['hours_unit']:<9} {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{lost}{eta}")
+    if past := shown["forecast"]:
+        took = f"took {past['hours']:.2f} {shown['hours_unit']}, forecast {past['hours_expected']:.2f} ({past['ratio']:.2f}×)"
+        lines.append(f"  forecast  {took}")
     lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
     return "\n".join([*lines, *_failure_lines(shown)])
 
@@ -194,6 +207,14 @@ def _counts(runs: Iterable[Run], states: Mapping[RunId, Standing]) -> dict[str, 
 
 def _words(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
+
+
+def _forecast(found: tuple[float, float] | None) -> dict[str, float] | None:
+    """Hours forecast and taken as an object."""
+    if found is None:
+        return None
+    expected, took = found
+    return {"hours_expected": round(expected, 4), "hours": round(took, 4), "ratio": round(took / expected, 3)}
 
 
 def _eta(tasks: Sequence[Task], left_task_h: float) -> float | None:

@@ -36,9 +36,9 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
-    "pieces planfile ceiling dropped",
+    "pieces planfile ceiling dropped cards",
     "intents shares",
-    "hindsight",
+    "hindsight occupancy",
     "forecast",
     "plan table imports checking compaction retry nodes cleaning exports counterparts",
     "described",
@@ -65,7 +65,7 @@ ORCHESTRATION = [
     "progress log orders restarts",
     "submission",
     "project yamlfile job patience lock",
-    "sbatchoptions",
+    "sbatchoptions processes records",
     "errors signature cause columns",
 ]
 SCIENCE = {
