@@ -66,11 +66,10 @@ def prior(job: Job) -> Rate:
 
 
 def _same(table: Rates, kind: Kind, card: str | None) -> Rate | None:
-    """Of the runs of a kind; on the card, where it matters which; of several cards of that name, the one that did most."""
+    """Of the runs of a kind; on the card, where it matters which."""
     if card is None:
         return table.get((None, kind))
-    found = [rate for (name, what), rate in table.items() if what == kind and measured.is_card(name, card)]
-    return max(found, key=lambda rate: rate.n, default=None)
+    return measured.on_card(table, kind, card)
 
 
 def _like(table: Rates, kind: Kind) -> Rate | None:

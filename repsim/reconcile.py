@@ -8,6 +8,7 @@ from pathlib import Path
 
 from repsim import (
     accounting,
+    cards,
     cluster,
     code,
     cost,
@@ -56,7 +57,9 @@ def standings(
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
     known = submission.every(project.submissions) if known is None else known
     left = traces.read(known, ask_queue or partial(queue, project), accounting.Accounts(project.cache))
-    return state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
+    found = state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
+    store.remember(project.store, sweep.jobs.values())
+    return found
 
 
 def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> None:
@@ -121,7 +124,7 @@ def submit(
     store.set_bad_aside(project.store, sweep.jobs.values())
     allowed = limits.of_cluster(profile)
     frozen = code.identify(project)
-    pieces, left = cut(stages_of(plan, chain), profile, allowed)
+    pieces, left = cut(stages_of(plan, chain), profile, allowed, cards.speed(project.store, sweep.jobs, profile.parts))
     for words in [*allowed.words, *([f"{left:,} tasks are left for later: Slurm takes no more of yours now"] if left else [])]:
         tell(words)
     return Sending(Order(project, sweep, states, frozen, code.freeze(project, frozen), tell)).send(pieces)
@@ -132,7 +135,8 @@ def emit(
 ) -> list[Path]:
     """What `submit` would send as files in `folder`: its batch scripts. Needs no Slurm; nothing is sent, and no code is frozen."""
     frozen = code.identify(project)
-    pieces, _ = cut(stages_of(plan, chain), profile, limits.WITHOUT_SLURM)
+    speed = cards.speed(project.store, sweep.jobs, profile.parts)
+    pieces, _ = cut(stages_of(plan, chain), profile, limits.WITHOUT_SLURM, speed)
     order = Order(project, sweep, states, frozen, project.code / frozen.code, lambda words: None)
     return emitting.write(order, pieces, folder)
 

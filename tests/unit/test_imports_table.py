@@ -36,7 +36,7 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
-    "pieces planfile ceiling dropped",
+    "pieces planfile ceiling dropped cards",
     "intents shares",
     "hindsight occupancy",
     "forecast",
@@ -56,7 +56,9 @@ ORCHESTRATION = [
     "limits batchscript sbatch",
     "profile",
     "identity store cluster hardware code child matrix answers",
-    "written gathering",
+    "gathering",
+    "overview",
+    "written",
     "manifest quarantine",
     "parts",
     "schema vectors",
@@ -75,7 +77,7 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "parts", "schema", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
 OWNERS = {
     "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),
