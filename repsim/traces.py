@@ -7,6 +7,7 @@ state do not say how they ended, accounting is asked where there is any.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -75,6 +76,11 @@ class _Record:
     events: Sequence[Mapping[str, Any]]
     tasks: Elements
 
+    @cached_property
+    def ended(self) -> Mapping[int, str]:
+        """The last state of each task, read once: a submission may have a thousand."""
+        return self.one.ended
+
     def alive(self, index: int) -> cluster.Task | None:
         element = self.tasks.get((self.one.name, index))
         return element if element is not None and element.state in cluster.ALIVE else None
@@ -82,7 +88,7 @@ class _Record:
     def last(self, index: int, endings: accounting.Endings = MappingProxyType({})) -> str | None:
         """The state in which Slurm left a dead task. FAILED is all that squeue says of one that ran out of memory."""
         element = self.tasks.get((self.one.name, index))
-        shown = element.state if element else self.one.ended.get(index)
+        shown = element.state if element else self.ended.get(index)
         said = endings.get((self.one.name, index), ()) if shown in UNTOLD else ()
         return said[-1].state if said else shown
 
