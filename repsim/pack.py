@@ -130,8 +130,7 @@ class Pack:
         if result.outcome != "interrupted" or self.why() != USR2:
             return result
         often = self.history.timeouts(group["id"]) + 1 >= MOST
-        got_on = job.resumes and self.fraction >= self.history.saved(group["id"]) + STEP
-        if often or (whole and not got_on):
+        if often or (whole and not job.resumes):
             return Result("failed", Cause.TIMEOUT, "a whole task is too short for it: raise timeout_min")
         return result
 

@@ -57,7 +57,9 @@ def standings(
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
     known = submission.every(project.submissions) if known is None else known
     left = traces.read(known, ask_queue or partial(queue, project), accounting.Accounts(project.cache))
-    return state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
+    found = state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
+    store.remember(project.store, sweep.jobs.values())
+    return found
 
 
 def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> None:

@@ -46,7 +46,8 @@ ORCHESTRATION = [
     "sweep.single sweep.flags sweep.curves sweep.explain",
     "sweep.filters sweep.known sweep.shown",
     "sweep.expand",
-    "sweep.points sweep.refusals sweep.layers",
+    "sweep.kept",
+    "sweep.points sweep.refusals sweep.layers sweep.run sweep.coded",
     "sweep.exclude sweep.networks",
     "sweep.spec cost queued traces",
     "state tried accounting",
@@ -55,7 +56,9 @@ ORCHESTRATION = [
     "limits batchscript sbatch",
     "profile",
     "identity store cluster hardware code child matrix answers",
-    "written gathering",
+    "gathering",
+    "overview",
+    "written",
     "manifest quarantine",
     "parts",
     "schema vectors",
@@ -74,7 +77,7 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "parts", "schema", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
 OWNERS = {
     "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),

@@ -95,17 +95,6 @@ def test_the_time_limit_fails_a_group_that_cannot_go_on_but_one_that_saves_goes_
     assert restarts.counts([one], set()) == {"time limit": 3}
 
 
-def test_a_group_of_which_a_whole_task_saved_nothing_has_run_out_of_time(project, monkeypatch):
-    """Else it would be new again, and the next submit would send it to the same end."""
-    one = toy.submission(project, toy.sweep(project, "job: slow\ngrid: {value: [1]}\nfixed: {seconds: 1.0}"))
-    asked = iter([False])
-    task = pack(one, stop=lambda: next(asked, True), why=lambda: "SIGUSR2")
-    monkeypatch.setattr(task.jobs["slow"].module, "RESUMES", True, raising=False)
-    assert (task.run(), task.fraction) == (["failed"], 0.0)
-    (event,) = last_events(one).values()
-    assert event["cause"] == "timeout"
-
-
 def came(restart: int, event: str, at: float = 0.0, **more) -> dict:
     return {"restart": restart, "event": event, "at": at, **more}
 
