@@ -34,8 +34,8 @@ def _head(args: argparse.Namespace) -> list[str]:
         "",
         f"`{machine.command(hidden)}` (folders left out). Stitches between {args.networks} networks on the digits: real "
         f"jobs and a real sweep, {args.submissions} submissions of which some groups failed. Whole processes, imports included.",
-        "Other work ran on the machine: CPU seconds are nearer to what a command takes alone than wall-clock seconds. The runs of the "
-        "sweep were kept in the cache by the first plan, unless it says otherwise.",
+        "Other work ran on the machine: CPU seconds are nearer to what a command takes alone than wall-clock seconds. The runs of "
+        "the sweep were kept in the cache by the first plan, unless it says otherwise.",
         "",
     ]
 

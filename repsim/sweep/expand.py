@@ -148,7 +148,9 @@ def _run(spec: Spec, job: Job, draft: Draft, labels: Sequence[str], where: str) 
     try:
         config = job.config.model_validate(draft.fields)
     except ValidationError as error:
-        raise yamlfile.explain(error, job.config, draft.fields, where, _blamed(spec, job, error, draft)) from None
+        block = _blamed(spec, job, error, draft)
+        found = yamlfile.explain(error, job.config, draft.fields, where, block)
+        raise SpecError(found.what + _beside(spec, error, draft, block), where=found.where, do=found.do) from None
     return as_run(job, config, {"case": draft.case, **{name: draft.fields.get(name) for name in labels}})
 
 
@@ -161,6 +163,15 @@ def _blamed(spec: Spec, job: Job, error: ValidationError, draft: Draft) -> str:
         return block
     block = points.block_of(spec, draft, str(loc[0]))
     return block if block and block not in points.GROUND else ""
+
+
+def _beside(spec: Spec, error: ValidationError, draft: Draft, block: str) -> str:
+    """What else has a part in an error: who said what a block inherits; where no single field is wrong, all that made the point."""
+    loc = error.errors(include_url=False)[0]["loc"]
+    if loc:
+        return "".join(f" (inherited: {path})" for path in spec.inherited(block, str(loc[0])))
+    others = [*draft.blocks[:-1], *(path for one in draft.blocks for path in spec.inherited(one))]
+    return f" (with {', '.join(others)})" if others else ""
 
 
 def _network_run(net: Network, job: Job) -> Run:
