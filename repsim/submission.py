@@ -66,6 +66,17 @@ class Submission:
             return found["tasks"]
         return _outline(self.plan["tasks"])
 
+    def restore_outline(self) -> bool:
+        """Write the outline anew from the plan where it does not say the same; whether that was so. UserError if it cannot be."""
+        path, told = self.folder / "outline.json", {"format": FORMAT, "tasks": _outline(self.plan["tasks"])}
+        try:
+            if path.is_file() and path.read_text() == json.dumps(told):
+                return False
+            _write(path, json.dumps(told))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be written: {error}", where=str(path), do="mend the permissions, or free the disk") from None
+        return True
+
     @property
     def sent(self) -> dict[str, Any] | None:
         """How it was sent ({job_id, at} or {host, pid, at}); None while that is not known."""
