@@ -57,6 +57,7 @@ def _here(args: argparse.Namespace, temporary: Path) -> dict[str, object]:
     project = Project(args.filled or temporary / "filled")
     if not project.store.is_dir():
         projects.full(project.root, args)
+    projects.reopen(project)
     args.submissions = len(list(project.submissions.glob("repsim-*")))
     return {
         "--help": _timed(["--help"], project, 2 * args.repeats),

@@ -23,7 +23,7 @@ class Dropped:
 def find(sweep: Sweep, known: Iterable[Submission], tasks: Iterable[cluster.Task]) -> Dropped:
     """What the live `tasks` of the submissions of this sweep hold besides what its file names now."""
     named = {run.id for run in sweep.all_runs}
-    mine = {one.name: one for one in known if not one.closed and not one.withdrawn and one.plan["sweep"] == sweep.name}
+    mine = {one.name: one for one in known if not one.closed and not one.withdrawn and one.head["sweep"] == sweep.name}
     live = [task for task in tasks if task.name in mine and task.state in cluster.ALIVE]
     over = {name: _over(mine[name]) for name in {task.name for task in live}}
     held = [(task, set(_open(mine[task.name], task.index, over[task.name]))) for task in live]

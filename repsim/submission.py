@@ -36,7 +36,7 @@ class Submission:
 
     folder: Path
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.folder.name
 
@@ -55,16 +55,24 @@ class Submission:
             raise InputError(f"the plan has format {found}, not {FORMAT}", where=str(path), do="use the repsim that made it")
         return plan
 
-    @cached_property
+    @property
     def outline(self) -> list[list[dict[str, Any]]]:
         """The tasks of the plan with only the ids of their runs, a tenth of its size: all that asking after runs takes."""
+        return self._short["tasks"] if "tasks" in self._short else _outline(self.plan["tasks"])
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The plan but for its tasks: sweep, stage, device, …"""
+        return self._short.get("head") or self.plan
+
+    @cached_property
+    def _short(self) -> dict[str, Any]:
+        """{format, head, tasks}; without a head, or empty, where an earlier version wrote it, or where it is damaged."""
         try:
             found = json.loads((self.folder / "outline.json").read_text())
         except (OSError, ValueError):
-            found = None  # of an earlier version, or damaged
-        if isinstance(found, dict) and found.get("format") == FORMAT:
-            return found["tasks"]
-        return _outline(self.plan["tasks"])
+            return {}
+        return found if isinstance(found, dict) and found.get("format") == FORMAT else {}
 
     def restore_outline(self) -> bool:
         """Write the outline anew from the plan where it does not say the same; whether that was so. UserError if it cannot be."""
@@ -100,12 +108,12 @@ class Submission:
     @property
     def gpus(self) -> int:
         """How often an hour of one of its tasks counts: GPUs that each holds, and 1 without any."""
-        return max(1, self.plan.get("gpus_per_task", 0))
+        return max(1, self.head.get("gpus_per_task", 0))
 
     @property
     def on_gpu(self) -> bool:
         """Whether its hours are GPU-hours."""
-        return self.plan["device"] == "cuda" or self.plan.get("gpus_per_task", 0) > 0
+        return self.head["device"] == "cuda" or self.head.get("gpus_per_task", 0) > 0
 
     @property
     def slurm(self) -> Path:
@@ -158,7 +166,14 @@ class Submission:
 
     def records(self, task: int | None = None) -> list[dict[str, Any]]:
         """All of both, oldest first."""
-        return records.read(self.folder, task)
+        if not self.closed:
+            return records.read(self.folder, task)
+        return [record for record in self._last_records if task in (None, record["task"])]
+
+    @cached_property
+    def _last_records(self) -> list[dict[str, Any]]:
+        """Those of a closed submission, which one command asks for again and again."""
+        return records.read(self.folder)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
@@ -168,13 +183,18 @@ def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
     try:
         (folder / "attempts").mkdir(parents=True)
         (folder / "slurm").mkdir()
-        _write(folder / "outline.json", json.dumps({"format": FORMAT, "tasks": _outline(plan.get("tasks", []))}))
+        _write(folder / "outline.json", json.dumps(_shortened(plan)))
         _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}))  # last: a folder without it is no submission
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         do = "mend the permissions, or free the disk"
         raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do=do) from None
     return Submission(folder)
+
+
+def _shortened(plan: dict[str, Any]) -> dict[str, Any]:
+    head = {name: value for name, value in plan.items() if name != "tasks"}
+    return {"format": FORMAT, "head": head, "tasks": _outline(plan.get("tasks", []))}
 
 
 def _outline(tasks: Sequence[Sequence[dict[str, Any]]]) -> list[list[dict[str, Any]]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from repsim import accounting, cause, cluster, log, progress, submission
 from repsim.job import RunId
+from repsim.restarts import STEP, USR2
 from repsim.state import MAX_KILLED, Standing, State, Traces
 from repsim.submission import Submission
 
@@ -38,12 +39,15 @@ def read(
     endings = ask_accounts([lost for record in records for lost in record.lost()])
     last: dict[RunId, Standing] = {}
     killed: Counter[RunId] = Counter()
+    late: Counter[RunId] = Counter()
     for record in records:
-        for run, standing, deaths in record.read(endings):
+        for run, standing, deaths, limits in record.read(endings):
             killed[run] = deaths + (killed[run] if killed[run] < MAX_KILLED else 0)  # after that only a person sends it: again
+            if limits:
+                late[run] = limits + (late[run] if late[run] < MAX_KILLED else 0)
             if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
                 last[run] = standing
-    return Traces(last, killed)
+    return Traces(last, killed, late)
 
 
 def elements(known: Sequence[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
@@ -102,9 +106,10 @@ class _Record:
             elif index not in seen and not alive and self.last(index) in UNTOLD:
                 yield accounting.Lost(self.one, index, 0.0)
 
-    def read(self, endings: accounting.Endings) -> Iterable[tuple[RunId, Standing, int]]:
-        """(run, standing, how often it was killed) for every run."""
+    def read(self, endings: accounting.Endings) -> Iterable[tuple[RunId, Standing, int, int]]:
+        """(run, standing, how often it was killed, how often the time limit ended it with nothing more saved) for every run."""
         latest, starts, ends = _by_group(self.events)
+        limits = _time_limits(self.events)
         begun = {task for task, _ in starts}
         for index, groups in enumerate(self.one.outline):
             alive = self.alive(index)
@@ -116,7 +121,7 @@ class _Record:
                 busy = alive and event is not None and event["event"] == "start"
                 standing = _stillborn(self.one, index, last) if stillborn else _of_task(self.one, alive, event, index, last)
                 deaths = max(0, starts[key] - ends[key] - (1 if busy else 0))
-                yield from ((run["id"], standing, deaths) for run in group["runs"])
+                yield from ((run["id"], standing, deaths, limits[key]) for run in group["runs"])
 
 
 def _stillborn(one: Submission, index: int, last: str | None) -> Standing:
@@ -131,6 +136,17 @@ def _by_group(events: Sequence[Mapping[str, Any]]) -> tuple[dict, Counter, Count
     starts = Counter((e["task"], e["group"]) for e in events if e["event"] == "start")
     ends = Counter((e["task"], e["group"]) for e in events if e["event"] == "end")
     return latest, starts, ends
+
+
+def _time_limits(events: Sequence[Mapping[str, Any]]) -> Counter:
+    """How often the time limit ended a group of which no more was saved than before: what gets on may take many tasks."""
+    found: Counter[tuple[int, str]] = Counter()
+    saved: dict[tuple[int, str], float] = {}
+    for event in (event for event in events if event.get("why") == USR2):
+        key, share = (event["task"], event["group"]), event.get("saved") or 0.0
+        found[key] += share < saved.get(key, 0.0) + STEP
+        saved[key] = max(share, saved.get(key, 0.0))
+    return found
 
 
 def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] | None, index: int, last: str | None) -> Standing:

@@ -113,4 +113,4 @@ def _nothing(place: log.Place) -> str:
 
 
 def _is_of(one: Submission, spec: str | None, project: Project) -> bool:
-    return spec is None or one.plan["sweep"] == spec_path(spec, project).stem
+    return spec is None or one.head["sweep"] == spec_path(spec, project).stem

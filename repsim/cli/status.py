@@ -145,7 +145,7 @@ def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known:
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
     ids = {run.id for run in sweep.all_runs}
     used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
-    on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
+    on_gpu = any(one.on_gpu for one in known if one.head["sweep"] == sweep.name)
     sent, guess = left.part(lambda run: states[run].state in (State.RUNNING, State.PENDING))
     is_over = not any(standing.state in UNDONE or standing.waits for standing in states.values())
     past = hindsight.total(project.store, sweep.jobs, ids, known) if is_over else None

@@ -46,11 +46,11 @@ def _axis(sweep: Sweep, key: str | None, otherwise: Read) -> Read:
 
 
 def _case(sweep: Sweep) -> Read:
-    return lambda run: str(run.labels.get(CASE) or sweep.spec.job)
+    return lambda run: str(run.label(CASE) or sweep.spec.job)
 
 
 def _layer(run: Run) -> str:
-    return str(getattr(run.config, "front_layer", run.labels.get("arch", "")))
+    return str(run.value("front_layer", run.label("arch", "")))
 
 
 def _has_layers(sweep: Sweep) -> bool:

@@ -177,6 +177,26 @@ def test_a_run_killed_three_times_has_failed_for_what_slurm_said_last(project, s
     assert "killed 3 times" in str(standing_of(project, squares, 0).message)
 
 
+def test_a_run_that_ran_out_of_time_in_three_submissions_has_failed_for_it_and_a_retry_counts_anew(project, squares):
+    def ran_out(saved: float) -> None:
+        one = send(project, squares)
+        how = {"outcome": "interrupted", "cause": None, "message": "told to stop", "why": "SIGUSR2", "saved": saved}
+        started(one, groups(one)[0]).write(event="end", group=groups(one)[0], **how)
+        one.close()
+
+    ran_out(0.5)  # gets on: a group that saves may take many tasks
+    for n in range(MAX_KILLED):
+        assert states(project, squares)[0] == "new", n
+        ran_out(0.0)
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+    assert (standing_of(project, squares, 0).cause, "time limit 3 times" in str(standing_of(project, squares, 0).message)) == (
+        "timeout",
+        True,
+    )
+    ran_out(0.0)
+    assert states(project, squares)[0] == "new", "after a retry it counts anew"
+
+
 def test_restarts_of_one_task_are_counted_as_kills_but_a_clean_end_is_not(project, squares):
     one = send(project, squares)
     for _ in range(2):
@@ -292,9 +312,9 @@ def test_what_tasks_of_a_closed_submission_did_is_one_file_and_of_an_open_one_a_
     assert closed.events() == before
     for file in cleaning.removable(closed):
         file.unlink()
-    assert closed.events() == before and not list((closed.folder / "attempts").iterdir())
+    assert Submission(closed.folder).events() == before and not list((closed.folder / "attempts").iterdir())
     (closed.folder / "attempts.json").write_text("{")
-    assert closed.events() == []
+    assert Submission(closed.folder).events() == []
 
 
 def test_what_a_queue_holds_besides_the_file_is_found_by_one_look_at_the_records(project, monkeypatch):

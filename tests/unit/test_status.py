@@ -223,6 +223,7 @@ def test_hours_are_those_of_gpus_where_tasks_hold_several(here, one):
     sweep = toy.open_sweep(here.sweeps / "squares.yaml", here)
     plan = json.loads((one.folder / "plan.json").read_text())
     (one.folder / "plan.json").write_text(json.dumps({**plan, "gpus_per_task": 4}))
+    (one.folder / "outline.json").unlink()
     from test_worker import pack
 
     pack(Submission(one.folder), 0).run()
