@@ -76,7 +76,7 @@ class Submission:
 
     def restore_outline(self) -> bool:
         """Write the outline anew from the plan where it does not say the same; whether that was so. UserError if it cannot be."""
-        path, told = self.folder / "outline.json", {"format": FORMAT, "tasks": _outline(self.plan["tasks"])}
+        path, told = self.folder / "outline.json", _shortened(self.plan)
         try:
             if path.is_file() and path.read_text() == json.dumps(told):
                 return False
@@ -193,7 +193,7 @@ def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
 
 
 def _shortened(plan: dict[str, Any]) -> dict[str, Any]:
-    head = {name: value for name, value in plan.items() if name != "tasks"}
+    head = {name: value for name, value in plan.items() if name not in ("format", "tasks")}
     return {"format": FORMAT, "head": head, "tasks": _outline(plan.get("tasks", []))}
 
 
