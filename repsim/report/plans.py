@@ -12,7 +12,7 @@ from repsim.job import RunId
 from repsim.plan import Plan, Stage
 from repsim.report import grid
 from repsim.signature import signature
-from repsim.state import DIVERGED, LOST, Standing, State
+from repsim.state import DIVERGED, DONE, LOST, Standing, State
 from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
@@ -147,13 +147,13 @@ def _kinds(
     sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool], alike: Callable[[str], str]
 ) -> list[dict[str, Any]]:
     """Runs of equal cause, and of messages that are equal once they went through `alike`, as one; its message is the first."""
-    kinds: dict[tuple[str, str], list[RunId]] = {}
+    kinds: dict[tuple[str, str], list[Run]] = {}
     for run in sweep.all_runs:
-        if among(standing := states[run.id]):
-            kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run.id)
+        if (standing := states[run.id]) is not DONE and among(standing):
+            kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run)
     return [
-        {"cause": str(cause), "message": states[ids[0]].message or "", "runs": len(ids), "example": ids[0]}
-        for (cause, _), ids in kinds.items()
+        {"cause": str(cause), "message": states[first.id].message or "", "runs": count, "example": first.id, "slug": first.slug}
+        for (cause, _), first, count in ((kind, runs[0], len(runs)) for kind, runs in kinds.items())
     ]
 
 
@@ -224,7 +224,7 @@ def _eta(tasks: Sequence[Task], left_task_h: float) -> float | None:
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:
     """Each distinct failure, then what is to be done about each cause."""
-    lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['example']})" for f in shown["failures"]]
+    lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['slug']})" for f in shown["failures"]]
     lines += [f"            {each}: {rule(each).words}" for each in dict.fromkeys(f["cause"] for f in shown["failures"])]
     return [*lines, f"            try them again: repsim sweep retry {shown['sweep']} --failed"] if lines else []
 
