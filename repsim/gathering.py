@@ -77,6 +77,14 @@ def remember(store: Path, job: Job, few: int = FEW) -> bool:
     return found.changes > few and overview.keep(store, job, found.rows)
 
 
+def anew(store: Path, job: Job) -> tuple[Often, bool]:
+    """As `often`, of every part itself; and whether the overview could be written, where there is anything to be in one."""
+    overview.forget(store, job.name)
+    _kept.cache_clear()
+    found = often(store, job)
+    return found, bool(found.rows.entries) and overview.keep(store, job, found.rows)
+
+
 def _steady(store: Path, job: Job, read_all: Callable[[tuple[Entry, ...]], T]) -> T:
     """What `read_all` gives for the parts; listed again where one was merged away between listing and reading."""
     gone = ""

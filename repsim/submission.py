@@ -74,6 +74,17 @@ class Submission:
             return {}
         return found if isinstance(found, dict) and found.get("format") == FORMAT else {}
 
+    def restore_outline(self) -> bool:
+        """Write the outline anew from the plan where it does not say the same; whether that was so. UserError if it cannot be."""
+        path, told = self.folder / "outline.json", _shortened(self.plan)
+        try:
+            if path.is_file() and path.read_text() == json.dumps(told):
+                return False
+            _write(path, json.dumps(told))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be written: {error}", where=str(path), do="mend the permissions, or free the disk") from None
+        return True
+
     @property
     def sent(self) -> dict[str, Any] | None:
         """How it was sent ({job_id, at} or {host, pid, at}); None while that is not known."""
@@ -197,7 +208,7 @@ def _unwritable(error: OSError, folder: Path) -> UserError:
 
 
 def _shortened(plan: dict[str, Any]) -> dict[str, Any]:
-    head = {name: value for name, value in plan.items() if name != "tasks"}
+    head = {name: value for name, value in plan.items() if name not in ("format", "tasks")}
     return {"format": FORMAT, "head": head, "tasks": _outline(plan.get("tasks", []))}
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, cost, hindsight, reconcile, submission, traces
+from repsim import cluster, cost, hindsight, reconcile, store, submission, traces
 from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
@@ -73,7 +73,8 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return "\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)])
+    bad = [f"  bad       {shown['bad_parts']} × no part that can be read, see: repsim results check"] if shown["bad_parts"] else []
+    return "\n".join([plans.status_text(shown), *bad, *halts.halts_lines(shown), *live.live_lines(shown)])
 
 
 def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
@@ -137,6 +138,7 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     shown = plans.status_json(sweep, states, alive, _hours(project, sweep, states, known))
     shown |= grid_json(sweep, states, asked.rows, asked.cols)
     shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
+    shown["bad_parts"] = sum(len(store.bad_parts(project.store, job)) for job in sweep.jobs.values())
     return shown | live.live_json(known, states, alive) | queues.age_json(queue)
 
 

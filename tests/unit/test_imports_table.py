@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs",
+    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs cli.scan",
     "cli.send",
     "cli.here",
     "cli.output",
@@ -40,7 +40,7 @@ ORCHESTRATION = [
     "intents shares",
     "hindsight occupancy",
     "forecast",
-    "plan table imports checking compaction retry nodes cleaning exports counterparts",
+    "plan table imports checking compaction scanning retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
