@@ -1,5 +1,6 @@
 """Owns `repsim sweep status`: how far sweeps are, once or (`--watch`) redrawn until nothing of them is under way."""
 
+import gc
 import json as json_text
 import sys
 import time
@@ -26,6 +27,7 @@ from repsim.submission import Submission
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
+MANY = 500_000  # objects made before garbage is looked for: those of a large sweep all live to the end, and looking takes longer
 ASK_S = 60.0  # seconds between two questions to Slurm while watching
 LOOK_S = 5.0  # and between two looks at the files
 BUSY = (State.RUNNING.value, State.PENDING.value)
@@ -50,6 +52,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show how far a sweep is: counts, grid, live tasks, hours, failures."""
+    gc.set_threshold(MANY)
     project = project_of(spec)
     asked = Asked(tuple(filters or ()), rows, cols)
     if spec is None and (watch or asked != Asked()):

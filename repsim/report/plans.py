@@ -12,7 +12,7 @@ from repsim.job import RunId
 from repsim.plan import Plan, Stage
 from repsim.report import grid
 from repsim.signature import signature
-from repsim.state import DIVERGED, LOST, Standing, State
+from repsim.state import DIVERGED, DONE, LOST, Standing, State
 from repsim.sweep import mirrored
 from repsim.sweep.expand import Run, Sweep
 
@@ -152,7 +152,7 @@ def _kinds(
     """Runs of equal cause, and of messages that are equal once they went through `alike`, as one; its message is the first."""
     kinds: dict[tuple[str, str], list[Run]] = {}
     for run in sweep.all_runs:
-        if among(standing := states[run.id]):
+        if (standing := states[run.id]) is not DONE and among(standing):
             kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run)
     return [
         {"cause": str(cause), "message": states[first.id].message or "", "runs": count, "example": first.id, "slug": first.slug}
