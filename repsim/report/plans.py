@@ -13,6 +13,7 @@ from repsim.plan import Plan, Stage
 from repsim.report import grid
 from repsim.signature import signature
 from repsim.state import DIVERGED, DONE, LOST, Standing, State
+from repsim.sweep import mirrored
 from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
@@ -62,6 +63,8 @@ def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
     found = [f"{number(k['runs'], 'run')} blocked: {k['message']}" for k in blocked(sweep, states) if k["cause"] == DIVERGED]
     lost = [str(standing.message) for standing in states.values() if standing.state is State.NEW and standing.cause == LOST]
     found += [f"{number(len(lost), 'network')} to be made again: {lost[0]}" + (", …" if len(lost) > 1 else "")] if lost else []
+    if again := mirrored.twice(sweep):
+        found.append(f"{number(again, 'symmetric comparison')} asked both ways; pairs: unordered asks once")
     failed = sum(standing.state is State.FAILED for standing in states.values())
     return [*found, f"{number(failed, 'run')} failed; to try again: repsim sweep retry {sweep.name}"] if failed else found
 

@@ -44,7 +44,7 @@ ORCHESTRATION = [
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
-    "sweep.filters sweep.known sweep.shown",
+    "sweep.filters sweep.known sweep.shown sweep.mirrored",
     "sweep.expand",
     "sweep.kept",
     "sweep.points sweep.refusals sweep.layers sweep.run sweep.coded",
