@@ -10,6 +10,7 @@ others may use the machine, and the least of its CPU seconds beside it.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from time import perf_counter
 import orchestration_packs as packs
 import orchestration_project as projects
 
+from repsim import submission
 from repsim.project import Project
 
 CLUSTER = projects.ROOT / "slurm" / "testcluster"
@@ -57,10 +59,15 @@ def _here(args: argparse.Namespace, temporary: Path) -> dict[str, object]:
     project = Project(args.filled or temporary / "filled")
     if not project.store.is_dir():
         projects.full(project.root, args)
+    projects.reopen(project)
     args.submissions = len(list(project.submissions.glob("repsim-*")))
+    shutil.rmtree(project.cache / "expanded", ignore_errors=True)
     return {
+        "plan of {runs} runs that were never formed before, {rows} rows stored": _timed(["sweep", "plan", "big"], project, 1),
         "--help": _timed(["--help"], project, 2 * args.repeats),
-        "plan of {runs} runs": _timed(["sweep", "plan", "big"], project, args.repeats),
+        "sweep status --help": _timed(["sweep", "status", "--help"], project, 2 * args.repeats),
+        "sweep --help": _timed(["sweep", "--help"], project, 2 * args.repeats),
+        "plan of {runs} runs, {rows} rows stored": _timed(["sweep", "plan", "big"], project, args.repeats),
         "status of {runs} runs, {rows} rows stored": _timed(["sweep", "status", "big"], project, args.repeats),
     }
 
@@ -68,10 +75,13 @@ def _here(args: argparse.Namespace, temporary: Path) -> dict[str, object]:
 def _submit(args: argparse.Namespace, temporary: Path) -> Timed:
     """Once: what was sent is not sent again. The nodes are drained, so that nothing begins meanwhile."""
     project = projects.make(temporary / "sent", args.networks, 1)
-    projects.train(project, projects.opened(project))
+    sweep = projects.opened(project)
+    projects.train(project, sweep)
     subprocess.run(["scontrol", "update", "nodename=n[1-4]", "state=drain", "reason=timing"], check=True)
     timed = _timed(["sweep", "submit", "big", "--yes"], project, 1)
-    assert len(list(project.submissions.glob("repsim-*/sent.json"))) == 1, f"nothing was sent; see {project.root}"
+    known = submission.every(project.submissions)
+    sent = {run["id"] for one in known if one.sent for task in one.outline for group in task for run in group["runs"]}
+    assert sent == {run.id for run in sweep.runs}, f"{len(sent)} of {len(sweep.runs)} runs were sent; see {project.root}"
     subprocess.run(["scancel", "--user", str(os.getuid())], check=True)
     subprocess.run(["scontrol", "update", "nodename=n[1-4]", "state=resume"], check=True)
     return timed
@@ -111,7 +121,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=7, help="of the large sweep; the one that is submitted has one")
     parser.add_argument("--rows", type=int, default=1_000_000, help="stored in all")
     parser.add_argument("--submissions", type=int, default=100)
-    parser.add_argument("--packed", type=int, default=100, help="runs in the pack")
+    parser.add_argument("--packed", type=int, default=200, help="runs in the larger of two packs; the other has a tenth")
     parser.add_argument("--alone", type=int, default=10, help="runs with a process each")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-slurm", action="store_true", help="leave out what needs a cluster")

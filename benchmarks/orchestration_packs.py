@@ -81,11 +81,13 @@ def toil(value: int) -> float:
 
 def compared(args: argparse.Namespace, temporary: Path) -> dict[str, Pace]:
     """Both ways, one after the other: each run of the pack is a group of its own, with a part of its own."""
-    return {"in a pack": _packed(args.packed, temporary), "one process per run": _alone(args.alone, temporary / "alone")}
+    small, large = (_packed(count, temporary / f"packed{count}") for count in (args.packed // 10, args.packed))
+    one_more = Pace(large.runs - small.runs, large.seconds - small.seconds)
+    alone = _alone(args.alone, temporary / "alone")
+    return {"in a pack": large, "in a smaller pack": small, "one more in a pack": one_more, "one process per run": alone}
 
 
-def _packed(count: int, temporary: Path) -> Pace:
-    root = temporary / "packed"
+def _packed(count: int, root: Path) -> Pace:
     for name, text in {"jobs/toil.py": JOB, "slurm/one.yaml": PROFILE, "sweeps/toil.yaml": _sweep(count)}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -1,19 +1,22 @@
 """Owns the projects that orchestration is timed on: real jobs, one real sweep, as many rows and submissions as wanted."""
 
 import argparse
+import json
+import os
+import platform
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from repsim import plan as planning
-from repsim import planfile, reconcile, store
+from repsim import planfile, reconcile, store, submission, written
 from repsim.code import Code
 from repsim.job import NETWORK
 from repsim.profile import load_profile
 from repsim.project import Project
 from repsim.state import Standing, State
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 from repsim.sweep.expand import Run, Sweep, open_sweep
 
 ROOT = Path(__file__).parents[1]
@@ -76,29 +79,41 @@ def fill(project: Project, sweep: Sweep, done: int, rows: int) -> None:
 
 
 def submit(project: Project, sweep: Sweep, count: int, done: int) -> None:
-    """As many submissions, over with all that they should do but what is not among the first `done` runs."""
+    """So many submissions of equally many runs, over with all that they should do but what is not among the first `done` runs."""
     states = {run.id: Standing(State.NEW) for run in sweep.all_runs}
     profile, stored = load_profile(project.profiles, "testcluster"), {run.id for run in sweep.runs[:done]}
-    (stage,) = [one for one in reconcile.make_plan(project, sweep, states, profile, "cuda").stages if one.name == "runs"]
-    share = -(-len(stage.tasks) // count)
-    for start in range(0, len(stage.tasks), share):
-        tasks = stage.tasks[start : start + share]
-        one = planfile.record(project, sweep, planning.Stage("runs", tasks), "cpu", project.root, Code(None, None, "0"), 60)
-        _end(one, tasks, stored)
+    share = -(-len(sweep.runs) // count)
+    for start in range(0, len(sweep.runs), share):
+        part = replace(sweep, networks=(), runs=sweep.runs[start : start + share])
+        (stage,) = [one for one in reconcile.make_plan(project, part, states, profile, "cuda").stages if one.tasks]
+        one = planfile.record(project, sweep, stage, "cpu", project.root, Code(None, None, "0"), 60)
+        _end(one, stage.tasks, stored)
 
 
 def _end(one: Submission, tasks: tuple, stored: set[str]) -> None:
-    """Records of tasks that came to an end; a group with a run that is not stored failed."""
+    """Records of tasks that came to an end, one file each; a group with a run that is not stored failed."""
     one.mark_sent(job_id="1")
-    for index, group in ((index, group) for index, task in enumerate(tasks) for group in task):
-        whole = all(run.id in stored for run in group.runs)
-        journal = Journal(one, index, 0)
-        journal.write(event="start", group=group.id, host="n1", slurm_job=f"1_{index}")
-        how = {"outcome": "done", "cause": None, "message": None} if whole else {"outcome": "failed", **BAD}
-        journal.write(event="end", group=group.id, **how)
+    at = time.time() - DAY_S
+    for index, task in enumerate(tasks):
+        records = [{"at": at, "event": "begun", "host": "n1", "slurm_job": f"1_{index}"}]
+        for place, group in enumerate(task):
+            whole = all(run.id in stored for run in group.runs)
+            how = {"outcome": "done", "cause": None, "message": None} if whole else {"outcome": "failed", **BAD}
+            records.append({"at": at + place, "event": "start", "group": group.id, "host": "n1", "slurm_job": f"1_{index}"})
+            records.append({"at": at + place + 0.9, "event": "end", "group": group.id, **how})
+        records.append({"at": at + len(task), "event": "left", "why": None})
+        (one.folder / "attempts" / f"{index}.0.0000.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records))
     one.close()
 
 
+def reopen(project: Project) -> None:
+    """Let the newest submission be one whose process lives, namely this one; all others stay closed."""
+    newest = submission.every(project.submissions)[-1]
+    (newest.folder / "closed").unlink(missing_ok=True)
+    newest.mark_sent(host=platform.node(), pid=os.getpid())
+
+
+DAY_S = 86_400.0
 BAD = {"cause": "code", "message": "ValueError: no such thing"}
 
 
@@ -121,4 +136,4 @@ def _publish(project: Project, sweep: Sweep, name: str, ids: list[str], like: tu
         columns.append(pa.array(values, field.type))
     folder = project.store / f"job={name}" / "dataset=digits"
     folder.mkdir(parents=True, exist_ok=True)
-    store.write_table(pa.table(columns, schema), folder / f"{part}.parquet")
+    written.write_part(pa.table(columns, schema), folder / f"{part}.parquet")

@@ -34,6 +34,8 @@ def _head(args: argparse.Namespace) -> list[str]:
         "",
         f"`{machine.command(hidden)}` (folders left out). Stitches between {args.networks} networks on the digits: real "
         f"jobs and a real sweep, {args.submissions} submissions of which some groups failed. Whole processes, imports included.",
+        "Other work ran on the machine: CPU seconds are nearer to what a command takes alone than wall-clock seconds. The runs of "
+        "the sweep were kept in the cache by the first plan, unless it says otherwise.",
         "",
     ]
 
@@ -43,7 +45,7 @@ def _commands(args: argparse.Namespace, timed: dict[str, Any]) -> list[str]:
     sizes = {"runs": f"{one_seed * args.seeds:,}", "rows": f"{args.rows:,}", "submitted": f"{one_seed:,}"}
     lines = ["| command | wall s, least | CPU s, least | peak MB | n | goal |", "|---|---|---|---|---|---|"]
     for name, one in timed.items():
-        goal = GOALS[name.split()[0]]
+        goal = next(goal for word, goal in GOALS.items() if word in name.split())
         lines.append(f"| {name.format(**sizes)} | {one.wall:.2f} | {one.cpu:.2f} | {one.memory_mb} | {one.times} | {goal} |")
     return [*lines, ""]
 
@@ -57,5 +59,5 @@ def _paces(paces: dict[str, Any]) -> list[str]:
         "|---|---|---|---|",
     ]
     lines += [f"| {name} | {one.runs} | {one.seconds:.1f} | {one.overhead:.3f} |" for name, one in paces.items()]
-    packed, alone = (paces[name].overhead for name in ("in a pack", "one process per run"))
-    return [*lines, "", f"Ratio: {alone / packed:.0f}×."]
+    packed, alone = (paces[name].overhead for name in ("one more in a pack", "one process per run"))
+    return [*lines, "", f"One more run in a pack is what the two packs differ by, per run. Ratio: {alone / packed:.0f}×."]

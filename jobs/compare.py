@@ -122,6 +122,15 @@ def group_key(config: Config) -> Hashable:
     return tuple(getattr(config, field) for field in SHARED)
 
 
+def mirrored(config: Config) -> Config | None:
+    """The same number asked of (g, f); None for a measure that is not symmetric."""
+    if KNOWN[config.measure].one_way:
+        return None
+    sides = [name.removeprefix("front_") for name in type(config).model_fields if name.startswith("front_")]
+    swapped = {f"front_{side}": getattr(config, f"end_{side}") for side in sides}
+    return config.model_copy(update=swapped | {f"end_{side}": getattr(config, f"front_{side}") for side in sides})
+
+
 def group_work(configs: Sequence[Config], catalog: Any, device: str) -> float:
     """Seconds that the comparisons of one group are reckoned at: operations of the plan and of the networks, and around them."""
     operations, passes = _planned_work(*_asked(configs, catalog), device.split(":")[0])

@@ -85,7 +85,8 @@ def _is_settled(lost: Lost, answer: Mapping[str, Any]) -> bool:
 
 def _merged(answer: Mapping[str, Any], lost: Sequence[Lost], now: float, every: float) -> dict[str, Any]:
     """The answer with what sacct says of these now; where it says nothing, with the time until which it is left alone."""
-    jobs = {one.submission.sent["job_id"]: one.submission.name for one in lost if one.submission.sent}
+    mine = {one.submission.name: one.submission for one in lost}
+    jobs = {sent["job_id"]: name for name, one in mine.items() if (sent := one.sent)}
     try:
         said = cluster.call("sacct", "-n", "-P", "-D", "-j", ",".join(jobs), "-o", COLUMNS, timeout_s=TIMEOUT_S)
     except ClusterError:

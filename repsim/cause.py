@@ -1,5 +1,6 @@
 """Owns why runs fail: the closed list of causes, how an error or a state of Slurm becomes one, and each one's rule of retry."""
 
+import errno
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,7 +52,11 @@ OF_SLURM = {
     "LAUNCH_FAILED": Cause.NODE_FAIL,
 }
 
-FAULTS = ("CUDA error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS_", "NCCL error")
+FAULTS = (
+    *("CUDA error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS_", "NCCL error"),
+    *("CUDA unknown error", "CUDA driver initialization failed", "No CUDA GPUs are available", "Found no NVIDIA driver"),
+)
+"""What torch says of a card that fails at work, and of one that cannot even be begun with."""
 NO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """Other words for memory that ran out: the process goes on."""
 CODE_ON_GPU = ("device-side assert triggered",)
@@ -61,7 +66,8 @@ CODE_ON_GPU = ("device-side assert triggered",)
 def of_error(error: Exception) -> Cause:
     """The cause that an error of a job tells; torch's are known by name and words, as it need not be imported here."""
     said = str(error)
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator: can't allocate" in said:
+    no_memory = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if no_memory or "DefaultCPUAllocator: can't allocate" in said:
         return Cause.OOM_HOST
     if type(error).__name__ == "OutOfMemoryError" or any(words in said for words in NO_MEMORY):
         return Cause.OOM_GPU
@@ -74,6 +80,15 @@ def poisons(error: Exception) -> bool:
     """Whether nothing works on the GPU any more in the process in which a job raised `error`."""
     said = str(error)
     return of_error(error) is Cause.CUDA_FAULT or any(words in said for words in CODE_ON_GPU)
+
+
+KILLED_FOR_MEMORY = ("oom-kill event", "oom_kill event", ": Out Of Memory", "xceeded job memory limit", "xceeded step memory limit")
+"""What Slurm writes into the log of a task that was killed for its memory; its state may say FAILED and no more."""
+
+
+def of_log(text: str) -> Cause | None:
+    """The cause that the end of a killed task's log tells, if it tells one."""
+    return Cause.OOM_HOST if any(words in text for words in KILLED_FOR_MEMORY) else None
 
 
 def of_slurm(state: str | None) -> Cause:

@@ -37,7 +37,7 @@ def identify(project: Project) -> Code:
     commit = _git(project.root, "rev-parse", "HEAD")
     changes = _changes(project) if commit else None
     dirty = hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else None
-    return Code(commit, dirty, _content_hash(project))
+    return Code(commit, dirty, content_hash(project))
 
 
 def freeze(project: Project, code: Code) -> Path:
@@ -91,7 +91,7 @@ def must_be_frozen(home: Path) -> None:
         )
 
 
-def _content_hash(project: Project) -> str:
+def content_hash(project: Project) -> str:
     return _hash_of(PACKAGE, project.jobs)
 
 

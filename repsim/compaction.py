@@ -75,7 +75,7 @@ def _whole(entry: Entry, job: Job) -> "pa.Table | None":
 
 def _merge(folder: Path, job: Job, some: "list[tuple[Entry, pa.Table]]") -> Merge:
     table = _together([table for _, table in some], schema_of(job))
-    name = f"merged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}.parquet"
+    name = f"{manifest.MERGED}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}.parquet"
     temporary = folder / f".{name}"
     try:
         written.write_part(table, temporary)

@@ -8,6 +8,7 @@ them all together, and each run has an equal part of it. A measured rate replace
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,14 @@ def rates(store_folder: Path, jobs: Mapping[str, Job], device: str, card: str | 
     `card` is the GPU's name or part of it (a100); without it runs of a kind on any card count as the same. Dry runs are read from
     `cache`, as `repsim.tried` keeps them.
     """
-    tables = {name: measured.rates(store_folder, job, device) for name, job in jobs.items()}
+    tables = lru_cache(None)(lambda name: measured.rates(store_folder, jobs[name], device))  # of the jobs that are asked after
     trials = {name: tried.trials(cache, job, device) if cache else [] for name, job in jobs.items()}
     known: dict[tuple[str, Kind], Rate] = {}
 
     def rate_of(name: str, config: JobConfig) -> Rate:
         key = (name, measured.kind_of(jobs[name], config))
         if key not in known:
-            table, kind = tables[name], key[1]
+            table, kind = tables(name), key[1]
             known[key] = _same(table, kind, card) or tried.rate(trials[name], kind, card) or _like(table, kind) or prior(jobs[name])
         return known[key]
 
@@ -66,11 +67,10 @@ def prior(job: Job) -> Rate:
 
 
 def _same(table: Rates, kind: Kind, card: str | None) -> Rate | None:
-    """Of the runs of a kind; on the card, where it matters which; of several cards of that name, the one that did most."""
+    """Of the runs of a kind; on the card, where it matters which."""
     if card is None:
         return table.get((None, kind))
-    found = [rate for (name, what), rate in table.items() if what == kind and measured.is_card(name, card)]
-    return max(found, key=lambda rate: rate.n, default=None)
+    return measured.on_card(table, kind, card)
 
 
 def _like(table: Rates, kind: Kind) -> Rate | None:

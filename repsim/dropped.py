@@ -1,6 +1,6 @@
 """Owns runs that are queued or running for a sweep though its file names them no longer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from repsim import cluster
@@ -23,17 +23,22 @@ class Dropped:
 def find(sweep: Sweep, known: Iterable[Submission], tasks: Iterable[cluster.Task]) -> Dropped:
     """What the live `tasks` of the submissions of this sweep hold besides what its file names now."""
     named = {run.id for run in sweep.all_runs}
-    mine = {one.name: one for one in known if not one.closed and not one.withdrawn and one.plan["sweep"] == sweep.name}
+    mine = {one.name: one for one in known if not one.closed and not one.withdrawn and one.head["sweep"] == sweep.name}
     live = [task for task in tasks if task.name in mine and task.state in cluster.ALIVE]
-    held = [(task, set(_open(mine[task.name], task.index))) for task in live]
+    over = {name: _over(mine[name]) for name in {task.name for task in live}}
+    held = [(task, set(_open(mine[task.name], task.index, over[task.name]))) for task in live]
     others = [(task, runs) for task, runs in held if runs - named]
     alone = tuple(task for task, runs in others if not runs & named)
     return Dropped(frozenset().union(*(runs - named for _, runs in others)), alone, len(others) - len(alone))
 
 
-def _open(one: Submission, index: int) -> Iterator[RunId]:
+def _over(one: Submission) -> set[tuple[int, str]]:
+    """Tasks and their groups that are stored; the records of all tasks are read at once, as a queue may hold a thousand."""
+    return {(event["task"], event["group"]) for event in one.events() if event.get("outcome") in OVER}
+
+
+def _open(one: Submission, index: int, over: Container[tuple[int, str]]) -> Iterator[RunId]:
     """Runs of a task that are not over."""
-    over = {event["group"] for event in one.events() if event["task"] == index and event.get("outcome") in OVER}
-    for group in one.plan["tasks"][index]:
-        if group["id"] not in over:
+    for group in one.outline[index]:
+        if (index, group["id"]) not in over:
             yield from (run["id"] for run in group["runs"])

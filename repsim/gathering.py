@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from repsim import manifest, parts
+from repsim import manifest, overview, parts
 from repsim.errors import DiskError, PassedOver
 from repsim.job import Job, RunId
 from repsim.manifest import Entry
+from repsim.overview import Overview
 from repsim.parts import BadPart
 from repsim.schema import KEY, schema_of
 from repsim.vectors import Wanted, positions
@@ -22,18 +23,32 @@ if TYPE_CHECKING:
 
     Found = tuple[pa.Table, tuple[BadPart, ...]]
 
+T = TypeVar("T")
+
 READERS = 8  # parts read at once: on a network file system each takes milliseconds to open
 LOOKS = 5  # listings, before a part that is listed and yet not there is an error
 TOLD = 5  # bad parts that are named; the rest are counted
-OFTEN = (KEY, "outcome", "device", "gpu", "work", "run_seconds", "arch", "front_arch", "end_arch", "width", "depth", "dataset")
-"""Columns that one command asks for again and again: they are read together, once."""
+OFTEN = (
+    *(KEY, "outcome", "submission", "group", "device", "gpu", "work", "run_seconds"),
+    *("arch", "front_arch", "end_arch", "width", "depth", "dataset"),
+)
+"""Columns that one command asks for again and again: they are read together, once, and are those of the overview."""
+FEW = 100  # parts that came or went, for which the overview is not written anew
+
+
+class Often(NamedTuple):
+    """The columns of OFTEN of every row, the bad parts, and how many parts came or went since the overview was written."""
+
+    rows: Overview
+    bad: tuple[BadPart, ...]
+    changes: int
 
 
 def gathered(store: Path, job: Job, names: Sequence[str], ids: Collection[RunId] | None) -> "pa.Table":
     """These columns of all rows, or of the rows of `ids`, duplicates among them; bad parts are told of and passed over."""
     wanted = None if ids is None else Wanted(ids)
     if set(names) <= set(OFTEN):
-        table, bad = often(store, job)
+        (_, _, table), bad, _ = often(store, job)
         table = table.select(names)
         table = table if wanted is None else table.take(wanted.rows(table[KEY]))
     else:
@@ -51,12 +66,26 @@ def ids_in(files: Iterable[Path], job: Job) -> set[RunId]:
     return found
 
 
-def often(store: Path, job: Job) -> "Found":
-    names = tuple(name for name in OFTEN if name in schema_of(job).names)
-    return _steady(store, job, lambda entries: _kept(entries, job, names))
+def often(store: Path, job: Job) -> Often:
+    """The narrow columns of every row: those of known parts from the overview, the rest from the parts."""
+    return _steady(store, job, lambda entries: _kept(entries, store, job))
 
 
-def _steady(store: Path, job: Job, read_all: "Callable[[tuple[Entry, ...]], Found]") -> "Found":
+def remember(store: Path, job: Job, few: int = FEW) -> bool:
+    """Write the overview anew where more than `few` parts came or went since; whether that was done."""
+    found = often(store, job)
+    return found.changes > few and overview.keep(store, job, found.rows)
+
+
+def anew(store: Path, job: Job) -> tuple[Often, bool]:
+    """As `often`, of every part itself; and whether the overview could be written, where there is anything to be in one."""
+    overview.forget(store, job.name)
+    _kept.cache_clear()
+    found = often(store, job)
+    return found, bool(found.rows.entries) and overview.keep(store, job, found.rows)
+
+
+def _steady(store: Path, job: Job, read_all: Callable[[tuple[Entry, ...]], T]) -> T:
     """What `read_all` gives for the parts; listed again where one was merged away between listing and reading."""
     gone = ""
     for _ in range(LOOKS):
@@ -68,20 +97,32 @@ def _steady(store: Path, job: Job, read_all: "Callable[[tuple[Entry, ...]], Foun
 
 
 @lru_cache(maxsize=4)
-def _kept(entries: tuple[Entry, ...], job: Job, names: tuple[str, ...]) -> "Found":
+def _kept(entries: tuple[Entry, ...], store: Path, job: Job) -> Often:
     """Parts never change: as long as the listing is the same, so are their rows."""
-    return _read_all(entries, job.name, _only(job, names), None)
+    wanted = _only(job, [name for name in OFTEN if name in schema_of(job).names])
+    held = overview.load(store, job, wanted)
+    known = held.only(frozenset(entries))
+    new = sorted(set(entries).difference(known.entries))
+    tables = _each(new, job.name, wanted, None)
+    good = [(entry, one) for entry, one in zip(new, tables, strict=True) if not isinstance(one, BadPart)]
+    bad = tuple(one for one in tables if isinstance(one, BadPart))
+    whole = known.more([entry for entry, _ in good], [one for _, one in good])
+    return Often(whole, bad, len(held.entries) - len(known.entries) + len(good))
 
 
 def _read_all(entries: Sequence[Entry], job: str, wanted: "pa.Schema", ids: Wanted | None) -> "Found":
-    """One file at a time: `pyarrow.dataset` would import pandas, which takes a second."""
     import pyarrow as pa
 
-    with ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(lambda entry: _one(Path(entry.path), job, wanted, ids), entries))
+    found = _each(entries, job, wanted, ids)
     tables = [one for one in found if not isinstance(one, BadPart)]
     table = pa.concat_tables([pa.Table.from_batches([], wanted), *tables], promote_options="default")
     return table, tuple(one for one in found if isinstance(one, BadPart))
+
+
+def _each(entries: Sequence[Entry], job: str, wanted: "pa.Schema", ids: Wanted | None) -> "list[pa.Table | BadPart]":
+    """One file at a time: `pyarrow.dataset` would import pandas, which takes a second."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda entry: _one(Path(entry.path), job, wanted, ids), entries))
 
 
 def _one(path: Path, job: str, wanted: "pa.Schema", ids: Wanted | None) -> "pa.Table | BadPart":
@@ -110,8 +151,13 @@ def _only(job: Job, names: Sequence[str]) -> "pa.Schema":
 
 def newest(store: Path, job: Job, runs: Sequence[RunId]) -> "pa.Table":
     """The whole row that counts of each of `runs`."""
-    table = _steady(store, job, lambda entries: _read_all(entries, job.name, schema_of(job), Wanted(runs)))[0]
-    return newest_of(table)
+    wanted = Wanted(runs)
+
+    def read_all(entries: tuple[Entry, ...]) -> "Found":
+        narrow = _kept(entries, store, job).rows
+        return _read_all(narrow.holders(wanted.rows(narrow.table[KEY]).to_pylist()), job.name, schema_of(job), wanted)
+
+    return newest_of(_steady(store, job, read_all)[0])
 
 
 def newest_of(table: "pa.Table") -> "pa.Table":

@@ -94,6 +94,15 @@ def limit_threads() -> None:
         os.environ["MKL_NUM_THREADS"] = cores
 
 
+def lived_s() -> float:
+    """Seconds since this process began; 0 where the system does not tell."""
+    try:
+        began = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - began)
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def observed(device: str) -> dict[str, Any]:
     """Host, device, GPU name, torch and CUDA versions, and peak memory in GB, as provenance columns."""
     torch = sys.modules.get("torch")

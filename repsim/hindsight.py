@@ -29,6 +29,19 @@ def done(store_folder: Path, jobs: Mapping[str, Job], ids: set[RunId], known: Se
     return found
 
 
+def total(store_folder: Path, jobs: Mapping[str, Job], ids: set[RunId], known: Sequence[Submission]) -> tuple[float, float] | None:
+    """Hours (of the GPUs that tasks hold) that stored runs among `ids` should have taken, and took; None if nobody forecast any."""
+    plans, expected, took = {one.name: one for one in known}, 0.0, 0.0
+    groups: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, group, rows, seconds in (each for job in jobs.values() for each in _taken(store_folder, job, ids)):
+        if name in plans and name not in groups:
+            groups[name] = {one["id"]: one for task in plans[name].outline for one in task}
+        if said := groups.get(name, {}).get(group):
+            expected += rows / len(said["runs"]) * said["seconds"] * plans[name].gpus
+            took += seconds * plans[name].gpus
+    return (expected / 3600, took / 3600) if expected else None
+
+
 def _taken(store_folder: Path, job: Job, ids: set[RunId]) -> Iterable[Taken]:
     table = store.read(store_folder, job, ["run_id", "submission", "group", "run_seconds"], ids)
     if not len(table):

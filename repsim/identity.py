@@ -46,7 +46,7 @@ def digest(value: Any) -> str:
 def _form(config: JobConfig) -> str:
     """`canonical` as sorted compact JSON. Of plain fields the pieces are remembered: a sweep says few values, over and over."""
     model, values = type(config), config.__dict__
-    if not _is_plain(model):
+    if not is_plain(model):
         return _json(canonical(config))
     pieces = [_piece(model, name, values[name]) for name in sorted(config.model_fields_set)]
     return "{" + ",".join(filter(None, pieces)) + "}"
@@ -61,7 +61,7 @@ def _piece(model: type[JobConfig], name: str, value: Any) -> str:
 
 
 @cache
-def _is_plain(model: type[JobConfig]) -> bool:
+def is_plain(model: type[JobConfig]) -> bool:
     """Whether each field holds a single value that is stored as it is, so that pydantic would write it as JSON does."""
     written = model.__pydantic_decorators__
     if written.field_serializers or written.model_serializers or model.model_computed_fields:

@@ -21,6 +21,7 @@ from repsim.progress import Listen
 from repsim.submission import Journal, Submission
 
 POLL_S = 0.2
+LEAVE_S = 20.0
 MAX_DEATHS = 3  # processes in a row that die and finish nothing: more would die alike
 LOST, INTERRUPTED = "lost", "interrupted"
 
@@ -79,8 +80,9 @@ class Process:
         self._process.kill()
 
     def leave(self) -> None:
-        """Wait for its end."""
-        self._process.join()
+        """Wait for its end, and no longer than its last words may take: a driver can keep a process that is through."""
+        self._process.join(LEAVE_S)
+        self._process.kill()
         self.pipe.close()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from repsim import hardware, log
+from repsim import hardware, log, processes
 from repsim import plan as planning
 from repsim.lanes import INTERRUPTED, Lane, Lanes, Stop
 from repsim.pack import Pack
@@ -71,7 +71,7 @@ def _stage(stage: Stage, lanes: list[Lane], record: Record, presses: Presses, li
     alone = len(lanes) == 1 and lanes[0].card is None  # a process beside this one would only cost its start
     limits = planning.Limits(pack_s=float("inf"), min_tasks=1 if alone else min(len(stage.groups), MAX_TASKS))
     one = record(Stage(stage.name, planning.packed(stage.groups, limits)))
-    one.mark_sent(host=platform.node(), pid=os.getpid())
+    one.mark_sent(host=platform.node(), pid=os.getpid(), born=processes.born(os.getpid()))
     try:
         return _here(one, presses, listen, steps) if alone else _beside(one, lanes, presses, listen, steps)
     finally:

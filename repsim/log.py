@@ -130,13 +130,22 @@ def tail(text: str, lines: int | None) -> str:
 
 def last_line(file: Path, letters: int = 300) -> str:
     """The last line of a log that says anything, where it may be long; "" without one."""
+    return next((line.strip()[:letters] for line in reversed(_end(file).split("\n")) if line.strip()), "")
+
+
+def last_words(one: Submission, task: int) -> str:
+    """The end of the log of a task, of its last group alone."""
+    return BEGINS.split(_end(file_of(one, task)))[-1]
+
+
+def _end(file: Path) -> str:
+    """The last few lines of a log, which may be long; "" without one."""
     try:
         with file.open("rb") as log:
             log.seek(max(0, file.stat().st_size - 4096))
-            lines = log.read().decode(errors="replace").split("\n")
+            return log.read().decode(errors="replace")
     except OSError:
         return ""
-    return next((line.strip()[:letters] for line in reversed(lines) if line.strip()), "")
 
 
 def whole(place: Place) -> str:

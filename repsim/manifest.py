@@ -16,10 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from repsim.errors import DiskError
+from repsim.errors import DiskError, unwritten
 from repsim.parts import BUSY
 
 NAME = ".manifest.json"
+MERGED = "merged-"  # how the names of merged parts begin
 LOOKS = 20  # nobody merges that often in the moment of a listing
 
 
@@ -74,6 +75,18 @@ def merged(folder: Path) -> list[str]:
         return [name for name in names if isinstance(name, str)]
     except (ValueError, TypeError, KeyError):
         return []
+
+
+def rebuild(folder: Path) -> bool:
+    """Let the manifest name the merged parts that are there; whether it did not. UserError if it cannot be written."""
+    held, there = merged(folder), sorted(file.name for file in folder.glob(f"{MERGED}*.parquet"))
+    if sorted(held) == there:
+        return False
+    try:
+        swap(folder, there, set(held) - set(there))
+    except OSError as error:
+        raise unwritten(error, folder / NAME) from error
+    return True
 
 
 def in_folder(folder: Path) -> list[Entry]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Speed:
     n: int
 
 
+Counted = TypeVar("Counted", Rate, Speed)
 Rates = Mapping[tuple[str | None, Kind | None], Rate]
 """By name of the card and kind of run; None: whatever it is."""
 
@@ -75,8 +76,18 @@ def is_card(name: str | None, wish: str) -> bool:
     return name is not None and wish.lower() in name.lower()
 
 
+def on_card(table: Rates, kind: Kind, wish: str) -> Rate | None:
+    """Of the runs of a kind on a card; of several cards of that name, the one that did most."""
+    return of_card({name: rate for (name, what), rate in table.items() if what == kind and name is not None}, wish)
+
+
+def of_card(found: Mapping[str, Counted], wish: str) -> Counted | None:
+    """What is known of the card that a profile asks for; of several of that name, what rests on most runs."""
+    return max((each for name, each in found.items() if is_card(name, wish)), key=lambda each: each.n, default=None)
+
+
 def speeds(store_folder: Path, jobs: Mapping[str, Job], reference: str) -> dict[str, Speed]:
-    """How fast each card is that runs are stored of, where `reference` (a name as in column `gpu`) is 1.
+    """How fast each card is that runs are stored of, where `reference` (a name as in column `gpu`, or part of one) is 1.
 
     2 means that the same kind of run takes half as long as on the reference. It is the geometric mean over the kinds of runs
     that both cards did, each by the number of its runs on the card. A card that shares no kind with the reference is
@@ -86,8 +97,8 @@ def speeds(store_folder: Path, jobs: Mapping[str, Job], reference: str) -> dict[
     for job in jobs.values():
         found = rates(store_folder, job, "cuda")
         for (card, kind), rate in found.items():
-            own = found.get((reference, kind))
-            if card is not None and kind is not None and own and rate.seconds > 0 and own.seconds > 0:
+            own = None if kind is None else on_card(found, kind, reference)
+            if card is not None and own and rate.seconds > 0 and own.seconds > 0:
                 logs.setdefault(card, []).append((math.log(own.seconds / rate.seconds), rate.n))
     return {card: _speed(each) for card, each in logs.items()}
 

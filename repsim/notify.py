@@ -79,10 +79,10 @@ def message(one: Submission) -> dict[str, Any]:
             failed[event["cause"]] += runs[group]
     finished = sum(runs[group] for group, event in last.items() if event["outcome"] in ("done", "stored"))
     hours = sum(span.seconds for span in progress.spans(one)) / 3600
-    text = f"{one.plan['sweep']}: {finished:,} of {sum(runs.values()):,} runs finished in {hours:.2f} hours"
+    text = f"{one.head['sweep']}: {finished:,} of {sum(runs.values()):,} runs finished in {hours:.2f} hours"
     text += "".join(f", {count:,} failed ({cause})" for cause, count in failed.items())
     counts = {"runs": sum(runs.values()), "finished": finished, "failed": dict(failed), "hours": round(hours, 4)}
-    return {"text": text, "sweep": one.plan["sweep"], "submission": one.name, **counts}
+    return {"text": text, "sweep": one.head["sweep"], "submission": one.name, **counts}
 
 
 def _is_over(one: Submission) -> bool:

@@ -82,7 +82,7 @@ def resume(one: Submission) -> bool:
 def standing(known: Iterable[Submission], sweep: str | None = None) -> list[tuple[Submission, Stop]]:
     """The stops that stand, of one sweep or of all, oldest first."""
     found = [(one, why) for one in known if (why := stop_of(one)) is not None]
-    return [(one, why) for one, why in found if sweep is None or one.plan["sweep"] == sweep]
+    return [(one, why) for one, why in found if sweep is None or one.head["sweep"] == sweep]
 
 
 def refuse_stopped(known: Iterable[Submission], sweep: str) -> None:

@@ -57,7 +57,7 @@ class Pack:
     def __post_init__(self) -> None:
         self.plan = plan = self.submission.plan
         self.results = Path(plan["results"])
-        self.device = hardware.pick_device(plan["device"])
+        self.device, self.lacking = _device(plan)
         self.card = hardware.card(self.device)
         restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         self.origin = measuring.Origin(self.submission.name, restart, self.device, plan["provenance"])
@@ -72,7 +72,7 @@ class Pack:
 
     def run(self) -> list[str]:
         """All groups of this task; the outcome of each. Raises DiskError if nothing can be written, and waiting did not help."""
-        self._note(event="begun", host=_node(), gpu=self.card, slurm_job=measuring.slurm_element(), pid=os.getpid())
+        self._note(event="begun", host=_node(), gpu=self.card, slurm_job=measuring.slurm_element(), pid=os.getpid(), up_s=_up_s())
         for group in self.plan["tasks"][self.index]:
             if self._leaves():
                 self.outcomes.append("interrupted")
@@ -120,7 +120,8 @@ class Pack:
         self.log(log.begins(group["id"], len(todo), group["job"]))
         job, whole, self.worked, self.fraction = self.jobs[group["job"]], not self.worked, True, 0.0
         attempt = Attempt(job, self._context(group, job), self.origin, self._publisher(group, job), self.patience, self.log)
-        result = attempt.at(group["id"], todo)
+        result = self.lacking or attempt.at(group["id"], todo)
+        self.halted |= self.lacking is not None
         self.poisoned = result.poisoned
         return self._end(group, self._timed(group, job, result, whole))
 
@@ -178,9 +179,31 @@ def needed_s(group: Mapping[str, Any]) -> float:
     return group.get("worst", SAFETY * group["seconds"])  # plans of earlier versions do not
 
 
+def _device(plan: Mapping[str, Any]) -> tuple[str, Result | None]:
+    """The device to compute on; and the failure of what is begun where Slurm gave a GPU and none is seen: the node is bad.
+
+    Quietly taking the CPU would take days, and an error before the first group would leave nothing on record against the node.
+    """
+    wish = plan["device"]
+    if not plan.get("gpus_per_task") or wish not in ("auto", "cuda"):
+        return hardware.pick_device(wish), None
+    try:
+        found = hardware.pick_device(wish)
+        why = None if found == "cuda" else "nvidia-smi lists no card (where it is missing, say device: cuda)"
+    except UserError as error:
+        found, why = wish, error.what
+    failure = Result("failed", Cause.CUDA_FAULT, f"Slurm gave this task a GPU, but none is seen on {_node()}: {why}")
+    return found, failure if why else None
+
+
 def _node() -> str:
     """The node as Slurm calls it, so that it can be excluded by that name; else the name of this machine."""
     return os.environ.get("SLURMD_NODENAME") or os.uname().nodename
+
+
+def _up_s() -> float:
+    """Seconds that a task of Slurm has lived so far; a process here may have done anything before."""
+    return round(hardware.lived_s(), 3) if measuring.slurm_element() else 0.0
 
 
 def _load(code: Path, name: str, digest: str) -> Job:

@@ -19,17 +19,21 @@ from repsim.sweep.expand import Run, Sweep
 
 REPEATED = 1.01  # sums of the same seconds differ by rounding alone
 UNKNOWN = Rate(0.0, 0.0, 0)
-STARTUP_S = 20.0  # a task's start, import of torch and first load of data, before its first step
+STARTUP_S = 20.0  # from the start of a task to its first group, until tasks were seen to start
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a profile allows: seconds a task should last, seconds it can work at most, how many tasks at least, GPUs of each."""
+    """What a profile allows: seconds a task should last, how many tasks at least, GPUs of each.
+
+    `task_s` are the seconds that a task can work at most, `startup_s` those that it takes to start.
+    """
 
     pack_s: float = 3600.0
     min_tasks: int = 1
     gpus_per_task: int = 0
     task_s: float = math.inf
+    startup_s: float = STARTUP_S
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Stage:
     name: str
     tasks: tuple[tuple[Group, ...], ...]
     task_s: float = math.inf
+    startup_s: float = STARTUP_S
 
     @property
     def groups(self) -> list[Group]:
@@ -88,17 +93,17 @@ class Stage:
 
     @property
     def seconds(self) -> float:
-        return sum(group.seconds for group in self.groups) + STARTUP_S * len(self.tasks)
+        return sum(group.seconds for group in self.groups) + self.startup_s * len(self.tasks)
 
     @property
     def worst(self) -> float:
         """Seconds if every group were one of the slowest tenth; a task works no longer than it may."""
-        return sum(min(sum(group.worst for group in task), self.task_s) + STARTUP_S for task in self.tasks)
+        return sum(min(sum(group.worst for group in task), self.task_s) + self.startup_s for task in self.tasks)
 
     @property
     def longest(self) -> float:
         """Expected seconds of the longest task."""
-        return max((sum(g.seconds for g in task) for task in self.tasks), default=0.0) + STARTUP_S
+        return max((sum(g.seconds for g in task) for task in self.tasks), default=0.0) + self.startup_s
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,13 @@ class Plan:
     def hours(self, worst: bool = False) -> float:
         """Task-hours of all stages (GPU-hours where a task holds one GPU)."""
         return sum(stage.worst if worst else stage.seconds for stage in self.stages) / 3600 * max(1, self.gpus_per_task)
+
+    def part(self, keep: Callable[[RunId], bool]) -> tuple[float, bool]:
+        """Hours of groups' work for the runs that `keep` holds for, and whether that is no more than a guess."""
+        shares = [(group, sum(keep(run.id) for run in group.runs) / len(group.runs)) for group in self.groups]
+        held = [(group, share) for group, share in shares if share]
+        hours = sum(share * group.seconds for group, share in held) / 3600 * max(1, self.gpus_per_task)
+        return hours, bool(held) and all(group.basis.source == "prior" for group, _ in held)
 
 
 Weigh = Callable[[Sequence[Run]], Sequence[tuple[float, Rate]]]
@@ -170,7 +182,7 @@ def packed(groups: Sequence[Group], limits: Limits) -> tuple[tuple[Group, ...], 
 
 
 def _stage(name: str, runs: list[Run], limits: Limits, weigh: Weigh) -> Stage:
-    return Stage(name, packed(grouped(runs, limits.pack_s, weigh, limits.task_s), limits), limits.task_s)
+    return Stage(name, packed(grouped(runs, limits.pack_s, weigh, limits.task_s), limits), limits.task_s, limits.startup_s)
 
 
 def _pieces(members: list[Run], pack_s: float, weigh: Weigh, task_s: float) -> list[Group]:

@@ -85,6 +85,11 @@ def spans(one: Submission, events: Sequence[Mapping[str, Any]] | None = None) ->
     return found
 
 
+def last(one: Submission, task: int, group: str) -> Span | None:
+    """The newest attempt of a task at a group; None if it never began it."""
+    return next((span for span in reversed(spans(one, one.events(task))) if span.group == group), None)
+
+
 def wasted_hours(found: Iterable[Span], alive: Collection[tuple[str, int]]) -> float:
     """Hours of attempts that gave no row: failed, told to stop, or killed; one of a task that is alive may still give some.
 

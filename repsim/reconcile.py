@@ -8,6 +8,7 @@ from pathlib import Path
 
 from repsim import (
     accounting,
+    cards,
     cluster,
     code,
     cost,
@@ -18,6 +19,7 @@ from repsim import (
     local,
     lock,
     notify,
+    occupancy,
     planfile,
     sending,
     state,
@@ -55,7 +57,9 @@ def standings(
     needs = [Need(run.id, run.job, run.inputs) for run in sweep.all_runs]
     known = submission.every(project.submissions) if known is None else known
     left = traces.read(known, ask_queue or partial(queue, project), accounting.Accounts(project.cache))
-    return state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
+    found = state.survey(needs, sweep.jobs, project.store, project.artefacts, left)
+    store.remember(project.store, sweep.jobs.values())
+    return found
 
 
 def refuse_lost_imports(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> None:
@@ -76,10 +80,17 @@ def make_plan(
     project: Project, sweep: Sweep, states: Mapping[RunId, Standing], profile: Profile, device: str, also: tuple[State, ...] = ()
 ) -> Plan:
     """What is missing, as groups and tasks that suit the profile, with measured cost where there is any."""
-    longest = 60 * profile.shortest_min - profile.signal_s - planning.STARTUP_S  # here nothing ends a task
+    startup_s = _startup_s(project, profile)
+    longest = 60 * profile.shortest_min - profile.signal_s - startup_s  # here nothing ends a task
     task_s = max(1.0, longest) if profile.cluster == "slurm" else math.inf
-    limits = Limits(min(60 * profile.pack_min, task_s), profile.min_tasks, profile.gpus_per_task, task_s)
+    limits = Limits(min(60 * profile.pack_min, task_s), profile.min_tasks, profile.gpus_per_task, task_s, startup_s)
     return planning.make(sweep, states, limits, weigher(project, sweep, device, card_of(profile, device)), also)
+
+
+def _startup_s(project: Project, profile: Profile) -> float:
+    """Seconds that a task takes to start: as Slurm's tasks did lately, else a guess."""
+    seen = occupancy.startup(submission.every(project.submissions)) if profile.cluster == "slurm" else None
+    return seen.seconds if seen else planning.STARTUP_S
 
 
 def card_of(profile: Profile, device: str) -> str | None:
@@ -113,7 +124,7 @@ def submit(
     store.set_bad_aside(project.store, sweep.jobs.values())
     allowed = limits.of_cluster(profile)
     frozen = code.identify(project)
-    pieces, left = cut(stages_of(plan, chain), profile, allowed)
+    pieces, left = cut(stages_of(plan, chain), profile, allowed, cards.speed(project.store, sweep.jobs, profile.parts))
     for words in [*allowed.words, *([f"{left:,} tasks are left for later: Slurm takes no more of yours now"] if left else [])]:
         tell(words)
     return Sending(Order(project, sweep, states, frozen, code.freeze(project, frozen), tell)).send(pieces)
@@ -124,7 +135,8 @@ def emit(
 ) -> list[Path]:
     """What `submit` would send as files in `folder`: its batch scripts. Needs no Slurm; nothing is sent, and no code is frozen."""
     frozen = code.identify(project)
-    pieces, _ = cut(stages_of(plan, chain), profile, limits.WITHOUT_SLURM)
+    speed = cards.speed(project.store, sweep.jobs, profile.parts)
+    pieces, _ = cut(stages_of(plan, chain), profile, limits.WITHOUT_SLURM, speed)
     order = Order(project, sweep, states, frozen, project.code / frozen.code, lambda words: None)
     return emitting.write(order, pieces, folder)
 

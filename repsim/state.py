@@ -2,7 +2,7 @@
 
 Files are the truth and Slurm is a hint: a stored row is `done` whatever the queue says; an array element counts
 as alive only while squeue shows it so; what a dead element left behind is `new` again (to be sent by the next
-submit), unless its last attempt failed by itself or it was killed `MAX_KILLED` times. A network whose file is
+submit), unless its last attempt failed by itself, or it was killed or ran out of time `MAX_KILLED` times. A network whose file is
 lost is `new` again as well, unless it diverged: then it has a row and never had a file.
 """
 
@@ -91,6 +91,7 @@ class Traces:
 
     last: Mapping[RunId, Standing]
     killed: Mapping[RunId, int]
+    late: Mapping[RunId, int] = field(default_factory=dict)
 
 
 def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
@@ -102,6 +103,9 @@ def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
     if traces.killed.get(need.id, 0) >= MAX_KILLED:
         message = f"killed {MAX_KILLED} times without an end"
         return Standing(State.FAILED, cause.known(last.cause), message, last.submission, last.task)
+    if traces.late.get(need.id, 0) >= MAX_KILLED:
+        message = f"ran into the time limit {MAX_KILLED} times and got no further"
+        return Standing(State.FAILED, Cause.TIMEOUT, message, last.submission, last.task)
     if need.id in stock.lost:
         return Standing(State.NEW, LOST, f"{stock.artefacts / need.id / NETWORK} is gone")
     missing = tuple(run for run in need.inputs if run not in stock.ready)

@@ -110,7 +110,13 @@ def must_agree(table: "pa.Table", job: Job, configs: Mapping[RunId, JobConfig]) 
 
 def bad_parts(store: Path, job: Job) -> tuple[BadPart, ...]:
     """The files among the parts of `job` that cannot be read as parts; every reader passes over them."""
-    return gathering.often(store, job)[1]
+    return gathering.often(store, job).bad
+
+
+def remember(store: Path, jobs: Iterable[Job]) -> None:
+    """Write down what was read of many parts, so that the next command reads only those that came since; see `repsim.overview`."""
+    for job in jobs:
+        gathering.remember(store, job)
 
 
 def set_bad_aside(store: Path, jobs: Iterable[Job]) -> list[tuple[BadPart, Path]]:

@@ -3,7 +3,7 @@
 results/submissions/NAME/plan.json        what each task is to do; immutable
                          outline.json     the same without configurations, which is quickly read
                          sent.json        the Slurm job id, or host and process id of a local run
-                         attempts/T.R.X.jsonl  what a process of restart R of task T did; each file has one writer
+                         attempts/, attempts.json  what tasks did, see repsim.records
                          withdrawn        it was given up before Slurm was known to have it: its tasks leave at once
                          closed           nothing of it is in the queue any more
                          slurm/           what submitit keeps, and the logs
@@ -16,12 +16,14 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from repsim import processes, records
 from repsim.errors import InputError, UserError
 
 FORMAT = 1
@@ -34,7 +36,7 @@ class Submission:
 
     folder: Path
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.folder.name
 
@@ -53,15 +55,35 @@ class Submission:
             raise InputError(f"the plan has format {found}, not {FORMAT}", where=str(path), do="use the repsim that made it")
         return plan
 
-    @cached_property
+    @property
     def outline(self) -> list[list[dict[str, Any]]]:
         """The tasks of the plan with only the ids of their runs, a tenth of its size: all that asking after runs takes."""
+        return self._short["tasks"] if "tasks" in self._short else _outline(self.plan["tasks"])
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The plan but for its tasks: sweep, stage, device, …"""
+        return self._short.get("head") or self.plan
+
+    @cached_property
+    def _short(self) -> dict[str, Any]:
+        """{format, head, tasks}; without a head, or empty, where an earlier version wrote it, or where it is damaged."""
         try:
             found = json.loads((self.folder / "outline.json").read_text())
         except (OSError, ValueError):
-            found = None  # of an earlier version, or damaged
-        is_good = isinstance(found, dict) and found.get("format") == FORMAT
-        return found["tasks"] if is_good else _outline(self.plan["tasks"])
+            return {}
+        return found if isinstance(found, dict) and found.get("format") == FORMAT else {}
+
+    def restore_outline(self) -> bool:
+        """Write the outline anew from the plan where it does not say the same; whether that was so. UserError if it cannot be."""
+        path, told = self.folder / "outline.json", _shortened(self.plan)
+        try:
+            if path.is_file() and path.read_text() == json.dumps(told):
+                return False
+            _write(path, json.dumps(told))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be written: {error}", where=str(path), do="mend the permissions, or free the disk") from None
+        return True
 
     @property
     def sent(self) -> dict[str, Any] | None:
@@ -86,12 +108,12 @@ class Submission:
     @property
     def gpus(self) -> int:
         """How often an hour of one of its tasks counts: GPUs that each holds, and 1 without any."""
-        return max(1, self.plan.get("gpus_per_task", 0))
+        return max(1, self.head.get("gpus_per_task", 0))
 
     @property
     def on_gpu(self) -> bool:
         """Whether its hours are GPU-hours."""
-        return self.plan["device"] == "cuda" or self.plan.get("gpus_per_task", 0) > 0
+        return self.head["device"] == "cuda" or self.head.get("gpus_per_task", 0) > 0
 
     @property
     def slurm(self) -> Path:
@@ -123,6 +145,8 @@ class Submission:
     def close(self, ended: dict[int, str] | None = None) -> None:
         """Record that nothing of it is queued or running, and the last state that Slurm showed of each task."""
         _write(self.folder / "closed", json.dumps(ended or {}))
+        with suppress(OSError):  # on a full disk they are read one by one, as before
+            _write(self.folder / records.FOLDED, records.folded(self.folder))
 
     @property
     def ended(self) -> dict[int, str]:
@@ -133,35 +157,59 @@ class Submission:
             return {}
 
     def events(self, task: int | None = None) -> list[dict[str, Any]]:
-        """All attempt records of groups (of one task), oldest first, each with its task and restart; a torn line is passed over."""
-        return [record for record in self._records(task) if "group" in record]
+        """All attempt records of groups (of one task), oldest first, each with its task and restart."""
+        return [record for record in self.records(task) if "group" in record]
 
     def comings(self) -> list[dict[str, Any]]:
         """All records of tasks that came (`begun`) and left (`left`, and why), oldest first, each with its task and restart."""
-        return [record for record in self._records(None) if "group" not in record]
+        return [record for record in self.records() if "group" not in record]
 
-    def _records(self, task: int | None) -> list[dict[str, Any]]:
-        found = []
-        for file in sorted((self.folder / "attempts").glob("*.jsonl" if task is None else f"{task}.*.jsonl")):
-            of, restart = map(int, file.name.split(".")[:2])
-            found += [{**record, "task": of, "restart": restart} for record in _lines(file)]
-        return sorted(found, key=lambda record: record["at"])
+    def records(self, task: int | None = None) -> list[dict[str, Any]]:
+        """All of both, oldest first."""
+        if not self.closed:
+            return records.read(self.folder, task)
+        return [record for record in self._last_records if task in (None, record["task"])]
+
+    @cached_property
+    def _last_records(self) -> list[dict[str, Any]]:
+        """Those of a closed submission, which one command asks for again and again."""
+        return records.read(self.folder)
 
 
 def create(root: Path, sweep: str, plan: dict[str, Any]) -> Submission:
     """A new submission with a name of its own and its plan on disk, before anything is sent."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    folder = root / f"{PREFIX}{re.sub('[^A-Za-z0-9_.-]', '-', sweep)}-{stamp}-{os.urandom(2).hex()}"
+    folder = _fresh(root, re.sub("[^A-Za-z0-9_.-]", "-", sweep))
     try:
-        (folder / "attempts").mkdir(parents=True)
+        (folder / "attempts").mkdir()
         (folder / "slurm").mkdir()
-        _write(folder / "outline.json", json.dumps({"format": FORMAT, "tasks": _outline(plan.get("tasks", []))}))
+        _write(folder / "outline.json", json.dumps(_shortened(plan)))
         _write(folder / "plan.json", json.dumps({"format": FORMAT, **plan}))  # last: a folder without it is no submission
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        do = "mend the permissions, or free the disk"
-        raise UserError(f"cannot be written: {error.strerror}", where=str(folder), do=do) from None
+        raise _unwritable(error, folder) from None
     return Submission(folder)
+
+
+def _fresh(root: Path, sweep: str) -> Path:
+    """A folder that nobody had before; one of the same name is another submission, which may be at work."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = root / f"{PREFIX}{sweep}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(2).hex()}"
+            if not folder.exists():
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise _unwritable(error, root) from None
+
+
+def _unwritable(error: OSError, folder: Path) -> UserError:
+    return UserError(f"cannot be written: {error.strerror}", where=str(folder), do="mend the permissions, or free the disk")
+
+
+def _shortened(plan: dict[str, Any]) -> dict[str, Any]:
+    head = {name: value for name, value in plan.items() if name not in ("format", "tasks")}
+    return {"format": FORMAT, "head": head, "tasks": _outline(plan.get("tasks", []))}
 
 
 def _outline(tasks: Sequence[Sequence[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
@@ -177,18 +225,14 @@ def local_alive(sent: dict[str, Any]) -> bool:
     """Whether the process of a local run still lives; one on another host is taken to live for a day."""
     if sent.get("host") != platform.node():
         return time.time() - sent["at"] < 86_400
-    try:
-        os.kill(sent["pid"], 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+    return processes.lives(sent["pid"], sent.get("born"))
 
 
 class Journal:
     """Appends the attempt records of one restart of one task; every line is on disk before the work goes on."""
 
     def __init__(self, submission: Submission, task: int, restart: int):
-        self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(2).hex()}.jsonl"
+        self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(4).hex()}.jsonl"
         self._size = 0
 
     def write(self, **event: Any) -> None:
@@ -204,14 +248,6 @@ class Journal:
         finally:
             os.close(file)
         self._size += len(line)
-
-
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    for line in file.read_text(errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
 
 
 def _write(path: Path, text: str) -> None:

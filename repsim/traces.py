@@ -7,11 +7,13 @@ state do not say how they ended, accounting is asked where there is any.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from repsim import accounting, cause, cluster, log, progress, submission
 from repsim.job import RunId
+from repsim.restarts import STEP, USR2
 from repsim.state import MAX_KILLED, Standing, State, Traces
 from repsim.submission import Submission
 
@@ -39,12 +41,15 @@ def read(
     endings = ask_accounts([lost for record in records for lost in record.lost()])
     last: dict[RunId, Standing] = {}
     killed: Counter[RunId] = Counter()
+    late: Counter[RunId] = Counter()
     for record in records:
-        for run, standing, deaths in record.read(endings):
+        for run, standing, deaths, limits in record.read(endings):
             killed[run] = deaths + (killed[run] if killed[run] < MAX_KILLED else 0)  # after that only a person sends it: again
+            if limits:
+                late[run] = limits + (late[run] if late[run] < MAX_KILLED else 0)
             if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
                 last[run] = standing
-    return Traces(last, killed)
+    return Traces(last, killed, late)
 
 
 def elements(known: Sequence[Submission], ask_queue: Callable[[], list[cluster.Task]]) -> Elements:
@@ -73,6 +78,11 @@ class _Record:
     events: Sequence[Mapping[str, Any]]
     tasks: Elements
 
+    @cached_property
+    def ended(self) -> Mapping[int, str]:
+        """The last state of each task, read once: a submission may have a thousand."""
+        return self.one.ended
+
     def alive(self, index: int) -> cluster.Task | None:
         element = self.tasks.get((self.one.name, index))
         return element if element is not None and element.state in cluster.ALIVE else None
@@ -80,9 +90,18 @@ class _Record:
     def last(self, index: int, endings: accounting.Endings = MappingProxyType({})) -> str | None:
         """The state in which Slurm left a dead task. FAILED is all that squeue says of one that ran out of memory."""
         element = self.tasks.get((self.one.name, index))
-        shown = element.state if element else self.one.ended.get(index)
-        said = endings.get((self.one.name, index), ()) if shown in UNTOLD else ()
-        return said[-1].state if said else shown
+        shown = element.state if element else self.ended.get(index)
+        if shown not in UNTOLD:
+            return shown
+        if said := endings.get((self.one.name, index)):
+            return said[-1].state
+        return accounting.OUT_OF_MEMORY if index in self.killed_for_memory else shown
+
+    @cached_property
+    def killed_for_memory(self) -> frozenset[int]:
+        """Tasks that left a group without an end, and in whose log Slurm says that memory was why."""
+        unended = {span.task for span in progress.spans(self.one, self.events) if span.end is None}
+        return frozenset(index for index in unended if not self.alive(index) and cause.of_log(log.last_words(self.one, index)))
 
     def lost(self) -> Iterable[accounting.Lost]:
         """Tasks whose end only accounting may know: killed in a group, begun anew after that, or dead before their first."""
@@ -98,9 +117,10 @@ class _Record:
             elif index not in seen and not alive and self.last(index) in UNTOLD:
                 yield accounting.Lost(self.one, index, 0.0)
 
-    def read(self, endings: accounting.Endings) -> Iterable[tuple[RunId, Standing, int]]:
-        """(run, standing, how often it was killed) for every run."""
+    def read(self, endings: accounting.Endings) -> Iterable[tuple[RunId, Standing, int, int]]:
+        """(run, standing, how often it was killed, how often the time limit ended it with nothing more saved) for every run."""
         latest, starts, ends = _by_group(self.events)
+        limits = _time_limits(self.events)
         begun = {task for task, _ in starts}
         for index, groups in enumerate(self.one.outline):
             alive = self.alive(index)
@@ -112,7 +132,7 @@ class _Record:
                 busy = alive and event is not None and event["event"] == "start"
                 standing = self._stillborn(index, last) if stillborn else _of_task(self.one, alive, event, index, last)
                 deaths = max(0, starts[key] - ends[key] - (1 if busy else 0))
-                yield from ((run["id"], standing, deaths) for run in group["runs"])
+                yield from ((run["id"], standing, deaths, limits[key]) for run in group["runs"])
 
     def _stillborn(self, index: int, last: str | None) -> Standing:
         """A task that Slurm calls failed and that never began a group: interpreter, path, set-up or what it asks for are wrong."""
@@ -128,6 +148,17 @@ def _by_group(events: Sequence[Mapping[str, Any]]) -> tuple[dict, Counter, Count
     starts = Counter((e["task"], e["group"]) for e in events if e["event"] == "start")
     ends = Counter((e["task"], e["group"]) for e in events if e["event"] == "end")
     return latest, starts, ends
+
+
+def _time_limits(events: Sequence[Mapping[str, Any]]) -> Counter:
+    """How often the time limit ended a group of which no more was saved than before: what gets on may take many tasks."""
+    found: Counter[tuple[int, str]] = Counter()
+    saved: dict[tuple[int, str], float] = {}
+    for event in (event for event in events if event.get("why") == USR2):
+        key, share = (event["task"], event["group"]), event.get("saved") or 0.0
+        found[key] += share < saved.get(key, 0.0) + STEP
+        saved[key] = max(share, saved.get(key, 0.0))
+    return found
 
 
 def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] | None, index: int, last: str | None) -> Standing:

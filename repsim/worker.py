@@ -22,6 +22,9 @@ from repsim.pack import Pack
 from repsim.submission import Submission
 
 FRESH = "REPSIM_FRESH"  # in the environment: how many processes of this task ended by a fault of their GPU
+PAUSES_S = (0.0, 5.0, 15.0, 30.0)
+"""Before each try at going back into the queue: a controller that starts anew is away for a moment."""
+RESERVE_S = 15.0  # left to leave by itself
 MOST_FRESH = 3  # a card that fails again and again is left to somebody else
 HEARD = (signal.SIGTERM, signal.SIGUSR2)
 
@@ -86,10 +89,22 @@ def _run(submission: Submission, index: int, signals: Signals) -> list[str]:
     if left and pack.poisoned and signals.received is None and _processes() < MOST_FRESH:
         _begin_afresh()
     if left and pack.got_on and signals.received is not signal.SIGTERM and not (pack.halted or pack.poisoned):
-        cluster.requeue(slurm_element() or "")
+        _requeue(deadline)
     elif signals.received is None:
         notify.leave(submission, index)
     return outcomes
+
+
+def _requeue(deadline: float) -> bool:
+    """Back into the queue; tried again while there is time, as nobody else would send what is left before the next submit."""
+    for pause in PAUSES_S:
+        if time.time() + pause + RESERVE_S > deadline and pause:
+            break
+        time.sleep(pause)
+        if cluster.requeue(slurm_element() or ""):
+            return True
+    _log("Slurm would not put this task back into the queue: the next submit sends what is left")
+    return False
 
 
 def _processes() -> int:

@@ -1,6 +1,6 @@
 """Owns `repsim sweep cost`: what a sweep has cost, and how far off its forecasts were."""
 
-from repsim import budget, cost, forecast, hindsight, submission
+from repsim import budget, cost, forecast, hindsight, occupancy, submission
 from repsim.cli.output import Json, SpecArgument, project_of, show, spec_path
 from repsim.report import costs, plans
 from repsim.sweep.expand import open_sweep
@@ -14,7 +14,7 @@ def cost_of(spec: SpecArgument, json: Json = False) -> None:
     used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
     wasted = budget.wasted([one for one in known if one.closed], ids, {})  # what is alive may still give rows
     found = forecast.outcomes(hindsight.done(project.store, sweep.jobs, ids, known))
-    shown = costs.cost_json(
-        sweep.name, plans.unit(any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)), used, wasted, found
-    )
+    unit = plans.unit(any(one.on_gpu for one in known if one.head["sweep"] == sweep.name))
+    shown = costs.cost_json(sweep.name, unit, used, wasted, found)
+    shown |= costs.idle_json(occupancy.startup(known), occupancy.shares(known, ids))
     show(json, shown, costs.cost_text(shown))

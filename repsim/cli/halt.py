@@ -32,4 +32,4 @@ def _sent(spec: str) -> tuple[str, list[Submission]]:
     """The name of the sweep and what was sent of it; the file itself need not be right, nor be there."""
     project: Project = project_of(spec)
     name = spec_path(spec, project).stem
-    return name, [one for one in submission.every(project.submissions) if one.plan["sweep"] == name]
+    return name, [one for one in submission.every(project.submissions) if one.head["sweep"] == name]

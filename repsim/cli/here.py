@@ -121,7 +121,7 @@ def complete(
 
 def known_sweeps(project: Project) -> list[Path]:
     """The sweep files that were sent or run at least once and still exist."""
-    names = dict.fromkeys(one.plan["sweep"] for one in submission.every(project.submissions))
+    names = dict.fromkeys(one.head["sweep"] for one in submission.every(project.submissions))
     return [path for name in names if (path := project.sweeps / f"{name}.yaml").is_file()]
 
 

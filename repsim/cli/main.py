@@ -13,9 +13,9 @@ import typer
 
 import repsim
 from repsim.cli.lazily import PROJECT, Place, group, plain
-from repsim.errors import PassedOver, UserError, printable
+from repsim.errors import PASSING, PassedOver, UserError, printable
 
-MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+MENDABLE = PASSING | {errno.EFBIG, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG}
 """What a disk or its rights can say anywhere."""
 PATIENT = (100_000, 20, 20)
 """How many new objects the collector of cycles waits for: by default it goes through all runs of a large sweep again and again."""

@@ -161,7 +161,10 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
     asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value, "spread": spread}
     said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
-    found = store.read(project.store, sweep.jobs[sweep.spec.job], ids=[run.id for run in sweep.runs]).to_pandas()
+    job = sweep.jobs[sweep.spec.job]
+    stored = store.read(project.store, job, ids=[run.id for run in sweep.runs])
+    store.must_agree(stored, job, {run.id: run.config for run in sweep.runs})
+    found = stored.to_pandas()
     expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
     table = tables.build(definition, found, expected, _layers(project, sweep, [*definition.rows, *definition.cols]))
     shown.refuse_mixed(sweep, [*definition.rows, *definition.cols])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from repsim import accounting, cleaning, log, nodes, queued, reconcile, submission, traces
+from repsim import accounting, cleaning, log, nodes, progress, queued, reconcile, submission, traces
 from repsim.cli.output import Json, Yes, confirm, opened, project_of, say, show, spec_path
 from repsim.cluster import ALIVE
 from repsim.errors import ClusterError, InputError, printable
@@ -51,7 +51,11 @@ def logs(
         _follow(project, place, tail)
         return
     text = log.tail(place.slice or "", tail)
+    last = progress.last(place.submission, place.task, place.group)
     known = {"run": place.run, "submission": place.submission.name, "task": place.task, "group": place.group}
+    known |= {"host": last and last.host, "gpu": last and last.gpu}
+    if last and last.host and not json:
+        say(f"{log.PREFIX}run {place.run} on {', '.join(filter(None, (last.host, last.gpu)))}")
     show(json, {**known, "file": str(place.file), "log": text}, text.rstrip("\n") or _nothing(place))
 
 
@@ -113,4 +117,4 @@ def _nothing(place: log.Place) -> str:
 
 
 def _is_of(one: Submission, spec: str | None, project: Project) -> bool:
-    return spec is None or one.plan["sweep"] == spec_path(spec, project).stem
+    return spec is None or one.head["sweep"] == spec_path(spec, project).stem

@@ -1,5 +1,6 @@
 """Owns `repsim sweep status`: how far sweeps are, once or (`--watch`) redrawn until nothing of them is under way."""
 
+import gc
 import json as json_text
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import cluster, cost, reconcile, submission, traces
+from repsim import cluster, cost, hindsight, reconcile, store, submission, traces
 from repsim import plan as planning
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, project_of, show, spec_path
@@ -26,9 +27,11 @@ from repsim.submission import Submission
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.filters import matcher
 
+MANY = 500_000  # objects made before garbage is looked for: those of a large sweep all live to the end, and looking takes longer
 ASK_S = 60.0  # seconds between two questions to Slurm while watching
 LOOK_S = 5.0  # and between two looks at the files
 BUSY = (State.RUNNING.value, State.PENDING.value)
+UNDONE = (State.NEW, State.RUNNING, State.PENDING)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show how far a sweep is: counts, grid, live tasks, hours, failures."""
+    gc.set_threshold(MANY)
     project = project_of(spec)
     asked = Asked(tuple(filters or ()), rows, cols)
     if spec is None and (watch or asked != Asked()):
@@ -69,7 +73,8 @@ def status(
 
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
-    return printable("\n".join([plans.status_text(shown), *halts.halts_lines(shown), *live.live_lines(shown)]))
+    bad = [f"  bad       {shown['bad_parts']} × no part that can be read, see: repsim results check"] if shown["bad_parts"] else []
+    return printable("\n".join([plans.status_text(shown), *bad, *halts.halts_lines(shown), *live.live_lines(shown)]))
 
 
 def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
@@ -133,6 +138,7 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     shown = plans.status_json(sweep, states, alive, _hours(project, sweep, states, known))
     shown |= grid_json(sweep, states, asked.rows, asked.cols)
     shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
+    shown["bad_parts"] = sum(len(store.bad_parts(project.store, job)) for job in sweep.jobs.values())
     return shown | live.live_json(known, states, alive) | queues.age_json(queue)
 
 
@@ -140,6 +146,10 @@ def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known:
     """Hours that stored runs took, and that the rest would take with the sweep's own profile."""
     chosen = send.profile_of(project, sweep, None)[1]
     left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
-    used = cost.hours_used(project.store, sweep.jobs, {run.id for run in sweep.all_runs}, {one.name: one.gpus for one in known})
-    on_gpu = any(one.on_gpu for one in known if one.plan["sweep"] == sweep.name)
-    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task)
+    ids = {run.id for run in sweep.all_runs}
+    used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
+    on_gpu = any(one.on_gpu for one in known if one.head["sweep"] == sweep.name)
+    sent, guess = left.part(lambda run: states[run].state in (State.RUNNING, State.PENDING))
+    is_over = not any(standing.state in UNDONE or standing.waits for standing in states.values())
+    past = hindsight.total(project.store, sweep.jobs, ids, known) if is_over else None
+    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task, sent, guess, past)

@@ -9,6 +9,7 @@ import typer
 from repsim import budget as budgets
 from repsim import hardware, local, reconcile
 from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
+from repsim.cli import scan as scans
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
 from repsim.errors import SpecError
@@ -24,6 +25,7 @@ app.command("queue")(seeing.queue)
 app.command("status")(status.status)
 app.command("cost")(costs.cost_of)
 app.command("logs")(seeing.logs)
+app.command("scan")(scans.scan)
 app.command("clean")(seeing.clean)
 app.command("nodes")(seeing.bad_nodes)
 app.command("cancel")(steer.cancel)

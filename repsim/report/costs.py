@@ -5,6 +5,7 @@ from typing import Any
 
 from repsim import forecast
 from repsim.forecast import Outcome
+from repsim.occupancy import Share, Startup
 from repsim.report.plans import in_hours, number
 
 SOURCES = {"measured": "measured runs", "dry-run": "a dry run", "similar": "runs like it", "prior": "a guess"}
@@ -28,9 +29,27 @@ def cost_text(shown: Mapping[str, Any]) -> str:
     lost = f", {shown['hours_wasted']:.2f} lost on attempts that gave no row" if shown["hours_wasted"] else ""
     lines = [f"{shown['sweep']}: {shown['hours_used']:.2f} {shown['unit']} used{lost}"]
     if shown["ratio"] is None:
-        return "\n".join([*lines, "  no forecast to compare with: nothing of it is stored, or its submissions were removed"])
-    lines.append(f"  the runs took {shown['ratio']:.2f} times what was forecast")
-    return "\n".join([*lines, *map(_kind, shown["kinds"])])
+        lines.append("  no forecast to compare with: nothing of it is stored, or its submissions were removed")
+    else:
+        lines += [f"  the runs took {shown['ratio']:.2f} times what was forecast", *map(_kind, shown["kinds"])]
+    lines += map(_idle, shown["idle"])
+    if start := shown["startup"]:
+        lines.append(f"  a task takes {start['seconds']:.0f} s to start (the median of {number(start['tasks'], 'task')})")
+    return "\n".join(lines)
+
+
+def idle_json(start: Startup | None, found: Sequence[Share]) -> dict[str, Any]:
+    """What `sweep cost` says of the time in which tasks computed nothing."""
+    seen = start and {"seconds": round(start.seconds, 3), "tasks": start.n}
+    return {"idle": [one.as_json() for one in found], "startup": seen}
+
+
+def _idle(one: Mapping[str, Any]) -> str:
+    """stitch tiny10 cifar10: 92 % of 3.10 h computing, 5 % starting, 3 % waiting (12 tasks)."""
+    hours = {name: one[f"hours_{name}"] for name in ("computing", "starting", "waiting")}
+    total = sum(hours.values())
+    parts = ", ".join(f"{each / total if total else 0.0:.0%} {name}" for name, each in hours.items())
+    return f"  {one['job']} {one['kind']}: of {total:.2f} h in tasks {parts} ({number(one['tasks'], 'task')})"
 
 
 def _kind(one: Mapping[str, Any]) -> str:

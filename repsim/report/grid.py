@@ -21,9 +21,10 @@ def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, 
     Raises SpecError for a name that is no field.
     """
     across, along = _axis(sweep, rows, _case(sweep)), _axis(sweep, cols, _layer)
+    counts = Counter((across(run), along(run), states[run.id].state) for run in sweep.runs)
     cells: dict[tuple[str, str], Counter[str]] = {}
-    for run in sweep.runs:
-        cells.setdefault((across(run), along(run)), Counter())[_third(states[run.id].state)] += 1
+    for (row, col, state), count in counts.items():
+        cells.setdefault((row, col), Counter())[_third(state)] += count
     found = [{"row": row, "col": col, **{key: c[key] for key in ("done", "failed", "left")}} for (row, col), c in cells.items()]
     return {"grid": found, "grid_axes": {"rows": rows or CASE, "cols": cols or ("layer" if _has_layers(sweep) else "arch")}}
 
@@ -46,11 +47,11 @@ def _axis(sweep: Sweep, key: str | None, otherwise: Read) -> Read:
 
 
 def _case(sweep: Sweep) -> Read:
-    return lambda run: str(run.labels.get(CASE) or sweep.spec.job)
+    return lambda run: str(run.label(CASE) or sweep.spec.job)
 
 
 def _layer(run: Run) -> str:
-    return str(getattr(run.config, "front_layer", run.labels.get("arch", "")))
+    return str(run.value("front_layer", run.label("arch", "")))
 
 
 def _has_layers(sweep: Sweep) -> bool:

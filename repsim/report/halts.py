@@ -9,7 +9,7 @@ from repsim.submission import Submission
 
 def halts_json(known: Sequence[Submission], sweep: str, alive: Collection[tuple[str, int]]) -> dict[str, Any]:
     """Of the submissions of `sweep`; `alive` are the tasks (name of the submission, index) that are queued or running."""
-    mine = [one for one in known if one.plan["sweep"] == sweep]
+    mine = [one for one in known if one.head["sweep"] == sweep]
     return {"stops": orders.stops_json(orders.standing(mine)), "restarts": restarts.counts(mine, alive)}
 
 

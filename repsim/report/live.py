@@ -27,9 +27,10 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
     found = [span for one in mine for span in progress.spans(one) if span.group in held[one.name]]
     lasting = [span for span in found if not failed.isdisjoint(held[span.submission.name][span.group])]
     alive = {(task.name, task.index) for task in tasks}
+    stillborn = _stillborn_tasks(states.values())
     return {
         "hours_wasted": round(progress.wasted_hours(found, alive), 4),
-        "warnings": [words for one in mine for words in _stillborn(one, states, tasks)],
+        "warnings": [words for one in mine for words in _stillborn(one, stillborn.get(one.name, set()), tasks)],
         **queues.queue_json(mine, tasks),
         "live": [_task(task, mine, found, held) for task in tasks if task.state == "RUNNING" and task.name in held],
         "newest_failures": [_failure(span, held) for span in progress.newest_failures(lasting, NEWEST)],
@@ -46,9 +47,17 @@ def live_lines(shown: Mapping[str, Any], now: float | None = None) -> list[str]:
     return lines + _block("newest", [_failed(failure, now) for failure in shown["newest_failures"]])
 
 
-def _stillborn(one: Submission, states: Mapping[RunId, Standing], tasks: Iterable[Task]) -> list[str]:
+def _stillborn_tasks(standings: Iterable[Standing]) -> dict[str, set[int]]:
+    """By name of the submission the tasks that died before their first group."""
+    found: dict[str, set[int]] = {}
+    for standing in standings:
+        if standing.message and standing.message.startswith(traces.STILLBORN) and standing.submission and standing.task is not None:
+            found.setdefault(standing.submission, set()).add(standing.task)
+    return found
+
+
+def _stillborn(one: Submission, died: set[int], tasks: Iterable[Task]) -> list[str]:
     """What to do where task after task dies before its first group, so that the rest does not follow."""
-    died = {s.task for s in states.values() if s.submission == one.name and (s.message or "").startswith(traces.STILLBORN)}
     waiting = [task.element for task in tasks if task.name == one.name and task.state in WAITING]
     if len(died) < AT_ONCE or not waiting:
         return []

@@ -35,5 +35,5 @@ def _log_of(run: RunId, standing: Standing, known: Mapping[str, Submission], tai
 
 def _block(each: Mapping[str, Any]) -> str:
     head = f"{number(each['runs'], 'run')} × {each['cause']}: {each['message']}"
-    where = f"  e.g. {each['example']}" + (f", in {each['file']}" if each["file"] else "")
+    where = f"  e.g. {each['slug']}" + (f", in {each['file']}" if each["file"] else "")
     return "\n".join([head, where, *(f"  | {line}" for line in each["log"].splitlines())])

@@ -12,7 +12,8 @@ from repsim.job import RunId
 from repsim.plan import Plan, Stage
 from repsim.report import grid
 from repsim.signature import signature
-from repsim.state import DIVERGED, LOST, Standing, State
+from repsim.state import DIVERGED, DONE, LOST, Standing, State
+from repsim.sweep import mirrored
 from repsim.sweep.expand import Run, Sweep
 
 SHOWN = list(State)
@@ -62,6 +63,8 @@ def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
     found = [f"{number(k['runs'], 'run')} blocked: {k['message']}" for k in blocked(sweep, states) if k["cause"] == DIVERGED]
     lost = [str(standing.message) for standing in states.values() if standing.state is State.NEW and standing.cause == LOST]
     found += [f"{number(len(lost), 'network')} to be made again: {lost[0]}" + (", …" if len(lost) > 1 else "")] if lost else []
+    if again := mirrored.twice(sweep):
+        found.append(f"{number(again, 'symmetric comparison')} asked both ways; pairs: unordered asks once")
     failed = sum(standing.state is State.FAILED for standing in states.values())
     return [*found, f"{number(failed, 'run')} failed; to try again: repsim sweep retry {sweep.name}"] if failed else found
 
@@ -83,12 +86,19 @@ def counts_text(counts: Mapping[State, int]) -> str:
 
 @dataclass(frozen=True)
 class Hours:
-    """Hours that were used and that are left, in a unit; on a cluster those of the GPUs that each task holds, `gpus` of them."""
+    """Hours that were used and that are left, in a unit; on a cluster those of the GPUs that each task holds, `gpus` of them.
+
+    `sent` are those of what is queued or running, a guess where no run of any such kind was measured; `forecast` says once all
+    is over what stored runs should have taken, and took.
+    """
 
     used: float
     left: float
     unit: str
     gpus: int
+    sent: float
+    guess: bool
+    forecast: tuple[float, float] | None = None
 
 
 def status_json(sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[Task], hours: Hours) -> dict[str, Any]:
@@ -103,7 +113,9 @@ def status_json(sweep: Sweep, states: Mapping[RunId, Standing], tasks: Sequence[
         "hours_unit": hours.unit,
         "hours_used": round(hours.used, 4),
         "hours_left": round(hours.left, 4),
-        "eta_minutes": _eta(tasks, hours.left / max(1, hours.gpus)),
+        "eta_minutes": _eta(tasks, hours.sent / max(1, hours.gpus)),
+        "eta_is_guess": hours.guess,
+        "forecast": _forecast(hours.forecast),
     }
 
 
@@ -113,9 +125,13 @@ def status_text(shown: Mapping[str, Any]) -> str:
     if shown["networks"]:
         lines.append("  networks  " + _words(shown["networks"]))
     lines += ["  runs      " + _words(shown["runs"]), *grid.grid_lines(shown["grid"])]
-    eta = f", ready in about {shown['eta_minutes']:.0f} min" if shown["eta_minutes"] else ""
+    guess = " (a guess)" if shown["eta_is_guess"] else ""
+    eta = f", what was sent is ready in about {shown['eta_minutes']:.0f} min{guess}" if shown["eta_minutes"] else ""
     lost = f", {shown['hours_wasted']:.2f} wasted on attempts that gave no row" if shown["hours_wasted"] else ""
     lines.append(f"  {shown['hours_unit']:<9} {shown['hours_used']:.2f} used, about {shown['hours_left']:.2f} left{lost}{eta}")
+    if past := shown["forecast"]:
+        took = f"took {past['hours']:.2f} {shown['hours_unit']}, forecast {past['hours_expected']:.2f} ({past['ratio']:.2f}×)"
+        lines.append(f"  forecast  {took}")
     lines += [f"  blocked   {b['runs']} × {b['message']:.200}" for b in shown["blocked"]]
     return "\n".join([*lines, *_failure_lines(shown)])
 
@@ -134,13 +150,13 @@ def _kinds(
     sweep: Sweep, states: Mapping[RunId, Standing], among: Callable[[Standing], bool], alike: Callable[[str], str]
 ) -> list[dict[str, Any]]:
     """Runs of equal cause, and of messages that are equal once they went through `alike`, as one; its message is the first."""
-    kinds: dict[tuple[str, str], list[RunId]] = {}
+    kinds: dict[tuple[str, str], list[Run]] = {}
     for run in sweep.all_runs:
-        if among(standing := states[run.id]):
-            kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run.id)
+        if (standing := states[run.id]) is not DONE and among(standing):
+            kinds.setdefault((standing.cause or known(None), alike(standing.message or "")), []).append(run)
     return [
-        {"cause": str(cause), "message": states[ids[0]].message or "", "runs": len(ids), "example": ids[0]}
-        for (cause, _), ids in kinds.items()
+        {"cause": str(cause), "message": states[first.id].message or "", "runs": count, "example": first.id, "slug": first.slug}
+        for (cause, _), first, count in ((kind, runs[0], len(runs)) for kind, runs in kinds.items())
     ]
 
 
@@ -208,6 +224,14 @@ def _words(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{state} {n:,}" for state, n in counts.items()) or "none"
 
 
+def _forecast(found: tuple[float, float] | None) -> dict[str, float] | None:
+    """Hours forecast and taken as an object."""
+    if found is None:
+        return None
+    expected, took = found
+    return {"hours_expected": round(expected, 4), "hours": round(took, 4), "ratio": round(took / expected, 3)}
+
+
 def _eta(tasks: Sequence[Task], left_task_h: float) -> float | None:
     running = sum(task.state == "RUNNING" for task in tasks)
     return round(60 * left_task_h / running, 1) if running and left_task_h else None
@@ -215,7 +239,7 @@ def _eta(tasks: Sequence[Task], left_task_h: float) -> float | None:
 
 def _failure_lines(shown: Mapping[str, Any]) -> list[str]:
     """Each distinct failure, then what is to be done about each cause."""
-    lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['example']})" for f in shown["failures"]]
+    lines = [f"  failed    {f['runs']} × {f['cause']}: {_indented(f['message'])}  (e.g. {f['slug']})" for f in shown["failures"]]
     lines += [f"            {each}: {rule(each).words}" for each in dict.fromkeys(f["cause"] for f in shown["failures"])]
     return [*lines, f"            try them again: repsim sweep retry {shown['sweep']} --failed"] if lines else []
 

@@ -68,8 +68,8 @@ def _folded(one: Submission, tasks: Sequence[Task]) -> dict[str, Any]:
     held = one.outline
     return {
         "submission": one.name,
-        "sweep": one.plan["sweep"],
-        "stage": one.plan["stage"],
+        "sweep": one.head["sweep"],
+        "stage": one.head["stage"],
         "job": element_names([task.element for task in tasks]),
         "tasks": dict(sorted(Counter(task.state.lower() for task in tasks).items())),
         "runs": sum(len(group["runs"]) for task in tasks for group in held[task.index]),
@@ -80,7 +80,7 @@ def _folded(one: Submission, tasks: Sequence[Task]) -> dict[str, Any]:
 
 def _reason(one: Submission, name: str, tasks: Sequence[Task]) -> dict[str, Any]:
     why, job = reasons.of(name), element_names([task.element for task in tasks])
-    do = why.do.format(job=job.replace(" ", ","), sweep=one.plan["sweep"]) if why.do else None
+    do = why.do.format(job=job.replace(" ", ","), sweep=one.head["sweep"]) if why.do else None
     return {"reason": name, "words": why.words, "tasks": len(tasks), "do": do}
 
 

@@ -5,7 +5,7 @@ A place is a pair of networks at a pair of layers, one network, or (`job: train`
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,34 +19,13 @@ from repsim.errors import SpecError, within
 from repsim.identity import canonical, digest, id_of
 from repsim.job import Job, JobConfig, RunId, joined
 from repsim.project import Project
+from repsim.sweep import kept, points, refusals
 from repsim.sweep import networks as zoo
-from repsim.sweep import points, refusals
 from repsim.sweep.exclude import Draft, sifted
 from repsim.sweep.layers import layer_pairs
 from repsim.sweep.networks import IMPORT, TRAIN, Network
+from repsim.sweep.run import Run
 from repsim.sweep.spec import Spec, load
-
-
-@dataclass(frozen=True)
-class Run:
-    """One point of a sweep."""
-
-    id: RunId
-    job: str
-    config: JobConfig
-    inputs: tuple[RunId, ...]
-    group: str
-    labels: dict[str, Any]
-
-    @property
-    def dataset(self) -> str:
-        return getattr(self.config, "dataset", "none")
-
-    @property
-    def slug(self) -> str:
-        """What a person reads: the labels, then the id."""
-        words = [str(v) for v in self.labels.values() if v is not None]
-        return "/".join([*words, self.id])
 
 
 @dataclass(frozen=True)
@@ -95,16 +74,27 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trac
     for net in nets:
         catalog.register(net.run, net.facts, net.kept)
     networks = tuple(_network_run(net, loaded[net.job]) for net in zoo.seeds_first(spec, nets)) if nets else ()
+    sweep = Sweep(name, path, spec, loaded, networks, (), catalog=catalog)
+    shelf = kept.shelf(project, path, job, lambda: kept.key(project, spec, nets, catalog))
+    found = None if trace else shelf.read()
+    if not found:
+        found = _runs(sweep, nets, where, trace or Trace())
+        shelf.keep(*found)
+    return replace(sweep, runs=found[0], merged=found[1])
+
+
+def _runs(sweep: Sweep, nets: Sequence[Network], where: str, trace: Trace) -> kept.Found:
+    """The runs of a sweep whose networks are known, checked and in order, and how many equal ones were merged."""
+    spec, job, catalog = sweep.spec, sweep.jobs[sweep.spec.job], sweep.catalog
+    assert catalog
     places = refusals.at_most(_places(spec, nets, catalog, job, where), where) if spec.zoo else [{}]
     refusals.refuse_too_many(spec, where, len(places))
-    drafts, taken = sifted(spec, refusals.at_most(points.drafts(spec, places, job, where), where), job, where)
+    drafts, trace.taken = sifted(spec, refusals.at_most(points.drafts(spec, places, job, where), where), job, where)
     labels = _labels(spec, job)
-    made = [(draft, _run(spec, job, draft, labels, where)) for draft in drafts]
-    if trace:
-        trace.made, trace.taken = made, taken
-    distinct = _distinct([run for _, run in made], where)
-    _check(loaded, [*networks, *distinct], catalog, where)
-    return Sweep(name, path, spec, loaded, networks, _ordered(distinct, spec), len(made) - len(distinct), catalog)
+    trace.made = [(draft, _run(spec, job, draft, labels, where)) for draft in drafts]
+    distinct = _distinct([run for _, run in trace.made], where)
+    _check(sweep.jobs, [*sweep.networks, *distinct], catalog, where)
+    return _ordered(distinct, spec), len(trace.made) - len(distinct)
 
 
 def _distinct(runs: Iterable[Run], where: str) -> list[Run]:
@@ -158,7 +148,9 @@ def _run(spec: Spec, job: Job, draft: Draft, labels: Sequence[str], where: str) 
     try:
         config = job.config.model_validate(draft.fields)
     except ValidationError as error:
-        raise yamlfile.explain(error, job.config, draft.fields, where, _blamed(spec, job, error, draft)) from None
+        block = _blamed(spec, job, error, draft)
+        found = yamlfile.explain(error, job.config, draft.fields, where, block)
+        raise SpecError(found.what + _beside(spec, error, draft, block), where=found.where, do=found.do) from None
     return as_run(job, config, {"case": draft.case, **{name: draft.fields.get(name) for name in labels}})
 
 
@@ -171,6 +163,15 @@ def _blamed(spec: Spec, job: Job, error: ValidationError, draft: Draft) -> str:
         return block
     block = points.block_of(spec, draft, str(loc[0]))
     return block if block and block not in points.GROUND else ""
+
+
+def _beside(spec: Spec, error: ValidationError, draft: Draft, block: str) -> str:
+    """What else has a part in an error: who said what a block inherits; where no single field is wrong, all that made the point."""
+    loc = error.errors(include_url=False)[0]["loc"]
+    if loc:
+        return "".join(f" (inherited: {path})" for path in spec.inherited(block, str(loc[0])))
+    others = [*draft.blocks[:-1], *(path for one in draft.blocks for path in spec.inherited(one))]
+    return f" (with {', '.join(others)})" if others else ""
 
 
 def _network_run(net: Network, job: Job) -> Run:

@@ -49,4 +49,4 @@ def _known(key: str, fields: set[str]) -> str:
 def _value(run: Run, key: str) -> str:
     if key == "id":
         return run.id
-    return str(run.labels.get(key) if key in run.labels else getattr(run.config, key, None))
+    return str(run.label(key, run.value(key)))

@@ -28,7 +28,8 @@ def refuse_unknown(spec: Spec, job: Job, where: str) -> None:
     for block, said in _blocks(spec).items():
         for key in said:
             if key not in fields:
-                raise SpecError(f"unknown key '{key}'", where=f"{where}: {block}.{key}", do=nearest(key, fields))
+                origin = "".join(f" (inherited: {path})" for path in spec.inherited(block, key))
+                raise SpecError(f"unknown key '{key}'{origin}", where=f"{where}: {block}.{key}", do=nearest(key, fields))
     for index, entry in enumerate(spec.include):
         condition(entry, job, f"{where}: include.{index}")
 

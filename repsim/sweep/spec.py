@@ -1,10 +1,11 @@
 """Owns the shape of a sweep file: which blocks there are, and what each may hold."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
 
 from repsim import yamlfile
 from repsim.errors import SpecError, nearest
@@ -128,6 +129,13 @@ class Spec(Strict):
     """In what order runs are packed and sent. seeds: every cell has one seed, or pair, before any has two."""
     table: dict[str, Any] = {}
     """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
+    _origins: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
+    """By case and key: key path of what says it, where that is the case of another."""
+
+    def inherited(self, block: str, key: str | None = None) -> list[str]:
+        """Key paths of what a block has, in `key` or at all, from cases that it is `like`."""
+        found = self._origins.get(block.removeprefix("cases."), {}) if block.startswith("cases.") else {}
+        return [path for name, path in found.items() if key in (None, name)]
 
     @field_validator("cases")
     @classmethod
@@ -156,7 +164,11 @@ def load(path: Path) -> Spec:
             f"its ranges hold {values:,} values, more than {MAX_VALUES:,}", where=str(path), do="shorten them, or split the sweep"
         )
     spec = yamlfile.validate(Spec, data, str(path))
-    spec = spec.model_copy(update={"cases": _inherited(spec.cases, str(path))})
+    cases = spec.cases
+    lines = {name: _ancestry(name, cases, str(path)) for name in cases}
+    whole = {name: _inherited(line, cases) for name, line in lines.items()}
+    spec = spec.model_copy(update={"cases": whole})
+    spec._origins = {name: _origins(line, cases) for name, line in lines.items()}
     _refuse_double_axes(spec, str(path))
     return spec
 
@@ -169,13 +181,15 @@ def _unfolded(data: Any) -> int:
     return max(0, min(int(match[2]) - int(match[1]) + 1, MAX_AXIS)) if match else 0
 
 
-def _inherited(cases: dict[str, dict[str, Any]], where: str) -> dict[str, dict[str, Any]]:
-    """Cases with what they have from the one that they are `like`; what a case says itself wins."""
-    whole: dict[str, dict[str, Any]] = {}
-    for name in cases:
-        line = _ancestry(name, cases, where)
-        whole[name] = {key: values for one in reversed(line) for key, values in cases[one].items() if key != LIKE}
-    return whole
+def _inherited(line: Sequence[str], cases: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What a case has from those that it is `like`, the first of `line` being itself; what a case says itself wins."""
+    return {key: values for one in reversed(line) for key, values in cases[one].items() if key != LIKE}
+
+
+def _origins(line: Sequence[str], cases: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Key path of each thing that a case does not say itself."""
+    said = {key: f"cases.{one}.{key}" for one in reversed(line) for key in cases[one] if key != LIKE}
+    return {key: path for key, path in said.items() if key not in cases[line[0]]}
 
 
 def _ancestry(name: str, cases: dict[str, dict[str, Any]], where: str) -> list[str]:
@@ -202,7 +216,8 @@ def _refuse_double_axes(spec: Spec, where: str) -> None:
         for other, second in others.items():
             both = sorted(first.keys() & second.keys())
             if both and one != other:
-                what, place = f"'{both[0]}' is set by {one} and by {other}", f"{where}: {other}.{both[0]}"
+                said = ", ".join([other, *spec.inherited(other, both[0])])
+                what, place = f"'{both[0]}' is set by {one} and by {said}", f"{where}: {other}.{both[0]}"
                 raise SpecError(what, where=place, do="keep one of the two")
     clash = sorted(spec.fixed.keys() & (spec.grid.keys() | spec.zip.keys()))
     if clash:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from ground import SWEEP, Ground
 
-PERSON = "import toy; from repsim import catalog; catalog._ask = toy.sheet; from repsim.cli.main import main; main()"
+PERSON = """
+import toy
+from repsim import catalog, intents
+from repsim.cli.main import main
+catalog._ask = toy.sheet
+intents.LOOKS_S, intents.PAUSES_S = (0.0, 1.0, 2.0, 3.0), (1.0, 2.0, 4.0)  # as patient as a test can be
+main()
+"""
 LOOK_S = 0.1
 KILLED = -9  # by an injection
 PATIENCE_S = 150.0  # longer than any command may take, even with a controller that does not answer

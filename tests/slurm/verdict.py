@@ -14,7 +14,7 @@ import toy
 from ground import PATHS, SWEEP, make_project
 from people import PERSON
 
-from repsim import store
+from repsim import schema, store
 from repsim.project import Project
 from repsim.sweep.expand import Sweep, open_sweep
 
@@ -131,7 +131,7 @@ def _science(project: Project) -> str:
     import pyarrow.parquet as pq
 
     table = pq.read_table(project.results / "aggregate" / f"{SWEEP}.parquet")
-    names = [name for name in table.column_names if name not in store.Provenance.model_fields]
+    names = [name for name in table.column_names if name not in schema.Provenance.model_fields]
     rows = sorted(table.select(names).to_pylist(), key=lambda row: row["run_id"])
     assert Counter(row["run_id"] for row in rows).most_common(1)[0][1] == 1, "a run is twice in the aggregate"
     return "\n".join(map(str, rows))

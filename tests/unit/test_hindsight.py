@@ -85,3 +85,18 @@ def test_the_command_tells_it(project, sent, monkeypatch):
     assert "toy: 0.02 task-hours used\n  the runs took 1.20 times what was forecast\n" in text.out
     assert "square numbers: 1.20 times 0.02 h, from a guess (1.20 to 1.20 in the middle 80 % of 3 groups, 6 runs)" in text.out
     assert (shown["ratio"], shown["hours_used"], shown["kinds"][0]["groups"]) == (1.2, 0.02, 3)
+
+
+def test_status_tells_it_in_a_line_once_all_is_over(project, sent, monkeypatch):
+    sweep, stage, one = sent
+    monkeypatch.chdir(project.root)
+    one.mark_sent(host="here", pid=0)
+    one.close()
+    took(project, sweep, one, stage.groups[:2], 660.0)
+    assert commandline.call("sweep", "status", "toy", "--json").json["forecast"] is None, "a group is left"
+    took(project, sweep, one, stage.groups[2:], 660.0)
+    text, shown = commandline.call("sweep", "status", "toy"), commandline.call("sweep", "status", "toy", "--json").json
+    assert "  forecast  took 1.10 task-hours, forecast 0.02 (66.00×)\n" in text.out
+    assert shown["forecast"] == {"hours_expected": 0.0167, "hours": 1.1, "ratio": 66.0}
+    part = commandline.call("sweep", "status", "toy", "batch=0", "--json").json["forecast"]
+    assert part == {"hours_expected": 0.0056, "hours": 0.3667, "ratio": 66.0}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
     "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs",
+    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs cli.scan",
     "cli.send",
     "cli.here",
     "cli.output",
@@ -36,17 +36,18 @@ ORCHESTRATION = [
     "measuring",
     "report.matrixwords report.player",
     "report.wording report.grid report.reasons",
-    "pieces planfile ceiling dropped",
+    "pieces planfile ceiling dropped cards",
     "intents shares",
-    "hindsight",
+    "hindsight occupancy",
     "forecast",
-    "plan table imports checking compaction retry nodes cleaning exports counterparts",
+    "plan table imports checking compaction scanning retry nodes cleaning exports counterparts",
     "described",
     "sweep.evaluations sweep.comparisons sweep.grids",
     "sweep.single sweep.flags sweep.curves sweep.explain",
-    "sweep.filters sweep.known sweep.shown",
+    "sweep.filters sweep.known sweep.shown sweep.mirrored",
     "sweep.expand",
-    "sweep.points sweep.refusals sweep.layers",
+    "sweep.kept",
+    "sweep.points sweep.refusals sweep.layers sweep.run sweep.coded",
     "sweep.exclude sweep.networks",
     "sweep.spec cost queued traces",
     "state tried accounting",
@@ -55,7 +56,9 @@ ORCHESTRATION = [
     "limits batchscript sbatch",
     "profile",
     "identity store cluster hardware code child matrix answers",
-    "written gathering",
+    "gathering",
+    "overview",
+    "written",
     "manifest quarantine",
     "parts",
     "schema vectors",
@@ -63,7 +66,7 @@ ORCHESTRATION = [
     "progress log orders restarts",
     "submission",
     "project yamlfile job patience lock",
-    "sbatchoptions",
+    "sbatchoptions processes records",
     "errors signature cause columns",
 ]
 SCIENCE = {
@@ -74,7 +77,7 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "parts", "schema", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
 OWNERS = {
     "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),

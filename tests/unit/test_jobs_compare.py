@@ -33,6 +33,15 @@ def config(**fields):
     return JOB.config(**{**BASE, "measure": "cka", "images": 150, **fields})
 
 
+def test_the_mirror_of_a_symmetric_measure_has_f_and_g_swapped_and_a_one_way_measure_has_none():
+    one = config(front_layer="relu1", front_rank=2, end_epoch=3)
+    image = JOB.module.mirrored(one)
+    assert (image.front_network, image.end_network, image.front_layer, image.end_layer) == ("bbbb", "aaaa", "relu2", "relu1")
+    assert (image.front_rank, image.end_rank, image.front_epoch, image.end_epoch) == (None, 2, 3, None)
+    assert id_of(JOB, JOB.module.mirrored(image)) == id_of(JOB, one) != id_of(JOB, image)
+    assert JOB.module.mirrored(config(measure="regression")) is None
+
+
 class Catalog:
     """What a plan offers to a job's check: one network for every run."""
 

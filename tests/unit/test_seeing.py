@@ -14,7 +14,7 @@ from repsim.errors import InputError
 from repsim.report import queue as queues
 from repsim.report import reasons
 from repsim.signature import signature
-from repsim.submission import Submission
+from repsim.submission import Journal, Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 MOODS = "job: square\nzip: {batch: 0..3, value: [1.0, 2.0, 3.0, 4.0], mood: [well, fails, fails, refuses]}"
@@ -274,3 +274,22 @@ def test_a_run_is_named_by_the_beginning_of_its_id(here):
         log.places([one], "")
     with pytest.raises(InputError, match="was sent or computed here"):
         log.places(submission.every(here.submissions), "nothing")
+
+
+def test_logs_say_on_which_node_and_card_a_run_was_last_computed(here):
+    place = placed(here)
+    for host, card in (("n1", "Tesla T4"), ("n2", "NVIDIA H100")):
+        Journal(place.submission, 0, 0).write(event="start", group=place.group, host=host, gpu=card)
+    mark(place, "group {} begins: 2 runs of square")
+    assert call("sweep", "logs", place.run).err == f"repsim: run {place.run} on n2, NVIDIA H100\n"
+    shown = call("sweep", "logs", place.run, "--json")
+    assert (shown.err, shown.json["host"], shown.json["gpu"]) == ("", "n2", "NVIDIA H100")
+
+
+def test_examples_of_failures_are_named_by_case_before_the_id(here):
+    toy.sweep(here, "job: square\ncases: {sad: {mood: fails, batch: 1, value: 1.0}}", "cases")
+    call("sweep", "run", "cases", "--workers", "1")
+    (one,) = call("sweep", "status", "cases", "--json").json["failures"]
+    assert one["slug"] == f"sad/{one['example']}"
+    assert f"(e.g. sad/{one['example']})" in call("sweep", "status", "cases").out
+    assert f"  e.g. sad/{one['example']}, in " in call("sweep", "logs", "cases", "--failed").out

@@ -13,7 +13,7 @@ import pytest
 import toy
 from submitit.core.utils import DelayedSubmission
 
-from repsim import cluster, intents, reconcile, sbatch, store, submission
+from repsim import cards, cluster, intents, reconcile, sbatch, store, submission
 from repsim.errors import ClusterError
 from repsim.profile import Profile, Target, load_profile
 from repsim.state import State
@@ -415,6 +415,24 @@ def test_tasks_are_dealt_out_among_targets_by_what_each_can_do(project, fake):
     assert [one.tasks for one in sent] == [6, 2]
     said = [(o["partition"], o["gres"], o["time"], o["array"]) for o in options(fake)]
     assert said == [("gpu", "gpu:a100:1", "120", "0-5%6"), ("gpu-preempt", "gpu:1", "60", "0-1%2")]
+
+
+def test_a_card_that_is_twice_as_fast_gets_twice_the_work(project, fake):
+    sweep = toy.sweep(project, "job: square\ngrid: {batch: 0..8, value: [1.0]}")
+    targets = [Target(gpu=gpu, max_parallel=2) for gpu in ("t4", "a100")]
+    profile = MANY.model_copy(update={"gpus_per_task": 1, "min_tasks": 9, "targets": targets})
+    for name, card, seconds in (("slow", "Tesla T4", 8.0), ("fast", "NVIDIA A100-SXM4-40GB", 4.0)):
+        row = {"run_id": name, "gpu": card, "device": "cuda", "work": 1.0, "run_seconds": seconds}
+        store.publish(project.store, "square", "numbers", name, [row], store.schema_of(sweep.jobs["square"]))
+    sent = submit(project, sweep, profile=profile)
+    assert [(o["gres"], one.tasks) for o, one in zip(options(fake), sent, strict=True)] == [("gpu:t4:1", 3), ("gpu:a100:1", 6)]
+
+
+def test_cards_that_were_never_measured_beside_each_other_count_as_equal(project):
+    parts = [Profile(gpus_per_task=1, gpu=gpu) for gpu in ("t4", "a100")]
+    assert [cards.speed(project.store, {}, parts)(part) for part in parts] == [1.0, 1.0]
+    free = [Profile(gpus_per_task=1, partition=name) for name in "ab"]
+    assert [cards.speed(project.store, {}, free)(part) for part in free] == [1.0, 1.0]
 
 
 def test_a_retry_asks_for_more_of_every_target():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import toy
 
-from repsim import cluster, reconcile, state, submission
+from repsim import cleaning, cluster, dropped, log, processes, reconcile, state, submission
 from repsim.errors import ClusterError, InputError
 from repsim.state import MAX_KILLED, State
 from repsim.submission import Journal, Submission
@@ -177,6 +177,26 @@ def test_a_run_killed_three_times_has_failed_for_what_slurm_said_last(project, s
     assert "killed 3 times" in str(standing_of(project, squares, 0).message)
 
 
+def test_a_run_that_ran_out_of_time_in_three_submissions_has_failed_for_it_and_a_retry_counts_anew(project, squares):
+    def ran_out(saved: float) -> None:
+        one = send(project, squares)
+        how = {"outcome": "interrupted", "cause": None, "message": "told to stop", "why": "SIGUSR2", "saved": saved}
+        started(one, groups(one)[0]).write(event="end", group=groups(one)[0], **how)
+        one.close()
+
+    ran_out(0.5)  # gets on: a group that saves may take many tasks
+    for n in range(MAX_KILLED):
+        assert states(project, squares)[0] == "new", n
+        ran_out(0.0)
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+    assert (standing_of(project, squares, 0).cause, "time limit 3 times" in str(standing_of(project, squares, 0).message)) == (
+        "timeout",
+        True,
+    )
+    ran_out(0.0)
+    assert states(project, squares)[0] == "new", "after a retry it counts anew"
+
+
 def test_restarts_of_one_task_are_counted_as_kills_but_a_clean_end_is_not(project, squares):
     one = send(project, squares)
     for _ in range(2):
@@ -243,6 +263,95 @@ def test_a_local_run_counts_while_its_process_lives(project, squares):
     here.close()
     send(project, squares, host=os.uname().nodename, pid=2**22 + 1)  # above the highest process id
     assert {s.state for s in toy.states(project, squares).values()} == {State.NEW}
+
+
+def test_a_process_that_only_has_the_id_of_a_dead_local_run_keeps_nothing_running(project, squares):
+    """Killed -9, and its id taken by another process since: else its runs would be `running` for ever, and never sent."""
+    one = send(project, squares, host=os.uname().nodename, pid=os.getpid(), born=processes.born(os.getpid()))
+    assert states(project, squares) == ["pending"] * 4
+    one.mark_sent(host=os.uname().nodename, pid=os.getpid(), born="1@an earlier start of this machine")
+    assert states(project, squares) == ["new"] * 4
+    one.mark_sent(host=os.uname().nodename, pid=1, born=processes.born(1))
+    assert states(project, squares) == ["pending"] * 4, "a process of another user lives too"
+
+
+def test_records_of_a_task_keep_the_order_of_its_restarts_whatever_the_clocks_of_its_nodes_say(project, squares):
+    """Left in order on a node whose clock is an hour ahead, then failed for good on one that is right."""
+    one = send(project, squares)
+    group = groups(one)[0]
+    for restart, at, how in ((0, 3600.0, {"outcome": "interrupted"}), (1, 0.0, {"outcome": "failed", "cause": "code"})):
+        file = one.folder / "attempts" / f"0.{restart}.beef.jsonl"
+        end = {"at": at + 2, "event": "end", "group": group, "cause": None, "message": None, **how}
+        file.write_text("".join(json.dumps(line) + "\n" for line in ({"at": at + 1, "event": "start", "group": group}, end)))
+    assert [(e["restart"], e["event"]) for e in one.events()] == [(0, "start"), (0, "end"), (1, "start"), (1, "end")]
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+
+
+def test_what_tasks_of_a_closed_submission_did_is_one_file_and_of_an_open_one_a_file_each(project, monkeypatch):
+    """Else every look at a project would open each file of each task that it ever had."""
+    sweep = toy.sweep(project, "job: square\ngrid: {batch: 0..7, value: [1.0]}")
+    closed = toy.submission(project, sweep, pack_s=0.5)
+    count = len(closed.outline)
+    for index in range(count):
+        started(closed, groups(closed, index)[0], index)
+    before = closed.events()
+    closed.mark_sent(job_id="18")
+    closed.close(dict.fromkeys(range(count), "FAILED"))
+    opened: list[Path] = []
+    honest = Path.read_text
+
+    def noted(path, *words, **more):
+        opened.append(path)
+        return honest(path, *words, **more)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    assert {standing.state for standing in toy.states(project, sweep).values()} == {State.NEW}
+    mine = [path.name for path in opened if closed.folder in path.parents]
+    assert not [name for name in mine if name.endswith(".jsonl")]
+    assert mine.count("closed") == 1, "not once for each of its tasks"
+    assert Submission(closed.folder).events() == before
+    for file in cleaning.removable(closed):
+        file.unlink()
+    assert Submission(closed.folder).events() == before and not list((closed.folder / "attempts").iterdir())
+    (closed.folder / "attempts.json").write_text("{")
+    assert Submission(closed.folder).events() == []
+
+
+def test_what_a_queue_holds_besides_the_file_is_found_by_one_look_at_the_records(project, monkeypatch):
+    sweep = toy.sweep(project, "job: square\ngrid: {batch: 0..7, value: [1.0]}")
+    one = toy.submission(project, sweep, pack_s=0.5)
+    one.mark_sent(job_id="18")
+    ended(one, groups(one)[0], "done")
+    smaller, asked = toy.sweep(project, "job: square\ngrid: {batch: 1..2, value: [1.0]}"), []
+    honest = Submission.events
+    monkeypatch.setattr(Submission, "events", lambda self, task=None: asked.append(task) or honest(self, task))
+    found = dropped.find(smaller, [one], [element(one, index, "PENDING") for index in range(8)])
+    assert (len(found.runs), len(found.tasks), found.mixed, asked) == (5, 5, 0, [None])
+
+
+def test_a_task_that_was_killed_for_its_memory_is_known_by_its_log_where_slurm_says_failed_and_no_more(project, squares):
+    one = send(project, squares)
+    started(one, groups(one)[0])
+    one.close({0: "FAILED"})
+    file = log.file_of(one, 0)
+    first = f"repsim: group {groups(one)[0]} begins: 2 runs of square\n"
+    killed = "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=18.0. Some of your processes may have been killed\n"
+    file.write_text(first + killed + first)
+    assert causes(project, squares) == {"unknown", None}, "what an earlier attempt met is not what ended the last"
+    file.write_text(first + killed)
+    assert causes(project, squares) == {"oom_host", None}
+
+
+def test_a_submission_takes_no_name_that_another_has(project, squares, monkeypatch):
+    """Two arrays sent within a second, by a chance of one in 65,536: the first is in the queue, and must stay whole."""
+    monkeypatch.setattr(submission.time, "gmtime", lambda: time.struct_time((2026, 1, 1, 0, 0, 0, 3, 1, 0)))
+    drawn = iter([b"\0\0", b"\0\0", b"\0\1"])
+    monkeypatch.setattr(submission.os, "urandom", lambda count: next(drawn))
+    first = toy.submission(project, squares)
+    before = first.plan
+    second = toy.submission(project, squares)
+    assert first.name.endswith("-0000") and second.name.endswith("-0001")
+    assert Submission(first.folder).plan == before
 
 
 def test_a_local_run_on_another_host_is_taken_to_live_for_a_day():

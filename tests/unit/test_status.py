@@ -223,6 +223,7 @@ def test_hours_are_those_of_gpus_where_tasks_hold_several(here, one):
     sweep = toy.open_sweep(here.sweeps / "squares.yaml", here)
     plan = json.loads((one.folder / "plan.json").read_text())
     (one.folder / "plan.json").write_text(json.dumps({**plan, "gpus_per_task": 4}))
+    (one.folder / "outline.json").unlink()
     from test_worker import pack
 
     pack(Submission(one.folder), 0).run()
@@ -244,6 +245,18 @@ def test_the_time_until_all_is_ready_is_that_of_tasks_not_of_gpus(here, one):
     one_gpu, four = shown(1), shown(4)
     assert four["hours_left"] == pytest.approx(4 * one_gpu["hours_left"], rel=1e-2)
     assert four["eta_minutes"] == one_gpu["eta_minutes"] > 0
+
+
+def test_the_time_until_all_is_ready_counts_what_was_sent_and_says_where_it_is_a_guess(here, one, monkeypatch):
+    here.queue.write_text(f"17_0|0|RUNNING|None|n0|{one.name}\n17_1|1|CANCELLED|None|n0|{one.name}\n")
+    text, shown = call("sweep", "status", "squares"), call("sweep", "status", "squares", "--json").json
+    assert shown["runs"] == {"pending": 4, "new": 4}
+    assert shown["eta_minutes"] == pytest.approx(4 * 10 / 60, abs=0.05), "of 8 runs that the job guesses at 10 s, 4 were sent"
+    assert shown["eta_is_guess"]
+    assert "what was sent is ready in about 1 min (a guess)\n" in text.out
+    monkeypatch.setattr(toy, "no_queue", list)
+    toy.run(here, toy.sweep(here, "job: square\ngrid: {batch: [9], value: [1.0]}", "measured"))
+    assert not call("sweep", "status", "squares", "--json").json["eta_is_guess"]
 
 
 def test_tasks_that_die_one_after_the_other_are_said_before_the_rest_follows(here):

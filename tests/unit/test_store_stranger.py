@@ -130,6 +130,7 @@ def test_reading_what_claims_gigabytes_takes_few_megabytes(folder):
 )
 def test_a_part_is_judged_by_what_it_claims_before_any_of_it_is_read(folder, monkeypatch, limit, value, said):
     publish(folder, "large", *(row(f"b{i}", 0.1 * i) for i in range(101)))
+    monkeypatch.setattr(parts, "WIDE_BYTES", 0)
     monkeypatch.setattr(parts, limit, value)
     read: list[str] = []
     monkeypatch.setattr(parts, "_rows", lambda part, *_: read.append(part) or pa.table({"run_id": ["a"]}))
@@ -138,7 +139,8 @@ def test_a_part_is_judged_by_what_it_claims_before_any_of_it_is_read(folder, mon
     assert len(read) == 1
 
 
-def test_an_encoding_whose_size_no_footer_bounds_is_refused(folder):
+def test_an_encoding_whose_size_no_footer_bounds_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(parts, "WIDE_BYTES", 0)
     table = pa.table({"run_id": ["b", "c"]})
     pq.write_table(table, part(folder, "odd"), use_dictionary=False, column_encoding={"run_id": "DELTA_BYTE_ARRAY"})
     with pytest.warns(PassedOver, match="encoded as DELTA_BYTE_ARRAY"):

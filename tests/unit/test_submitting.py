@@ -1,7 +1,5 @@
 """`repsim sweep submit` as people call it: what it prints, writes, cancels and refuses."""
 
-import os
-import platform
 import subprocess
 
 import commandline
@@ -9,8 +7,8 @@ import pytest
 import toy
 from commandline import call
 
-from repsim import code, lock, sbatchoptions, shares
-from repsim.errors import SpecError, UserError
+from repsim import code, sbatchoptions, shares
+from repsim.errors import SpecError
 from repsim.profile import load_profile
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
@@ -129,25 +127,6 @@ def test_a_ceiling_is_shared_so_that_none_of_it_is_left_over(sizes, ceiling, exp
 
 def test_a_faster_target_gets_more():
     assert [shares.dealt([1.0] * 6, [2.0, 1.0]).count(target) for target in (0, 1)] == [4, 2]
-
-
-def test_a_holder_on_another_host_is_named_and_outlived(project):
-    project.submissions.mkdir(parents=True)
-    holder = project.submissions / ".holder"
-    holder.write_text('{"host": "login2", "pid": 7, "since": "2026-01-01 10:00:00"}')
-    with pytest.raises(UserError, match="process 7 on login2, since 2026-01-01"), lock.held(project.submissions):
-        pass
-    os.utime(holder, (0, 0))
-    with lock.held(project.submissions):
-        assert platform.node() in holder.read_text()
-    assert not holder.exists()
-
-
-def test_a_holder_of_this_host_that_was_killed_hinders_nobody(project):
-    project.submissions.mkdir(parents=True)
-    (project.submissions / ".holder").write_text(f'{{"host": "{platform.node()}", "pid": 1, "since": "x"}}')
-    with lock.held(project.submissions):
-        pass
 
 
 def test_frozen_code_that_was_changed_is_found_before_anything_is_sent(here, fake):

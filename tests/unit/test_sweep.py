@@ -1,14 +1,16 @@
 """From a sweep file to its runs: order, pairs, layers, cases, rules, and what is said of every mistake."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import toy
 
 from repsim import identity
 from repsim.errors import SpecError, UserError
+from repsim.report import plans
 from repsim.state import State
-from repsim.sweep import refusals
+from repsim.sweep import mirrored, refusals
 from repsim.sweep.filters import matcher
 
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..3}\n"
@@ -167,6 +169,24 @@ def test_rules_take_out_what_they_match_by_value_glob_alias_default_and_case(pro
     assert left("{stitcher: linear}") == left("{rank: null}") == left("{case: 'a*'}") == 12 * 8
     assert left("{rank: 2, layer: bn1}") == 12
     assert left("{arch: net, front_seed: 0, end_seed: [1, 2]}") == 2 * 16
+
+
+def test_a_plan_says_how_many_symmetric_comparisons_are_asked_both_ways(project, monkeypatch):
+    """3 pairs of networks at 2 layers, one of two measures symmetric."""
+    zoo = "job: compare\nzoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: [bn1, bn2]\ngrid: {measure: [cka, rbf]}\n"
+    sweep = toy.sweep(project, zoo)
+    assert mirrored.twice(sweep) == 0, "a job that knows of no mirror"
+
+    def swapped(config):
+        other = {name: f"{'end' if name.startswith('front') else 'front'}_{name.partition('_')[2]}" for name in sides}
+        return config.model_copy(update={name: getattr(config, other[name]) for name in sides}) if config.measure == "cka" else None
+
+    sides = [name for name in sweep.jobs["compare"].config.model_fields if name.startswith(("front_", "end_"))]
+    monkeypatch.setattr(sweep.jobs["compare"].module, "mirrored", swapped, raising=False)
+    assert (len(sweep.runs), mirrored.twice(sweep)) == (24, 6)
+    assert plans.notes(sweep, toy.states(project, sweep)) == ["6 symmetric comparisons asked both ways; pairs: unordered asks once"]
+    once = replace(sweep, spec=sweep.spec.model_copy(update={"pairs": "unordered"}))
+    assert mirrored.twice(once) == 0
 
 
 def test_a_case_is_like_another_and_its_own_words_win(project):
@@ -415,6 +435,15 @@ MISTAKES = [
     (RELU + "cases: {a: {like: b}, b: {like: c}, c: {like: b}}", "cases.c.like: the case 'b' is like itself", "remove one"),
     (RELU + "cases: {a: {like: [b, c]}, b: {}, c: {}}", "cases.a.like: a case is like one other", ""),
     (RELU + "cases: {a: {like: b}, b: {rnk: 3}}", "cases.a.rnk: unknown key 'rnk'", "'rank'"),
+    (RELU + "cases: {a: {like: b}, b: {rnk: 3}}", "unknown key 'rnk' (inherited: cases.b.rnk)", ""),
+    (RELU + "cases: {a: {like: b}, b: {like: c}, c: {stitcher: linar}}", "'linar' (inherited: cases.c.stitcher)", "'linear'"),
+    (RELU + "cases: {a: {like: b, lr: 0.1}, b: {stitcher: lowrank}}", "no other has one (with cases.b.stitcher)", ""),
+    (RELU + "grid: {seed: [3]}\ncases: {a: {like: b}, b: {seed: 1}}", "'seed' is set by grid and by cases.a, cases.b.seed", ""),
+    (
+        RELU + "cases: {a: {}, b: {like: a}}\nwhen: [{if: {case: b}, then: {stitcher: lowrank}}]",
+        "when.0: rank: a lowrank stitcher needs one, no other has one (with cases.b)",
+        "",
+    ),
     (RELU + "when: {if: {seed: 0}, then: {lr: 0.1}}", "when: must be a list", ""),
     (RELU + "when: [{if: {seed: 0}}]", "when.0.then: is missing", ""),
     (RELU + "when: [{iff: {seed: 0}, then: {lr: 0.1}}]", "when.0.iff: unknown key 'iff'", "'if'"),

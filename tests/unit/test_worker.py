@@ -266,7 +266,7 @@ def frozen(project, monkeypatch):
     monkeypatch.setattr(worker.code, "must_be_frozen", lambda home: None)
     monkeypatch.setattr(worker.cluster, "call", lambda *_: "2999-01-01T00:00:00\n")
     requeued: list[str] = []
-    monkeypatch.setattr(worker.cluster, "requeue", requeued.append)
+    monkeypatch.setattr(worker.cluster, "requeue", lambda element: not requeued.append(element))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
     yield requeued
     for number, handler in before.items():
@@ -295,6 +295,19 @@ def test_near_the_time_limit_a_task_that_got_on_puts_itself_back(project, frozen
     monkeypatch.setattr(Pack, "_compute", begin)
     assert worker.run_pack(str(one.folder / "plan.json"), 0) == outcomes
     assert frozen == requeues
+
+
+def test_a_controller_that_is_away_for_a_moment_is_asked_again_to_take_a_task_back(frozen, monkeypatch):
+    """At the time limit, on a Friday night: what is not put back into the queue waits for somebody to submit."""
+    answers, slept = iter([False, False, True]), []
+    monkeypatch.setattr(worker.cluster, "requeue", lambda element: next(answers))
+    monkeypatch.setattr(worker.time, "sleep", slept.append)
+    assert worker._requeue(deadline=worker.time.time() + 100)
+    assert slept == list(worker.PAUSES_S[:3])
+    monkeypatch.setattr(worker.cluster, "requeue", lambda element: False)
+    slept.clear()
+    assert not worker._requeue(deadline=worker.time.time() + 25)
+    assert slept == list(worker.PAUSES_S[:2]), "no longer than Slurm lets it live"
 
 
 def test_a_task_with_a_failed_group_fails_so_that_slurm_shows_it(project, frozen):

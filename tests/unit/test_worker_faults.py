@@ -1,5 +1,7 @@
 """What a task does about its GPU: a fault ends the process and not the task, and too little memory halves the group."""
 
+import errno
+import json
 import os
 import subprocess
 import sys
@@ -82,11 +84,32 @@ def test_a_card_that_fails_again_and_again_is_left_to_others(project):
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), Cause.OOM_GPU, False),
         (OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB"), Cause.OOM_GPU, False),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), Cause.OOM_HOST, False),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), Cause.OOM_HOST, False),
+        (RuntimeError("No CUDA GPUs are available"), Cause.CUDA_FAULT, True),
+        (RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment"), Cause.CUDA_FAULT, True),
         (ValueError("no"), Cause.CODE, False),
     ],
 )
 def test_an_error_of_the_gpu_tells_its_cause_and_whether_the_process_is_lost(error, why, poisons):
     assert (cause.of_error(error), cause.poisons(error)) == (why, poisons)
+
+
+@pytest.mark.parametrize("wish", ["auto", "cuda"])
+def test_a_node_whose_card_is_gone_is_blamed_and_its_groups_are_left_to_others(project, monkeypatch, wish):
+    """Not computed on its CPU for days, not lost before the first record, and not eaten one after the other."""
+    one = toy.submission(project, squares(project))
+    plan = {**one.plan, "device": wish, "gpus_per_task": 1}
+    (one.folder / "plan.json").write_text(json.dumps(plan))
+    one = Submission(one.folder)
+    monkeypatch.setenv("SLURMD_NODENAME", "n7")
+    monkeypatch.setattr(hardware, "gpus", list)
+    monkeypatch.setattr(hardware, "DRIVER", one.folder / "none")
+    task = pack(one)
+    assert task.run() == ["failed", "interrupted"]
+    assert (task.halted, task.poisoned, parts(project)) == (True, False, [])
+    (end,) = [event for event in one.events() if event["event"] == "end"]
+    assert end["cause"] == Cause.CUDA_FAULT and "none is seen on n7" in end["message"]
+    assert [fault.node for fault in faults([one])] == ["n7"]
 
 
 def fitting(most: int, error=OutOfMemoryError("CUDA out of memory"), never: float | None = None):

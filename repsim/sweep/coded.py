@@ -1,0 +1,68 @@
+"""Owns columns of runs as codes: a sweep says few values, over and over, so that each is written once and then pointed at."""
+
+import base64
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+TYPES = (("B", 1 << 8), ("H", 1 << 16), ("I", 1 << 32))
+"""Types of codes, and how many values each tells apart."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values, and for each row which of them it has; no codes where all rows have the first."""
+
+    values: Sequence[Any]
+    codes: Sequence[int] | None
+
+    def __getitem__(self, row: int) -> Any:
+        return self.values[0 if self.codes is None else self.codes[row]]
+
+    def all(self, rows: int) -> Iterable[Any]:
+        """The value of each of so many rows."""
+        return repeat(self.values[0], rows) if self.codes is None else map(self.values.__getitem__, self.codes)
+
+
+def of(rows: Iterable[Any]) -> Column:
+    """The column of these values. What compares equal and is written otherwise (1, 1.0, True) stays apart."""
+    place: dict[Any, int] = {}
+    values, codes = [], []
+    for value in rows:
+        key = value if type(value) is str else (type(value), repr(value))
+        code = place.setdefault(key, len(values))
+        if code == len(values):
+            values.append(value)
+        codes.append(code)
+    return Column(values, codes if len(values) != 1 else None)
+
+
+def written(column: Column) -> dict[str, Any]:
+    """The column as plain JSON."""
+    if column.codes is None:
+        return {"values": column.values}
+    kind = next(kind for kind, most in TYPES if len(column.values) <= most)
+    return {"values": column.values, "type": kind, "codes": base64.b64encode(array(kind, column.codes).tobytes()).decode()}
+
+
+def read(said: dict[str, Any], rows: int) -> Column:
+    """The column that `written` wrote for so many rows. ValueError, KeyError or TypeError for what it did not write."""
+    values = said["values"]
+    if "codes" not in said:
+        return Column(values, _checked(None, len(values) == 1))
+    codes = array(said["type"])
+    codes.frombytes(base64.b64decode(said["codes"]))
+    return Column(values, _checked(codes, len(codes) == rows and max(codes, default=0) < len(values)))
+
+
+def _checked(codes: "array[int] | None", good: bool) -> "array[int] | None":
+    if not good:
+        raise ValueError("codes and values do not fit")
+    return codes
+
+
+ORDER = sys.byteorder
+"""In which order the bytes of a code are written here."""
