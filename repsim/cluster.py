@@ -52,12 +52,12 @@ class Task:
         return self.element.split("_")[0]
 
 
-def queue(names: Sequence[str]) -> list[Task]:
+def queue(names: Sequence[str], timeout_s: float | None = None) -> list[Task]:
     """Every task of the jobs with these names, whoever sent them, finished ones too while Slurm keeps them."""
     if not names:
         return []
     now = time.time()
-    text = call("squeue", "-h", "-a", "-r", "-t", "all", "-n", ",".join(names), "-o", "%i|%K|%T|%r|%N|%j")
+    text = call("squeue", "-h", "-a", "-r", "-t", "all", "-n", ",".join(names), "-o", "%i|%K|%T|%r|%N|%j", timeout_s=timeout_s)
     rows = [line.split("|", 5) for line in text.splitlines() if line.count("|") >= 5]
     return [
         Task(name, int(index) if index.isdigit() else 0, state, reason, node, element, now)  # a plain job is task 0

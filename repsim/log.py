@@ -109,9 +109,8 @@ def places(submissions: Iterable[Submission], wanted: str) -> list[Place]:
     ]
     ids = sorted({place.run for place in found})
     if not ids:
-        raise InputError(
-            f"no run {wanted!r} was sent or computed here", do="repsim sweep plan SPEC --json lists the ids of a sweep"
-        )
+        do = "ids: repsim sweep plan SPEC --json; the errors of a whole sweep: repsim sweep logs SPEC --failed"
+        raise InputError(f"no run {wanted!r} was sent or computed here", do=do)
     if len(ids) > 1:
         raise InputError(f"{wanted!r} begins the ids of {len(ids)} runs", do=f"say more of it, as in {ids[0]}")
     return found

@@ -1,7 +1,8 @@
 """Owns what a submission's folder tells its tasks: to stop, or that it is none of theirs any more. No server is asked.
 
 results/submissions/NAME/stop        why no group is begun any more: {signature, count, run, message, cause, at, by}
-                         withdrawn   Slurm answered with an error; if it took the job all the same, nothing is to be computed
+                         resumed     when a stop was last taken away: failures before it count no more
+                     withdrawn   Slurm answered with an error; if it took the job all the same, nothing is to be computed
                          closed      nothing of it is in the queue, so that its runs may be in another submission by now
 """
 
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from repsim.errors import PASSING, UserError
 from repsim.submission import Submission
 
-STOP, WITHDRAWN, CLOSED = "stop", "withdrawn", "closed"
+STOP, RESUMED, WITHDRAWN, CLOSED = "stop", "resumed", "withdrawn", "closed"
 LOOK_S = 5.0  # at most so often is a folder looked into while a group is at work
 
 
@@ -71,12 +72,20 @@ def stop(one: Submission, why: Stop) -> bool:
 
 
 def resume(one: Submission) -> bool:
-    """Take the stop away; False if there was none."""
-    try:
-        (one.folder / STOP).unlink()
-    except FileNotFoundError:
+    """Take the stop away and write down when; False if there was none."""
+    if not (one.folder / STOP).exists():
         return False
+    (one.folder / RESUMED).write_text(str(time.time()))  # first: with the stop gone, the next failure asks for it
+    (one.folder / STOP).unlink(missing_ok=True)
     return True
+
+
+def resumed_at(one: Submission) -> float:
+    """When a stop was last taken away, in seconds since 1970; 0 if none was."""
+    try:
+        return float((one.folder / RESUMED).read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 def standing(known: Iterable[Submission], sweep: str | None = None) -> list[tuple[Submission, Stop]]:

@@ -4,6 +4,7 @@ A part is judged in the order of what looking costs: what it is on disk (a plain
 claimed, types of columns), its pages (checksums, text). Arrow reads numbers and text only: nothing in a file is ever executed.
 """
 
+import base64
 import errno
 import os
 import stat
@@ -11,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repsim.claims import Chunk, chunks
 from repsim.errors import PASSING, DiskError, InputError
 from repsim.schema import KEY, source, widens
 from repsim.vectors import Wanted, any_matches, unpacked_bytes
@@ -25,6 +27,7 @@ MAX_ROWS = 20_000_000
 MAX_VALUES = 1 << 28  # numbers in one column of a part, lists unrolled: 2 GB
 MAX_BYTES = 2 << 30  # of one column of a part, unpacked
 WIDE_BYTES = 64 << 20  # text that may be wider than this once repeated values are written out is measured first
+SMALL = 64 << 10  # bytes of a file that is trusted with what its footer claims: zstd makes 2 GB of it at most
 ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 """Those whose unpacked size the footer bounds; Arrow writes no others of itself."""
 BUSY = PASSING | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT, errno.EAGAIN}
@@ -61,14 +64,14 @@ def read(path: Path, job: str, wanted: "pa.Schema", ids: Wanted | None = None) -
         _must_be_plain(path, seen)
         with _opened(path) as part:
             names = _names(part, job, wanted)
-            wide = _wide(part, list(names.values()))
+            wide = _wide(path, part, list(names.values()))
             if not wide:
                 return _rows(part, names, wanted, ids)
         with _opened(path, metadata=part.metadata, read_dictionary=wide) as part:
             return _rows(part, names, wanted, ids)
     except (FileNotFoundError, MemoryError):
         raise
-    except (BadPart, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (BadPart, pa.ArrowException, OSError, ValueError) as error:
         raise _judged(path, error, seen) from None
 
 
@@ -143,6 +146,7 @@ def _names(part: "pq.ParquetFile", job: str, wanted: "pa.Schema") -> dict[str, s
     there = part.schema_arrow
     if len(set(there.names)) < len(there.names):
         raise BadPart("two of its columns have one name")
+    _must_be_named_alike(part)
     found = {name: held for name in wanted.names if (held := source(job, name, there.names))}
     if KEY not in found:
         raise BadPart(f"it has no column {KEY}")
@@ -153,31 +157,40 @@ def _names(part: "pq.ParquetFile", job: str, wanted: "pa.Schema") -> dict[str, s
     return found
 
 
-def _wide(part: "pq.ParquetFile", held: list[str]) -> list[str]:
+def _must_be_named_alike(part: "pq.ParquetFile") -> None:
+    """BadPart where a name stands otherwise in the schema that Arrow wrote beside Parquet's: no sum is kept over a footer."""
+    written = base64.b64decode((part.metadata.metadata or {}).get(b"ARROW:schema", b""))
+    odd = [name for name in part.schema_arrow.names if written and name.encode() not in written]
+    if odd:
+        raise BadPart(f"its footer does not agree with itself on column {odd[0]:.60}")
+
+
+def _wide(path: Path, part: "pq.ParquetFile", held: list[str]) -> list[str]:
     """Columns of text whose size the footer does not bound, as values may be repeated; BadPart for what is too large."""
     import pyarrow as pa
 
-    footer = part.metadata
-    if footer.num_rows > MAX_ROWS:
-        raise BadPart(f"it claims {footer.num_rows:,} rows")
-    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    said = part.metadata
+    groups = [said.row_group(index) for index in range(said.num_row_groups)]
+    if said.num_rows > MAX_ROWS or sum(group.num_rows for group in groups) != said.num_rows:
+        raise BadPart(f"it claims {said.num_rows:,} rows")
     lists = any(pa.types.is_nested(part.schema_arrow.field(name).type) for name in held)
-    if not lists and 0 <= sum(group.total_byte_size for group in groups) * max(1, footer.num_rows) <= WIDE_BYTES:
-        return []  # most parts are small; and Arrow 26 aborts where it is asked for a column that some damaged footers describe
-    leaf = {footer.schema.column(index).path.split(".")[0]: index for index in range(footer.num_columns)}
-    chunks = {name: [group.column(leaf[name]) for group in groups] for name in held}
-    return [name for name, mine in chunks.items() if _is_wide(name, mine)]
+    claimed = sum(group.total_byte_size for group in groups) * max(1, said.num_rows)
+    if not lists and path.stat().st_size <= SMALL and 0 <= claimed <= WIDE_BYTES:
+        return []  # most parts are small, and following each page takes longer than reading it
+    leaf = {said.schema.column(index).path.split(".")[0]: index for index in range(said.num_columns)}
+    found = chunks(path, footer(path), [leaf[name] for name in held])
+    return [name for name in held if _is_wide(name, found[leaf[name]])]
 
 
-def _is_wide(name: str, chunks: list[Any]) -> bool:
-    sizes, values = [chunk.total_uncompressed_size for chunk in chunks], [chunk.num_values for chunk in chunks]
-    if sum(sizes) > MAX_BYTES or sum(values) > MAX_VALUES or min([0, *sizes, *values]) < 0:
-        raise BadPart(f"its column {name} claims {sum(sizes):,} bytes in {sum(values):,} values")
-    odd = {encoding for chunk in chunks for encoding in chunk.encodings} - ENCODINGS
+def _is_wide(name: str, found: list[Chunk]) -> bool:
+    size, values = sum(chunk.bytes for chunk in found), sum(chunk.values for chunk in found)
+    if size > MAX_BYTES or values > MAX_VALUES:
+        raise BadPart(f"its column {name} claims {size:,} bytes in {values:,} values")
+    odd = frozenset().union(*(chunk.encodings for chunk in found)) - ENCODINGS
     if odd:
         raise BadPart(f"its column {name} is encoded as {', '.join(sorted(odd))}")
-    text = any(chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page for chunk in chunks)
-    return text and sum(size * count for size, count in zip(sizes, values, strict=True)) > WIDE_BYTES
+    text = any(chunk.text and chunk.dictionary for chunk in found)
+    return text and sum(chunk.bytes * chunk.values for chunk in found) > WIDE_BYTES
 
 
 def _rows(part: "pq.ParquetFile", names: dict[str, str], wanted: "pa.Schema", ids: Wanted | None) -> "pa.Table":

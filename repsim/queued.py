@@ -13,6 +13,7 @@ from repsim.project import Project
 from repsim.submission import Submission
 
 EVERY_S = 30.0
+PATIENCE_S = 20.0  # who only looks waits no longer; without a controller squeue itself gives up after 9 s
 NAME = "queue"
 
 
@@ -40,12 +41,14 @@ class Queue:
         return _tasks(answer, mine)
 
     def _ask(self, mine: Sequence[Submission], before: dict) -> dict:
-        now = self._tried = self._clock()
+        now = self._clock()
         try:
-            found = cluster.queue([one.name for one in mine])
+            found = cluster.queue([one.name for one in mine], PATIENCE_S)
         except ClusterError as error:
             self.unknown = str(error)
             return before
+        finally:
+            self._tried = self._clock()  # when it was over: a question that took long is not asked again at once
         self.unknown = None
         rows = [[task.name, task.index, task.state, task.reason, task.node, task.element] for task in found]
         answer = {"at": now, "names": [one.name for one in mine], "tasks": rows}

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from repsim import accounting, cause, cluster, log, progress, submission
+from repsim.cause import Cause
 from repsim.job import RunId
 from repsim.restarts import STEP, USR2
 from repsim.state import MAX_KILLED, Standing, State, Traces
@@ -21,6 +22,7 @@ UNTOLD = (None, "FAILED")
 """Last states that do not tell why a task died."""
 UNTELLING = ("", "None", "NonZeroExitCode")
 """What Slurm gives as reason where it knows none."""
+MEMORY = "killed: it took more memory than mem_gb of its task"
 STILLBORN = "the task died before its first group"
 Elements = Mapping[tuple[str, int], cluster.Task]
 """By name of the submission and index of the task."""
@@ -172,8 +174,12 @@ def _of_task(one: Submission, task: cluster.Task | None, event: dict[str, Any] |
     if task is not None and not (failed and task.state not in cluster.WAITING):  # a failure shows before its task ends
         begun = event is not None and event["event"] == "start" and (task.state not in cluster.WAITING or event["at"] > task.asked)
         return Standing(State.RUNNING if begun else State.PENDING, task.reason, None, one.name, index)
-    if event is None or event["event"] == "start":
-        return Standing(State.NEW, cause.of_slurm(last) if event else None, None, one.name, index)
+    if event is None:
+        return Standing(State.NEW, None, None, one.name, index)
+    if event["event"] == "start":
+        why = cause.of_slurm(last)
+        ended = State.FAILED if why is Cause.OOM_HOST else State.NEW  # sent again as it is, it would only be killed again
+        return Standing(ended, why, MEMORY if ended is State.FAILED else None, one.name, index)
     if event["outcome"] == "failed":
         return Standing(State.FAILED, event["cause"], event["message"], one.name, index)
     return Standing(State.NEW, event["outcome"], None, one.name, index)

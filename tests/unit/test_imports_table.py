@@ -62,13 +62,13 @@ ORCHESTRATION = [
     "written",
     "manifest quarantine",
     "parts",
-    "schema vectors",
+    "schema vectors claims",
     "notify breaker",
     "progress log orders restarts",
     "submission",
     "project yamlfile job patience lock",
     "sbatchoptions processes records",
-    "errors signature cause columns",
+    "errors signature cause columns thrift",
 ]
 SCIENCE = {
     "similarity": {"stitching", "models", "data"},

@@ -25,7 +25,7 @@ def slurm(monkeypatch, one):
     """squeue as a list of answers; what it was asked is kept."""
     answers, asked = [], []
 
-    def ask(names):
+    def ask(names, timeout_s=None):
         asked.append(list(names))
         answer = answers.pop(0)
         if isinstance(answer, Exception):
@@ -51,6 +51,21 @@ def test_commands_within_half_a_minute_share_one_question(project, slurm):
     later = at(project, 29)
     assert (shown(later), later.asked, len(slurm[1])) == (["RUNNING", "PENDING"], NOW, 1)
     assert shown(at(project, 30)) == ["COMPLETED", "RUNNING"]
+
+
+def test_a_question_that_nobody_answers_for_long_is_asked_once_by_a_command(project, slurm, one, monkeypatch):
+    now = [NOW]
+
+    def hang(names, timeout_s):
+        slurm[1].append(names)
+        assert timeout_s <= 20
+        now[0] += 60  # longer than an answer is kept
+        raise ClusterError("squeue did not answer")
+
+    monkeypatch.setattr(cluster, "queue", hang)
+    queue = queued.Queue(project, clock=lambda: now[0])
+    assert {state for _ in range(4) for state in shown(queue)} == {cluster.UNKNOWN}
+    assert len(slurm[1]) == 1
 
 
 def test_a_new_submission_is_asked_for_at_once(project, slurm, one):

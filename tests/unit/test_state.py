@@ -163,9 +163,15 @@ def test_an_older_submission_that_lives_wins_over_a_newer_that_died(project, squ
     assert states(project, squares, element(old)) == ["pending"] * 4
 
 
-@pytest.mark.parametrize(
-    ("shown", "cause"), [("OUT_OF_MEMORY", "oom_host"), ("PREEMPTED", "preempted"), ("TIMEOUT", "timeout"), (None, "unknown")]
-)
+def test_a_run_killed_for_its_memory_is_not_sent_again_with_as_little(project, squares):
+    one = send(project, squares)
+    started(one, groups(one)[0])
+    one.close({0: "OUT_OF_MEMORY"})
+    assert states(project, squares) == ["failed", "failed", "new", "new"]
+    assert standing_of(project, squares, 0).cause == "oom_host"
+
+
+@pytest.mark.parametrize(("shown", "cause"), [("PREEMPTED", "preempted"), ("TIMEOUT", "timeout"), (None, "unknown")])
 def test_a_run_killed_three_times_has_failed_for_what_slurm_said_last(project, squares, shown, cause):
     for n in range(MAX_KILLED):
         assert states(project, squares)[0] == "new", n

@@ -79,6 +79,19 @@ def test_the_count_goes_on_in_a_fresh_process(project):
     assert pack(one).run() == 10 * ["failed"] + 2 * ["interrupted"]
 
 
+def test_once_a_stop_is_taken_away_only_what_fails_after_that_counts(project):
+    """Of its own task in this process and in a fresh one, and of all tasks."""
+    one = toy.submission(project, moods(project, ("fails", 60)), min_tasks=3)
+    task = pack(one)
+    assert task.run().count("failed") == ROW
+    assert orders.resume(one)
+    breaker = task.breaker
+    again = [breaker.heard("failed", "code", "ZeroDivisionError: no square today", "abc") for _ in range(ROW)]
+    assert again[:-1] == (ROW - 1) * [None] and again[-1]
+    assert orders.resume(one)
+    assert pack(one, 1).run().count("failed") == ROW, "and not at the first, as twenty failed before"
+
+
 def test_errors_that_differ_in_numbers_alone_are_the_same(project):
     one = toy.submission(project, moods(project, ("well", 1)))
     breaker = Breaker(one)
