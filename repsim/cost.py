@@ -85,7 +85,7 @@ def hours_used(store_folder: Path, jobs: Mapping[str, Job], ids: set[str], gpus:
 
 
 def _seconds(store_folder: Path, job: Job, ids: set[str], gpus: Mapping[str, int]) -> float:
-    table = store.read(store_folder, job, ["run_id", "submission", "run_seconds"], ids)
+    table = store.some(store_folder, job, ["submission", "run_seconds"], ids)
     sent, names = columns.codes(table["submission"])
     sums = columns.sums(sent, columns.numbers(table["run_seconds"]), len(names))
     return sum(seconds * gpus.get(name, 1) for name, seconds in zip(names, sums, strict=True))

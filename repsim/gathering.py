@@ -34,21 +34,24 @@ OFTEN = (
 )
 """Columns that one command asks for again and again: they are read together, once, and are those of the overview."""
 FEW = 100  # parts that came or went, for which the overview is not written anew
+FEW_ROWS = 100_000  # and rows that came: compaction leaves a few parts of very many rows
 
 
 class Often(NamedTuple):
-    """The columns of OFTEN of every row, the bad parts, and how many parts came or went since the overview was written."""
+    """The columns of OFTEN of every row, the bad parts, how many parts came or went since the overview was written, and of how many
+    rows those that came are."""
 
     rows: Overview
     bad: tuple[BadPart, ...]
     changes: int
+    rows_read: int
 
 
 def gathered(store: Path, job: Job, names: Sequence[str], ids: Collection[RunId] | None) -> "pa.Table":
     """These columns of all rows, or of the rows of `ids`, duplicates among them; bad parts are told of and passed over."""
-    wanted = None if ids is None else Wanted(ids)
+    wanted = None if ids is None else _wanted(frozenset(ids))
     if set(names) <= set(OFTEN):
-        (_, _, table), bad, _ = often(store, job)
+        (_, _, table), bad, *_ = often(store, job)
         table = table.select(names)
         table = table if wanted is None else table.take(wanted.rows(table[KEY]))
     else:
@@ -71,10 +74,10 @@ def often(store: Path, job: Job) -> Often:
     return _steady(store, job, lambda entries: _kept(entries, store, job))
 
 
-def remember(store: Path, job: Job, few: int = FEW) -> bool:
-    """Write the overview anew where more than `few` parts came or went since; whether that was done."""
+def remember(store: Path, job: Job, few: int = FEW, few_rows: int = FEW_ROWS) -> bool:
+    """Write the overview anew where more than `few` parts came or went since, or many rows came; whether that was done."""
     found = often(store, job)
-    return found.changes > few and overview.keep(store, job, found.rows)
+    return (found.changes > few or found.rows_read > few_rows) and overview.keep(store, job, found.rows)
 
 
 def anew(store: Path, job: Job) -> tuple[Often, bool]:
@@ -83,6 +86,12 @@ def anew(store: Path, job: Job) -> tuple[Often, bool]:
     _kept.cache_clear()
     found = often(store, job)
     return found, bool(found.rows.entries) and overview.keep(store, job, found.rows)
+
+
+@lru_cache(maxsize=4)
+def _wanted(ids: frozenset[RunId]) -> Wanted:
+    """A command asks for the same runs again and again."""
+    return Wanted(ids)
 
 
 def _steady(store: Path, job: Job, read_all: Callable[[tuple[Entry, ...]], T]) -> T:
@@ -107,7 +116,8 @@ def _kept(entries: tuple[Entry, ...], store: Path, job: Job) -> Often:
     good = [(entry, one) for entry, one in zip(new, tables, strict=True) if not isinstance(one, BadPart)]
     bad = tuple(one for one in tables if isinstance(one, BadPart))
     whole = known.more([entry for entry, _ in good], [one for _, one in good])
-    return Often(whole, bad, len(held.entries) - len(known.entries) + len(good))
+    changes = len(held.entries) - len(known.entries) + len(good)
+    return Often(whole, bad, changes, sum(len(one) for _, one in good))
 
 
 def _read_all(entries: Sequence[Entry], job: str, wanted: "pa.Schema", ids: Wanted | None) -> "Found":

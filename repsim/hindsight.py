@@ -43,7 +43,7 @@ def total(store_folder: Path, jobs: Mapping[str, Job], ids: set[RunId], known: S
 
 
 def _taken(store_folder: Path, job: Job, ids: set[RunId]) -> Iterable[Taken]:
-    table = store.read(store_folder, job, ["run_id", "submission", "group", "run_seconds"], ids)
+    table = store.some(store_folder, job, ["submission", "group", "run_seconds"], ids)
     if not len(table):
         return []
     both, names = columns.together(columns.codes(table["submission"]), columns.codes(table["group"]))

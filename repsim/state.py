@@ -71,7 +71,7 @@ def survey(
     inputs = {run for need in needs for run in need.inputs}
     ready = {run for run in inputs if (run in done or run not in makers) and (artefacts / run / NETWORK).is_file()}
     stock = Stock(done, ready, lost, artefacts)
-    return {need.id: _standing(need, stock, traces) for need in needs}
+    return {need.id: DONE if need.id in done else _standing(need, stock, traces) for need in needs}
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ class Traces:
 
 
 def _standing(need: Need, stock: Stock, traces: Traces) -> Standing:
-    if need.id in stock.done:
-        return DONE
+    """Of a run that is not done."""
     last = traces.last.get(need.id, NEW)
     if last.state in (State.RUNNING, State.PENDING, State.FAILED):
         return last

@@ -49,22 +49,32 @@ def publish(store: Path, job: str, dataset: str, group: str, rows: Sequence[dict
 
 def read(store: Path, job: Job, columns: Sequence[str] | None = None, ids: Iterable[RunId] | None = None) -> "pa.Table":
     """All rows of `job`, one per run id, sorted by it; or only those of `ids`, in that order."""
-    import pyarrow as pa
-
     names = list(columns or schema_of(job).names)
     wanted = None if ids is None else list(dict.fromkeys(ids))
-    table = gathering.gathered(store, job, [*dict.fromkeys([KEY, *names])], wanted)
-    doubled = vectors.twice(table[KEY])
-    if doubled:
-        newest = gathering.newest(store, job, doubled).select(table.column_names)
-        table = pa.concat_tables([vectors.without(table, KEY, doubled), newest])
+    table = _counting(store, job, gathering.gathered(store, job, [*dict.fromkeys([KEY, *names])], wanted))
     order = vectors.order(table[KEY], wanted)
     return (table if order is None else table.take(order)).select(names)
+
+
+def _counting(store: Path, job: Job, table: "pa.Table") -> "pa.Table":
+    """Of runs with several rows only the one that counts."""
+    import pyarrow as pa
+
+    doubled = vectors.twice(table[KEY])
+    if not doubled:
+        return table
+    newest = gathering.newest(store, job, doubled).select(table.column_names)
+    return pa.concat_tables([vectors.without(table, KEY, doubled), newest])
 
 
 def rows(store: Path, job: Job, columns: Sequence[str]) -> "pa.Table":
     """Columns of all rows of `job` as they lie: in no order, and a run that was computed twice is there twice."""
     return gathering.gathered(store, job, columns, None)
+
+
+def some(store: Path, job: Job, columns: Sequence[str], ids: Collection[RunId]) -> "pa.Table":
+    """Columns of the rows of `ids`, one per run as `read` gives them, in no order: for sums, which need none."""
+    return _counting(store, job, gathering.gathered(store, job, [*dict.fromkeys([KEY, *columns])], ids)).select(columns)
 
 
 def stored_ids(store: Path, job: Job, among: Collection[RunId] | None = None) -> set[RunId]:

@@ -46,7 +46,8 @@ def read(
     late: Counter[RunId] = Counter()
     for record in records:
         for run, standing, deaths, limits in record.read(endings):
-            killed[run] = deaths + (killed[run] if killed[run] < MAX_KILLED else 0)  # after that only a person sends it: again
+            if deaths or run in killed:  # after so many only a person sends it: again
+                killed[run] = deaths + (killed[run] if killed[run] < MAX_KILLED else 0)
             if limits:
                 late[run] = limits + (late[run] if late[run] < MAX_KILLED else 0)
             if run not in last or last[run].state not in (State.RUNNING, State.PENDING):
@@ -100,18 +101,22 @@ class _Record:
         return accounting.OUT_OF_MEMORY if index in self.killed_for_memory else shown
 
     @cached_property
+    def spans(self) -> Sequence[progress.Span]:
+        return progress.spans(self.one, self.events)
+
+    @cached_property
     def killed_for_memory(self) -> frozenset[int]:
         """Tasks that left a group without an end, and in whose log Slurm says that memory was why."""
-        unended = {span.task for span in progress.spans(self.one, self.events) if span.end is None}
+        unended = {span.task for span in self.spans if span.end is None}
         return frozenset(index for index in unended if not self.alive(index) and cause.of_log(log.last_words(self.one, index)))
 
     def lost(self) -> Iterable[accounting.Lost]:
         """Tasks whose end only accounting may know: killed in a group, begun anew after that, or dead before their first."""
         if "job_id" not in (self.one.sent or {}):
             return
-        newest = {span.task: span for span in progress.spans(self.one, self.events)}
+        newest = {span.task: span for span in self.spans}
         seen = {event["task"] for event in self.events}
-        open_ones = {span.task: span for span in progress.spans(self.one, self.events) if span.end is None}
+        open_ones = {span.task: span for span in self.spans if span.end is None}
         for index in range(len(self.one.outline)):
             span, alive = open_ones.get(index), self.alive(index)
             if span is not None and (span is not newest[index] if alive else self.last(index) in UNTOLD):

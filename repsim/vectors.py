@@ -92,9 +92,10 @@ def texts(values: Sequence[str]) -> "pa.Array":
     """Strings."""
     import pyarrow as pa
 
-    encoded = [value.encode() for value in values]
-    offsets = array("i", accumulate(map(len, encoded), initial=0))
-    return pa.Array.from_buffers(pa.string(), len(encoded), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))])
+    whole = "".join(values).encode()
+    lengths = map(len, values) if whole.isascii() else (len(value.encode()) for value in values)
+    offsets = array("i", accumulate(lengths, initial=0))
+    return pa.Array.from_buffers(pa.string(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(whole)])
 
 
 def _is_in(column: Any, values: "pa.Array") -> Any:

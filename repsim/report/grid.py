@@ -1,18 +1,19 @@
 """Owns the small grid of a status: how many runs are done, failed and left, for two axes of a sweep."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from repsim.job import RunId
 from repsim.state import Standing, State
-from repsim.sweep.expand import Run, Sweep
+from repsim.sweep.expand import Sweep
 from repsim.sweep.filters import reader
+from repsim.sweep.run import labels, values
 
 MAX_ROWS, MAX_COLUMNS = 40, 12
 MARGIN = " " * 12
 CASE = "case"
-Read = Callable[[Run], str]
+Words = Iterable[str]
 
 
 def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, cols: str | None) -> dict[str, Any]:
@@ -20,8 +21,8 @@ def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, 
 
     Raises SpecError for a name that is no field.
     """
-    across, along = _axis(sweep, rows, _case(sweep)), _axis(sweep, cols, _layer)
-    counts = Counter((across(run), along(run), states[run.id].state) for run in sweep.runs)
+    across, along = _axis(sweep, rows, _cases), _axis(sweep, cols, _layers)
+    counts = Counter(zip(across, along, (states[run.id].state for run in sweep.runs), strict=True))
     cells: dict[tuple[str, str], Counter[str]] = {}
     for (row, col, state), count in counts.items():
         cells.setdefault((row, col), Counter())[_third(state)] += count
@@ -42,16 +43,18 @@ def grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:
     return [MARGIN + line for line in [*head, *lines]]
 
 
-def _axis(sweep: Sweep, key: str | None, otherwise: Read) -> Read:
-    return otherwise if key is None else reader(key, sweep)
+def _axis(sweep: Sweep, key: str | None, otherwise: Callable[[Sweep], Words]) -> Words:
+    """What stands at each run of the sweep."""
+    return otherwise(sweep) if key is None else map(reader(key, sweep), sweep.runs)
 
 
-def _case(sweep: Sweep) -> Read:
-    return lambda run: str(run.label(CASE) or sweep.spec.job)
+def _cases(sweep: Sweep) -> Words:
+    return (str(case or sweep.spec.job) for case in labels(sweep.runs, CASE))
 
 
-def _layer(run: Run) -> str:
-    return str(run.value("front_layer", run.label("arch", "")))
+def _layers(sweep: Sweep) -> Words:
+    front = values(sweep.runs, "front_layer") if _has_layers(sweep) else labels(sweep.runs, "arch", "")
+    return map(str, front)
 
 
 def _has_layers(sweep: Sweep) -> bool:

@@ -26,6 +26,12 @@ class Column:
         """The value of each of so many rows."""
         return repeat(self.values[0], rows) if self.codes is None else map(self.values.__getitem__, self.codes)
 
+    def at(self, rows: Iterable[int]) -> Iterable[Any]:
+        """The value of each of these rows."""
+        return (
+            map(self.__getitem__, rows) if self.codes is None else map(self.values.__getitem__, map(self.codes.__getitem__, rows))
+        )
+
 
 def of(rows: Iterable[Any]) -> Column:
     """The column of these values. What compares equal and is written otherwise (1, 1.0, True) stays apart."""

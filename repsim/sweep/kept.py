@@ -128,6 +128,10 @@ class Table:
     def labels(self, row: int) -> dict[str, Any]:
         return {name: column[row] for name, column in self._labels.items()}
 
+    def column(self, name: str, label: bool) -> Column | None:
+        """That of a label or field; None: there is none of that name."""
+        return (self._labels if label else self._fields).get(name)
+
     def value(self, row: int, name: str, otherwise: Any) -> Any:
         return self._fields[name][row] if name in self._fields else otherwise
 

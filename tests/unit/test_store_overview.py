@@ -89,6 +89,21 @@ def test_few_parts_are_read_again_rather_than_written_down(tmp_path):
     assert overview.files(tmp_path / "store", "square")
 
 
+def test_one_part_of_many_rows_is_written_down_too_as_a_merged_store_has_few_parts(tmp_path):
+    publish(tmp_path / "store", "g", row("a"), row("b"))
+    assert not gathering.remember(tmp_path / "store", SQUARE, few_rows=2)
+    assert gathering.remember(tmp_path / "store", SQUARE, few_rows=1)
+    gathering._kept.cache_clear()
+    assert not gathering.remember(tmp_path / "store", SQUARE, few_rows=1)
+
+
+def test_rows_for_sums_are_one_per_run_and_the_newest_as_when_they_are_read_in_order(folder):
+    publish(folder, "again", row("a3", "failed", started="2026-01-01", attempt=1))
+    found = store.some(folder, SQUARE, NARROW, {"a3", "b1", "nobody"}).to_pylist()
+    assert sorted(found, key=lambda each: each["run_id"]) == store.read(folder, SQUARE, NARROW, ["a3", "b1"]).to_pylist()
+    assert {each["run_id"]: each["outcome"] for each in found} == {"a3": "failed", "b1": "diverged"}
+
+
 def test_parts_that_are_gone_leave_it(folder):
     (folder / "job=square/dataset=numbers/g1.parquet").unlink()
     left = {run: said for run, said in WHOLE.items() if not run.endswith("1")}

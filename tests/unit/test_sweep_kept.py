@@ -9,6 +9,7 @@ from commandline import call
 
 from repsim.sweep import expand as expanding
 from repsim.sweep import kept
+from repsim.sweep.run import labels, values
 
 SQUARES = """
 job: square
@@ -47,6 +48,15 @@ def facts(sweep) -> list[tuple]:
         )
         for run in sweep.runs
     ]
+
+
+@pytest.mark.parametrize("text", [SQUARES, STITCHES, SQUARES + "order: shuffle\n"])
+def test_columns_of_many_runs_say_what_each_run_says(project, text):
+    runs = toy.sweep(project, text).runs, toy.sweep(project, text).runs[::-2]
+    for some in (*runs, (*runs[0], *runs[1])):
+        for name in ("value", "case", "nick", "front_layer", "no_such"):
+            assert list(values(some, name, 7)) == [run.value(name, 7) for run in some]
+            assert list(labels(some, name, 8)) == [run.label(name, 8) for run in some]
 
 
 def shelf_of(project):
