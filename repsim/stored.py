@@ -1,6 +1,8 @@
 """Owns what a task knows to be stored: everything once, then before each group only the parts that came since."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from repsim import store
 from repsim.job import NETWORK, Job, RunId
@@ -22,6 +24,12 @@ class Stored:
             self._ids |= self._kept(store.ids_in(new, self._job))
             self._seen = set(there)
         return self._ids
+
+    def must_agree(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        """Raise InputError where one of these runs of a plan, which are passed over, is stored with another configuration."""
+        if runs:
+            asked = {run["id"]: self._job.config.model_validate(run["config"]) for run in runs}
+            store.must_be_as_asked(self._store, self._job, asked)
 
     def _kept(self, runs: set[RunId]) -> set[RunId]:
         """Of newly stored runs those whose network, if they make one, is there; one that diverged left none and is done."""
