@@ -10,6 +10,7 @@
 """
 
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -58,7 +59,8 @@ def unwritten(
 ) -> UserError:
     """The error to raise for a write at `where` that failed with `error`: a DiskError where it may work later."""
     kind = DiskError if error.errno in PASSING else UserError
-    return kind(f"{what}: {error.strerror or error}", where=str(where), do=do)
+    said = os.strerror(error.errno) if error.errno else error.strerror or error  # Arrow's own words tell of bytes and details
+    return kind(f"{what}: {said}", where=str(where), do=do)
 
 
 class PassedOver(UserWarning):

@@ -170,6 +170,19 @@ def newest(store: Path, job: Job, runs: Sequence[RunId]) -> "pa.Table":
     return newest_of(_steady(store, job, read_all)[0])
 
 
+def holding(store: Path, job: Job, runs: Collection[RunId]) -> "list[tuple[Path, pa.Table]]":
+    """The whole rows of `runs` by the parts in which they lie; no other part is read."""
+    wanted = Wanted(runs)
+
+    def read_all(entries: tuple[Entry, ...]) -> "list[tuple[Path, pa.Table]]":
+        narrow = _kept(entries, store, job).rows
+        held = narrow.holders(wanted.rows(narrow.table[KEY]).to_pylist())
+        found = zip(held, _each(held, job.name, schema_of(job), wanted), strict=True)
+        return [(Path(entry.path), one) for entry, one in found if not isinstance(one, BadPart)]
+
+    return _steady(store, job, read_all)
+
+
 def newest_of(table: "pa.Table") -> "pa.Table":
     """Of whole rows the one of each run that counts; which part it lay in does not matter."""
     best: dict[RunId, tuple[tuple[str, int, str], int]] = {}

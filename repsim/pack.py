@@ -5,7 +5,7 @@ for each group: stored already? tried often enough? inputs there? time enough? â
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from repsim import job as jobs
 from repsim.attempt import Attempt, Result
 from repsim.breaker import Breaker
 from repsim.cause import Cause
-from repsim.errors import UserError
+from repsim.errors import InputError, UserError
 from repsim.job import NETWORK, Context, Job
 from repsim.orders import Lookout
 from repsim.patience import Patience
@@ -103,6 +103,9 @@ class Pack:
             return "failed"  # and stays so on record
         stored = self.patience(self.stored[group["job"]].now)
         todo = [run for run in group["runs"] if run["id"] not in stored]
+        odd = self._odd(group, stored)
+        if odd:
+            return self._end(group, Result("failed", Cause.CODE, odd))
         if not todo:
             return self._end(group, Result("stored"))
         against = self.history.verdict(group["id"])
@@ -114,6 +117,14 @@ class Pack:
         if missing:
             return self._end(group, Result("blocked", Cause.MISSING_INPUT, f"waits for {', '.join(missing)}"))
         return self._compute(group, todo)
+
+    def _odd(self, group: dict[str, Any], stored: Collection[str]) -> str | None:
+        """What the store says against passing over runs of this group: they may be stored as something else."""
+        try:
+            self.patience(lambda: self.stored[group["job"]].must_agree([run for run in group["runs"] if run["id"] in stored]))
+        except InputError as error:
+            return str(error)
+        return None
 
     def _compute(self, group: dict[str, Any], todo: list[dict[str, Any]]) -> str:
         self._note(event="start", group=group["id"], host=_node(), gpu=self.card, slurm_job=measuring.slurm_element())

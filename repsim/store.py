@@ -105,7 +105,7 @@ def lost_ids(store: Path, artefacts: Path, job: Job, among: Collection[RunId] | 
     return {row[KEY] for row in found if row["outcome"] == "ok" and not (artefacts / row[KEY] / NETWORK).is_file()}
 
 
-def must_agree(table: "pa.Table", job: Job, configs: Mapping[RunId, JobConfig]) -> None:
+def must_agree(table: "pa.Table", job: Job, configs: Mapping[RunId, JobConfig], where: Path | None = None) -> None:
     """Raise InputError where a row holds another configuration than its id was made from: a collision, or a changed default.
 
     Labels may differ, and so may a column that the Row measures; null is what an earlier part does not say.
@@ -119,8 +119,16 @@ def must_agree(table: "pa.Table", job: Job, configs: Mapping[RunId, JobConfig]) 
                 f"run {table[KEY][odd[0]].as_py()} is stored with {name} = {held[odd[0]]!r}, and asked for with {wanted[odd[0]]!r}"
             )
             raise InputError(
-                what, where=f"job {job.name}", do="raise VERSION in the job file, so that such runs get ids of their own"
+                what,
+                where=str(where or f"job {job.name}"),
+                do="raise VERSION in the job file, so that such runs get ids of their own",
             )
+
+
+def must_be_as_asked(store: Path, job: Job, configs: Mapping[RunId, JobConfig]) -> None:
+    """As `must_agree`, for the stored rows of these runs alone: InputError names the part."""
+    for path, table in gathering.holding(store, job, configs):
+        must_agree(table, job, configs, path)
 
 
 def bad_parts(store: Path, job: Job) -> tuple[BadPart, ...]:

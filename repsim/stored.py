@@ -2,9 +2,10 @@
 work whether another copy of its task was first."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from repsim import store
 from repsim.errors import UserError
@@ -29,6 +30,12 @@ class Stored:
             self._ids |= self._kept(store.ids_in(new, self._job))
             self._seen = set(there)
         return self._ids
+
+    def must_agree(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        """Raise InputError where one of these runs of a plan, which are passed over, is stored with another configuration."""
+        if runs:
+            asked = {run["id"]: self._job.config.model_validate(run["config"]) for run in runs}
+            store.must_be_as_asked(self._store, self._job, asked)
 
     def _kept(self, runs: set[RunId]) -> set[RunId]:
         """Of newly stored runs those whose network, if they make one, is there; one that diverged left none and is done."""

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,9 @@ from repsim import project as projects
 from repsim.cli.lazily import PROJECT
 from repsim.errors import SpecError, UserError, nearest
 from repsim.project import Project
-from repsim.sweep.expand import Sweep, open_sweep
+
+if TYPE_CHECKING:
+    from repsim.sweep.expand import Sweep
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or the name of one in sweeps/.")]
@@ -44,8 +46,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def opened(spec: str) -> tuple[Project, Sweep]:
+def opened(spec: str) -> "tuple[Project, Sweep]":
     """The sweep that `spec` means, read and expanded, and the project it belongs to."""
+    from repsim.sweep.expand import open_sweep  # not for help
+
     project = project_of(spec)
     return project, open_sweep(spec_path(spec, project), project)
 

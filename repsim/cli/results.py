@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repsim import checking, child, compaction, store
+from repsim import checking, child, compaction, store, submission
 from repsim.cli import matrices
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
@@ -57,11 +57,11 @@ def check(
     """Read every part of the store to its end, and name what is damaged or no part; leaves with 1 if there is any."""
     project = project_of()
     jobs = {path.stem: load(project.jobs, path.stem) for path in sorted(project.jobs.glob("*.py"))}
-    found = checking.check(project.store, jobs)
+    found = checking.check(project.store, jobs, submission.every(project.submissions))
     moved = checking.mend(project.store, found.bad) if move else {}
     shown = checks.check_json(found, moved)
     show(json, shown, checks.check_text(shown))
-    if found.bad and not move:
+    if found.odd or (found.bad and not move):
         raise typer.Exit(1)
 
 

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from repsim import cluster, cost, hindsight, reconcile, store, submission, traces
 from repsim import plan as planning
 from repsim.cli import here, send
-from repsim.cli.output import Filters, Json, project_of, show, spec_path
+from repsim.cli.output import project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError, printable
 from repsim.job import RunId
 from repsim.project import Project
@@ -43,18 +41,10 @@ class Asked:
     cols: str | None = None
 
 
-def status(
-    spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help="A sweep; without it, all that were sent.")] = None,
-    filters: Filters = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Redraw it until nothing is queued or running; Ctrl-C leaves.")] = False,
-    rows: Annotated[str | None, typer.Option(help="Field that the grid has down the side: stitcher, init, …")] = None,
-    cols: Annotated[str | None, typer.Option(help="And across: layer, seed, …")] = None,
-    json: Json = False,
-) -> None:
-    """Show how far a sweep is: counts, grid, live tasks, hours, failures."""
+def told(spec: str | None, asked: Asked, watch: bool, json: bool) -> None:
+    """Print how far the sweep is, or without one all that were sent; with `watch` until nothing of it is under way."""
     gc.set_threshold(MANY)
     project = project_of(spec)
-    asked = Asked(tuple(filters or ()), rows, cols)
     if spec is None and (watch or asked != Asked()):
         raise InputError("that is shown of one sweep at a time", do="name it: repsim sweep status SPEC …")
     if spec and watch:

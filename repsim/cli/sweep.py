@@ -1,139 +1,51 @@
-"""Owns `repsim sweep …`: plan, explain, submit, run, dry-run; to see and to steer one: cli.status, cli.seeing, cli.steer."""
+"""Owns `repsim sweep …`: which commands there are, and where; each is imported only when it is given."""
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from repsim.cli.lazily import Place, group, plain
 
-import typer
-
-from repsim import budget as budgets
-from repsim import hardware, local, reconcile
-from repsim.cli import again, costs, dry, halt, here, seeing, send, status, steer
-from repsim.cli import scan as scans
-from repsim.cli.lazily import plain
-from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
-from repsim.errors import SpecError
-from repsim.profile import Profile
-from repsim.project import Project
-from repsim.queued import Queue
-from repsim.report import plans, points
-from repsim.sweep import explain as explaining
-from repsim.sweep.expand import Sweep, open_sweep
-
-app = plain()
-app.command("queue")(seeing.queue)
-app.command("status")(status.status)
-app.command("cost")(costs.cost_of)
-app.command("logs")(seeing.logs)
-app.command("scan")(scans.scan)
-app.command("clean")(seeing.clean)
-app.command("nodes")(seeing.bad_nodes)
-app.command("cancel")(steer.cancel)
-app.command("retry")(steer.retry_failed)
-app.command("stop")(halt.stop)
-app.command("resume")(halt.resume)
-
-
-@app.command()
-def plan(spec: SpecArgument, profile: ProfileOption = None, json: Json = False) -> None:
-    """Show what would run: ids, groups, tasks and hours. Sends and writes nothing."""
-    project, sweep = _open(spec)
-    name, chosen = send.profile_of(project, sweep, profile)
-    _show_plan(project, sweep, chosen, name, json, chosen.cluster == "slurm")
-
-
-@app.command()
-def explain(
-    spec: SpecArgument,
-    words: Annotated[list[str], typer.Argument(metavar="RUN | KEY=VALUE…", help="An id or its beginning, or fields of a point.")],
-    json: Json = False,
-) -> None:
-    """Say which block of the file made a run and each of its fields, or took it out."""
-    project = project_of(spec)
-    found = explaining.why(spec_path(spec, project), project, words)
-    show(json, asdict(found), points.why_text(found))
+COMMANDS = {
+    "queue": Place(
+        "repsim.cli.seeing:queue",
+        "Show what is queued or running, one line per submission, and why it waits; asks Slurm at most once in 30 s.",
+    ),
+    "status": Place("repsim.cli.asked:status", "Show how far a sweep is: counts, grid, live tasks, hours, failures."),
+    "cost": Place(
+        "repsim.cli.costs:cost_of",
+        "Show the hours that a sweep has cost, and how far off the forecasts of its submissions were, by kind of run.",
+    ),
+    "logs": Place("repsim.cli.seeing:logs", "Show what was printed while a run was computed, or the errors of a sweep."),
+    "scan": Place(
+        "repsim.cli.scan:scan", "Make anew what is derived from the results: overviews, manifests, outlines, marks of what is over."
+    ),
+    "clean": Place(
+        "repsim.cli.seeing:clean",
+        "Remove the logs of tasks that are over and did all their groups; logs of failures, results and records stay.",
+    ),
+    "nodes": Place(
+        "repsim.cli.seeing:bad_nodes",
+        "Show the nodes that had a CUDA fault, or that Slurm lost, in the last 24 hours; after two, submissions avoid them.",
+    ),
+    "cancel": Place("repsim.cli.steer:cancel", "Cancel the tasks that hold queued or running runs of the sweep; results stay."),
+    "retry": Place(
+        "repsim.cli.steer:retry_failed",
+        "Send failed runs again, and only those (submit leaves them alone), as the rule of their cause says.",
+    ),
+    "stop": Place("repsim.cli.halt:stop", "Stop a sweep softly: each task finishes the group at work and begins no other."),
+    "resume": Place(
+        "repsim.cli.halt:resume",
+        "Let a stopped sweep go on: one stopped by hand, or by its own failures once their reason is mended.",
+    ),
+    "plan": Place("repsim.cli.going:plan", "Show what would run: ids, groups, tasks and hours."),
+    "explain": Place("repsim.cli.going:explain", "Say which block of the file made a run and each of its fields, or took it out."),
+    "submit": Place("repsim.cli.going:submit", "Send to Slurm what is missing, and only that; safe to call again at any time."),
+    "run": Place("repsim.cli.going:run", "Compute what is missing here, on this machine's GPUs or CPU."),
+    "dry-run": Place(
+        "repsim.cli.going:dry_run",
+        "Try the first run of every case, a few steps each, in a throwaway store; prints seconds, memory, and the hours of all.",
+    ),
+}
+app = plain(cls=group(COMMANDS))
 
 
-@app.command()
-def submit(
-    spec: SpecArgument,
-    profile: ProfileOption = None,
-    yes: Yes = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop; needs no Slurm.")] = False,
-    chain: Annotated[bool, typer.Option("--chain", help="Send stitches of untrained networks too, behind the trainings.")] = False,
-    budget: Annotated[
-        float | None, typer.Option("--budget", metavar="HOURS", help="Send nothing if the sweep would cost more.")
-    ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Cancel what is under way though the file no longer names it.")] = False,
-    emit: Annotated[
-        Path | None, typer.Option("--emit", metavar="DIR", help="Write scripts and plans there, to be read; needs no Slurm.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Send to Slurm what is missing, and only that; safe to call again at any time."""
-    project, sweep = _open(spec)
-    name, chosen = send.profile_of(project, sweep, profile)
-    hours = budgets.checked(budget)
-    if dry_run:
-        _show_plan(project, sweep, chosen, name, json, False, hours)
-        return
-    send.must_be_slurm(chosen, name)
-    if emit is not None:
-        show(json, *send.emit(project, sweep, chosen, name, chain, emit))
-        return
-    with reconcile.locked(project):
-        show(json, *send.submit(project, sweep, chosen, name, yes, chain, (), hours, prune))
-
-
-@app.command()
-def run(
-    spec: SpecArgument,
-    profile: ProfileOption = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N runs that are missing.")] = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; by default one per card or core.")] = None,
-    only: Annotated[str | None, typer.Option("--only", metavar="RUN", help="This run alone, even if it is stored.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="With --only: a debugger where it fails.")] = False,
-    json: Json = False,
-) -> None:
-    """Compute what is missing here, on this machine's GPUs or CPU. Ctrl-C stops at the next step; run it again to go on."""
-    if debug and only is None:
-        raise SpecError("one run can be debugged at a time", where="--debug", do="name it with --only")
-    project, sweep = _open(spec)
-    chosen = Profile(cluster="local") if profile is None else send.profile_of(project, sweep, profile)[1]
-    picked = hardware.pick_device(device or chosen.device)
-    if only is not None:
-        again.run(project, sweep, only, picked, debug, json)
-        return
-    here.run(project, sweep, picked, local.workers_for(picked, workers), chosen, limit, json, ())
-
-
-@app.command("dry-run")
-def dry_run(
-    spec: SpecArgument,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each loop.")] = 3,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    json: Json = False,
-) -> None:
-    """Try the first run of every case, a few steps each, in a throwaway store; prints seconds, memory, and the hours of all."""
-    project, sweep = _open(spec)
-    dry.run(project, sweep, hardware.pick_device(device), steps, json)
-
-
-def _open(spec: str) -> tuple[Project, Sweep]:
-    project = project_of(spec)
-    return project, open_sweep(spec_path(spec, project), project)
-
-
-def _show_plan(
-    project: Project, sweep: Sweep, profile: Profile, name: str, json: bool, ask: bool, hours: float | None = None
-) -> None:
-    queue = Queue(project)
-    states = reconcile.standings(project, sweep, queue if ask else lambda: [])
-    if queue.unknown:
-        say(f"repsim: the queue is unknown, so that what was sent counts as queued or running. {queue.unknown}")
-    reconcile.refuse_lost_imports(project, sweep, states)
-    made = reconcile.make_plan(project, sweep, states, profile, send.device_of(profile))
-    allowed = budgets.of(sweep, profile, name, hours)
-    shown = (made, sweep, name, states, allowed and allowed.hours)
-    show(json, plans.plan_json(*shown), plans.plan_text(*shown))
+@app.callback()
+def sweep() -> None:
+    """Plan, send, watch and steer a sweep."""

@@ -12,7 +12,8 @@ from repsim.report.plans import number
 def check_json(found: Found, moved: Mapping[Path, Path]) -> dict[str, Any]:
     """Counts, and each bad file with the reason; `moved` is null for one that lies where it lay."""
     bad = [{"file": one.where, "why": one.what, "moved": _text(moved.get(one.path))} for one in found.bad]
-    return {"parts": found.parts, "rows": found.rows, "bad": bad}
+    odd = [{"file": one.where, "why": one.what, "do": one.do} for one in found.odd]
+    return {"parts": found.parts, "rows": found.rows, "bad": bad, "odd": odd}
 
 
 def check_text(shown: dict[str, Any]) -> str:
@@ -20,6 +21,7 @@ def check_text(shown: dict[str, Any]) -> str:
     lines = [f"{number(shown['parts'], 'part')} with {number(shown['rows'], 'row')} can be read"]
     for one in shown["bad"]:
         lines.append(f"bad: {one['file']}\n     {one['why']}" + (f"\n     moved to {one['moved']}" if one["moved"] else ""))
+    lines += [f"odd: {one['file']}\n     {one['why']}\n     → {one['do']}" for one in shown["odd"]]
     if any(one["moved"] is None for one in shown["bad"]):
         lines.append("→ repsim results check --move puts them aside, as the next submit or run does; their runs are computed again")
     return "\n".join(lines)

@@ -35,15 +35,15 @@ class Column:
 
 def of(rows: Iterable[Any]) -> Column:
     """The column of these values. What compares equal and is written otherwise (1, 1.0, True) stays apart."""
+    whole = list(rows)  # which keeps each alive, so that no two of them share an id
+    ids = list(map(id, whole))
     place: dict[Any, int] = {}
-    values, codes = [], []
-    for value in rows:
-        key = value if type(value) is str else (type(value), repr(value))
-        code = place.setdefault(key, len(values))
+    values, codes = [], {}
+    for one, value in dict(zip(ids, whole, strict=True)).items():  # few objects, over and over
+        code = codes[one] = place.setdefault(value if type(value) is str else (type(value), repr(value)), len(values))
         if code == len(values):
             values.append(value)
-        codes.append(code)
-    return Column(values, codes if len(values) != 1 else None)
+    return Column(values, list(map(codes.__getitem__, ids)) if len(values) != 1 else None)
 
 
 def written(column: Column) -> dict[str, Any]:

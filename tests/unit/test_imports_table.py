@@ -14,7 +14,9 @@ import toy
 ROOT = Path(__file__).parents[2]
 ORCHESTRATION = [
     "cli.main",
-    "cli.sweep cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
+    "cli.sweep",
+    "cli.asked",
+    "cli.going cli.stitch cli.compare cli.zoo cli.results cli.models cli.data cli.doctor",
     "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs cli.scan",
     "cli.send",
     "cli.here",
@@ -215,3 +217,27 @@ assert not {"torch", "pandas", "numpy"} & sys.modules.keys()
 def test_loading_the_jobs_imports_no_torch():
     answer = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, cwd=ROOT, check=False)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_help_of_a_sweep_is_given_before_anything_that_reads_one_is_imported():
+    asking = """
+import sys
+from typer.testing import CliRunner
+from repsim.cli.main import app
+for words in (["sweep", "--help"], ["sweep", "status", "--help"]):
+    assert CliRunner().invoke(app, words).exit_code == 0
+print([name for name in ("numpy", "yaml", "pyarrow", "repsim.reconcile") if name in sys.modules])
+"""
+    assert subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first():
+    from typer.main import get_command
+
+    from repsim.cli.sweep import COMMANDS, app
+
+    commands = get_command(app).commands
+    assert list(commands) == list(COMMANDS)
+    assert {name: commands[name].get_short_help_str(limit=1000) for name in commands} == {
+        name: place.help for name, place in COMMANDS.items()
+    }

@@ -6,10 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import toy
+from tasks import last_events, pack, squares
 
-from repsim import compaction, job, schema, store
+from repsim import checking, compaction, job, schema, store
 from repsim.errors import InputError
 from repsim.gathering import PassedOver
+from repsim.report import checks
+from repsim.submission import Submission
 
 JOBS = Path(__file__).parents[2] / "jobs"
 EARLIER = sorted((Path(__file__).parent / "parts").glob("*.parquet"))
@@ -91,6 +94,36 @@ def test_a_row_of_another_configuration_than_asked_is_an_error_that_names_both(p
     first, second = configs
     with pytest.raises(InputError, match=f"{first}.*value.*2.0.*3.0|{first}.*value.*3.0.*2.0"):
         store.must_agree(table, square, {first: configs[second], second: configs[second]})
+
+
+@pytest.fixture
+def mistaken(project):
+    """A submission of two runs, and the part in which the first one stands with the value of the second."""
+    sweep = squares(project, "grid: {value: [2.0, 3.0]}")
+    first, second = sweep.runs
+    row = {**dict.fromkeys(store.schema_of(SQUARE).names), **second.config.model_dump(), "run_id": first.id, "outcome": "ok"}
+    store.publish(project.store, "square", "d", "mistaken", [row], store.schema_of(SQUARE))
+    return toy.submission(project, sweep), project.store / "job=square" / "dataset=d" / "mistaken.parquet"
+
+
+def test_a_task_does_not_pass_over_a_run_that_is_stored_as_another(mistaken):
+    one, part = mistaken
+    assert pack(one).run() == ["failed"]
+    (event,) = last_events(one).values()
+    assert event["cause"] == "code"
+    assert str(part) in event["message"]
+    assert "value = 3.0, and asked for with 2.0" in event["message"]
+
+
+def test_the_check_of_the_store_names_the_part_with_a_run_that_is_stored_as_another(project, mistaken):
+    one, part = mistaken
+    found = checking.check(project.store, {"square": SQUARE}, [one])
+    assert (found.parts, found.rows, found.bad) == (1, 1, ())
+    (odd,) = found.odd
+    assert odd.where == str(part)
+    assert "odd: " + str(part) in checks.check_text(checks.check_json(found, {}))
+    (one.folder / "plan.json").write_text("{")
+    assert checking.check(project.store, {"square": SQUARE}, [Submission(one.folder)]).odd == ()
 
 
 def test_the_merged_file_depends_on_the_rows_alone(project, tmp_path):
