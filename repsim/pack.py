@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repsim import hardware, identity, log, measuring, orders
+from repsim import hardware, identity, log, measuring, orders, store
 from repsim import job as jobs
 from repsim.attempt import Attempt, Result
 from repsim.breaker import Breaker
@@ -21,7 +21,7 @@ from repsim.orders import Lookout
 from repsim.patience import Patience
 from repsim.progress import Beat, Listen
 from repsim.restarts import MOST, STEP, USR2, History
-from repsim.stored import Stored
+from repsim.stored import Overtaken, Stored
 from repsim.submission import Journal, Submission
 
 SAFETY = 1.3  # how much longer than expected a group may take, where its plan does not say
@@ -130,8 +130,13 @@ class Pack:
         self._note(event="start", group=group["id"], host=_node(), gpu=self.card, slurm_job=measuring.slurm_element())
         self.log(log.begins(group["id"], len(todo), group["job"]))
         job, whole, self.worked, self.fraction = self.jobs[group["job"]], not self.worked, True, 0.0
-        attempt = Attempt(job, self._context(group, job), self.origin, self._publisher(group, job), self.patience, self.log)
+        part = store.part(self.results / "store", job.name, group["dataset"], group["id"])
+        overtaken = Overtaken(part, {run["id"] for run in todo}, self.stored[job.name])
+        context = self._context(group, job, overtaken)
+        attempt = Attempt(job, context, self.origin, self._publisher(group, job), self.patience, self.log)
         result = self.lacking or attempt.at(group["id"], todo)
+        if result.outcome == "interrupted" and overtaken.found:
+            result = Result("stored")
         self.halted |= self.lacking is not None
         self.poisoned = result.poisoned
         return self._end(group, self._timed(group, job, result, whole))
@@ -148,7 +153,7 @@ class Pack:
     def _publisher(self, group: dict[str, Any], job: Job) -> Callable[[str, list[dict[str, Any]]], bool]:
         return lambda name, rows: measuring.publish(self.results / "store", job, group["dataset"], name, rows)
 
-    def _context(self, group: dict[str, Any], job: Job) -> Context:
+    def _context(self, group: dict[str, Any], job: Job, overtaken: Callable[[], bool]) -> Context:
         def report(fraction: float, text: str) -> None:
             self.fraction = fraction
             self.listen(group["id"], min(fraction, UNFINISHED), text)
@@ -160,7 +165,7 @@ class Pack:
             artefacts=self.results / "artefacts",
             run_id=lambda config: identity.id_of(job, config),
             report=report,
-            should_stop=self._told,
+            should_stop=lambda: self._told() or overtaken(),
             time_left=self.time_left,
             steps=self.steps,
             beside=self.beside,

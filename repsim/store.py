@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["KEY", "SCHEMA_VERSION", "schema_of"]
 
 
+def part(store: Path, job: str, dataset: str, group: str) -> Path:
+    """Where the rows of `group` are published."""
+    return store / f"job={job}" / f"dataset={dataset}" / f"{group}.parquet"
+
+
 def publish(store: Path, job: str, dataset: str, group: str, rows: Sequence[dict[str, Any]], schema: "pa.Schema") -> bool:
     """Write the part of `group`; False if its runs were there already (another copy of the task was first).
 
@@ -33,14 +38,14 @@ def publish(store: Path, job: str, dataset: str, group: str, rows: Sequence[dict
     """
     import pyarrow as pa
 
-    folder = store / f"job={job}" / f"dataset={dataset}"
-    temporary = folder / f".{group}.{uuid.uuid4().hex}"
+    final = part(store, job, dataset, group)
+    folder, temporary = final.parent, final.with_name(f".{group}.{uuid.uuid4().hex}")
     table = pa.Table.from_pylist(list(rows), schema=schema)
     try:
         quarantine.clear_links(store, folder)
         folder.mkdir(parents=True, exist_ok=True)
         written.write_part(table, temporary)
-        return written.named(temporary, written.Place(store, job, folder / f"{group}.parquet", table))
+        return written.named(temporary, written.Place(store, job, final, table))
     except OSError as error:
         raise unwritten(error, folder, "the results cannot be written") from error
     finally:

@@ -1,11 +1,17 @@
-"""Owns what a task knows to be stored: everything once, then before each group only the parts that came since."""
+"""Owns what a task knows to be stored: everything once, before each group only the parts that came since, and of the group at
+work whether another copy of its task was first."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from repsim import store
+from repsim.errors import UserError
 from repsim.job import NETWORK, Job, RunId
+
+LOOK_S = 0.5  # at most so often is one file asked for while a group is at work
 
 
 class Stored:
@@ -37,3 +43,23 @@ class Stored:
             return runs
         lost = store.lost_ids(self._store, self._artefacts, self._job)
         return {run for run in runs if (self._artefacts / run / NETWORK).is_file() or run not in lost}
+
+
+class Overtaken:
+    """Tells a group at work that a second copy of its task (after a lost node, say) published all of its runs."""
+
+    def __init__(self, part: Path, runs: set[RunId], stored: Stored, clock: Callable[[], float] = time.monotonic):
+        self._part, self._runs, self._stored, self._clock = part, runs, stored, clock
+        self._next, self._open, self.found = clock() + LOOK_S, True, False
+
+    def __call__(self) -> bool:
+        if self._open and self._clock() >= self._next:
+            self._next = self._clock() + LOOK_S
+            with suppress(OSError, UserError):  # a disk that is away tells nothing
+                self._look()
+        return self.found
+
+    def _look(self) -> None:
+        """Once the part is there, what it holds decides: it may be bad, or of other runs."""
+        if self._part.exists():
+            self.found, self._open = self._runs <= self._stored.now(), False

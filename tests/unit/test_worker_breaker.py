@@ -7,7 +7,7 @@ import pytest
 import toy
 from tasks import pack, parts, rows, squares
 
-from repsim import orders, store, worker
+from repsim import orders, store, stored, worker
 from repsim.breaker import OF_ALL, ROW, Breaker
 from repsim.orders import Lookout, Stop
 from repsim.submission import Journal
@@ -196,3 +196,35 @@ def test_what_another_submission_stored_since_the_start_is_not_computed_again(pr
     ]
     assert len(found) == len(set(found)) == 6, "one row each on disk"
     assert pack(one).run() == 3 * ["stored"]
+
+
+def test_a_group_that_a_second_copy_of_its_task_publishes_is_left_at_the_next_step(project, monkeypatch):
+    """As after a lost node whose task lives on: what the first copy stored is not computed to the end again."""
+    monkeypatch.setattr(stored, "LOOK_S", 0.0)
+    sweep = squares(project, "grid: {batch: [0], value: [1.0, 2.0, 3.0, 4.0]}")
+    one, second, steps = toy.submission(project, sweep), toy.submission(project, sweep), []
+
+    def meanwhile(group: str, fraction: float, text: str) -> None:
+        steps.append(text)
+        if len(steps) == 1:
+            assert pack(second).run() == ["done"]
+
+    assert pack(one, listen=meanwhile).run() == ["stored"]
+    assert len(steps) == 2, "one step, and the end of the group"
+    assert len(parts(project)) == 1 and len(rows(project, sweep)) == 4
+
+
+def test_a_part_that_does_not_hold_the_runs_stops_nothing(project, monkeypatch):
+    monkeypatch.setattr(stored, "LOOK_S", 0.0)
+    sweep = squares(project, "grid: {batch: [0], value: [1.0, 2.0]}")
+    one = toy.submission(project, sweep)
+    (group,) = one.plan["tasks"][0]
+    file = store.part(project.store, "square", group["dataset"], group["id"])
+
+    def meanwhile(group: str, fraction: float, text: str) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.write_text("no part")
+
+    assert pack(one, listen=meanwhile).run() == ["done"]
+    assert len(rows(project, sweep)) == 2
