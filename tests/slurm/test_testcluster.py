@@ -1,5 +1,6 @@
 """The one-machine cluster behaves as a cluster: it schedules, preempts, loses nodes, and leaves nothing behind."""
 
+import os
 import time
 from pathlib import Path
 
@@ -138,9 +139,19 @@ def _pids(folder: Path) -> dict[str, str]:
 
 
 def _processes_of(folder: Path) -> dict[int, str]:
-    """Live processes that name the folder in their environment or command line, or have a file open in it."""
+    """Live processes that name the folder in their environment or command line, or have a file open in it.
+
+    Our own child is none of the cluster's: it waits to take the cluster down, should we be killed.
+    """
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return {pid: told for pid in pids if str(folder) in (told := _told_by(pid))}
+    return {pid: told for pid in pids if str(folder) in (told := _told_by(pid)) and _parent(pid) != os.getpid()}
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    except OSError:  # it has ended
+        return None
 
 
 def _told_by(pid: int) -> str:
