@@ -166,7 +166,7 @@ def test_the_form_written_piece_by_piece_is_the_canonical_one(value):
         nick: str | None = None
         B_: float = 0.5
 
-    assert identity._is_plain(Plain)
+    assert identity.is_plain(Plain)
     for config in (Plain(any=value), Plain(any=value, b=3, nick="n", B_=1.5)):
         assert identity._form(config) == identity._json(canonical(config))
         assert run_id("j", 1, config) == identity.digest({"job": "j", "version": 1, "config": canonical(config)})
@@ -176,7 +176,7 @@ def test_a_config_with_lists_keeps_its_form():
     class Listed(JobConfig):
         widths: list[int] = []
 
-    assert not identity._is_plain(Listed)
+    assert not identity.is_plain(Listed)
     assert run_id("j", 1, Listed(widths=[2, 1])) == identity.digest({"job": "j", "version": 1, "config": {"widths": [2, 1]}})
 
 

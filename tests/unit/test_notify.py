@@ -150,7 +150,7 @@ def test_cleaning_removes_the_logs_of_successes_and_keeps_failures(project, monk
     logs = {task: log.file_of(one, task) for task in range(4)}
     assert all(file.is_file() for file in logs.values())
     assert call("sweep", "clean").code == 2
-    assert call("sweep", "clean", "--yes", "--json").json["removed"] == 2 + 2 + 1 + 1
+    assert call("sweep", "clean", "--yes", "--json").json["removed"] == 2 + 2 + 4 + 1 + 1, "logs, beats, records, calls, ended"
     assert [task for task, file in logs.items() if not file.exists()] == well
     assert len(well) == 2
     assert (one.folder / "plan.json").is_file()
