@@ -12,7 +12,7 @@ from pydantic import Field
 
 from repsim.data import sources
 from repsim.data.augmentations import Augmentation
-from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunId
+from repsim.job import NAME, STITCHER, Context, JobConfig, JobRow, RunId
 from repsim.stitching import rules
 
 VERSION = 2
@@ -25,6 +25,7 @@ ClassToken = Literal["pooled", "learned", "dropped", "added", "only"]
 Target = Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2", "match", "latents"]
 Schedule = Literal["constant", "thirds", "cosine"]
 BatchNorm = Literal["frozen", "train", "reestimate"]
+Control = Literal["untrained", "shuffled", "clusters", "random_clusters"]
 Select = Literal["last", "validation", "test_best"]
 
 
@@ -41,6 +42,8 @@ class Config(JobConfig):
     front_seed: int | None = Field(None, description="label: seed of f")
     end_seed: int | None = Field(None, description="label: seed of g")
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test the stitcher on")
+    front_epoch: int | None = Field(None, ge=0, description="epoch after which f's training kept it; null: the network that counts")
+    end_epoch: int | None = Field(None, ge=0, description="the same of g's training")
     front_layer: str = Field(min_length=1, description="layer of f whose value is stitched")
     end_layer: str = Field(min_length=1, description="layer of g whose value is replaced")
     view: Literal["channel", "flatten"] = Field(
@@ -106,6 +109,10 @@ class Config(JobConfig):
     controls: bool = Field(
         True, description="also score the family's direct-matching optimum, and that of shuffled pairs (the null)"
     )
+    control: Control | None = Field(
+        None, description="negative control, in the place of f's values: see repsim/stitching/controls.py; null: f as it is"
+    )
+    control_seed: int = Field(0, ge=0, lt=2**31, description="seed of what a control draws")
     save: bool = Field(False, description="keep W before and after, and the learning curve, as results/artefacts/RUN/stitcher.pt")
 
     def refusals(self) -> Iterable[tuple[bool, str]]:
@@ -130,7 +137,7 @@ class Row(JobRow):
     regulariser: float | None = Field(
         None, description="alpha (birkhoff) or lasso_weight (lasso) of the stitcher, as given or as crossval chose"
     )
-    front_accuracy: float = Field(description="test accuracy of f")
+    front_accuracy: float = Field(description="test accuracy of f, whatever control takes its place")
     end_accuracy: float = Field(description="test accuracy of g")
     penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
     penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")
@@ -199,6 +206,8 @@ def check(config: Config, catalog: Any) -> None:
     rules.check_images(config, source)
     for network in inputs(config):
         rules.check_fit(source, catalog.network(network))
+    rules.check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
+    rules.check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
     front, _ = rules.layer(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
     end, behind = rules.layer(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
     rules.check(config, front, end, behind)
@@ -214,8 +223,8 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
     started, shared = perf_counter(), configs[0]
     allocator.keep_freed_memory(context.device)
-    front, end = (context.artefacts / run_id / NETWORK for run_id in inputs(shared))
-    pair, splits = configured.pair(configs, front, end, context.device), configured.splits(shared, context)
+    pair, splits = configured.pair(configs, context.artefacts, context.device), configured.splits(shared, context)
+    configured.control_(pair, shared, splits)
     feeding.check_fit(pair, splits)
     batches = feeding.expected_batches(splits, shared.batch_size, max(config.epochs for config in configs))
     progress = feeding.Progress(context.tick, batches, context.steps)
@@ -242,6 +251,19 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     resume.remove()
 
 
-SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
+SHARED = (
+    "front_network",
+    "end_network",
+    "front_epoch",
+    "end_epoch",
+    "control",
+    "control_seed",
+    "dataset",
+    "batch_size",
+    "batchnorm",
+    "data_seed",
+    "augment",
+    "precision",
+)
 IMAGES = ("train_images", "validation_images", "test_images", "match_images")
 KEY = attrgetter(*SHARED, *IMAGES)
