@@ -13,7 +13,7 @@ comparable. Sources: Smith et al. 2025, Functional alignment can mislead (cluste
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -23,7 +23,6 @@ from repsim.models.cut import cuts
 from repsim.models.network import Network
 from repsim.models.zoo import build
 
-Control = Literal["untrained", "shuffled", "clusters", "random_clusters"]
 Values = Callable[[Tensor], Mapping[str, Tensor]]
 SPREAD = 0.5  # σ of a cluster, where centres are standard normal
 AT_ONCE = 1000  # images whose pixels are looked at together

@@ -1,0 +1,86 @@
+"""Owns the columns of a stitch's Row, by topic; their numbers are made in `columns`. Light: the job file puts them together."""
+
+from pydantic import BaseModel, Field
+
+
+class Accuracies(BaseModel):
+    """What S scored; fractions of the test images."""
+
+    accuracy: float | None = Field(None, description="test accuracy of the stitched network at the selected epoch")
+    accuracy_last: float | None = Field(None, description="test accuracy after the last epoch")
+    accuracy_unrounded: float | None = Field(
+        None, description="before rounding (birkhoff, wreath) or cutting (lasso), at the selected epoch"
+    )
+    rounding_loss: float | None = Field(None, description="accuracy_unrounded − accuracy")
+    loss: float | None = Field(None, description="mean cross-entropy on the test images at the selected epoch; null if not finite")
+    loss_last: float | None = Field(None, description="the same after the last epoch")
+    selected_epoch: int = Field(description="epoch that counts, from 1; 0: the start")
+    validation_accuracy: float | None = Field(None, description="accuracy on the validation images at the selected epoch")
+    regulariser: float | None = Field(
+        None, description="alpha (birkhoff) or lasso_weight (lasso) of the stitcher, as given or as crossval chose"
+    )
+
+
+class Donors(BaseModel):
+    """What f and g score, and what S costs beside them."""
+
+    front_accuracy: float = Field(description="test accuracy of f, whatever control takes its place")
+    end_accuracy: float = Field(description="test accuracy of g")
+    penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
+    penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")
+    relative_accuracy: float | None = Field(None, description="accuracy / end_accuracy (Csiszárik et al. 2021)")
+
+
+class Controls(BaseModel):
+    """What direct matching scores in the place of S, with true pairs and with shuffled ones."""
+
+    matched_accuracy: float | None = Field(None, description="test accuracy of the family's direct-matching optimum")
+    matched_penalty: float | None = Field(None, description="(front_accuracy + end_accuracy)/2 − matched_accuracy")
+    matched_residual: float | None = Field(None, description="residual of the optimum as it is scored: after rounding or cutting")
+    null_accuracy: float | None = Field(
+        None, description="the same optimum for shuffled pairs: each image of f with another one of g"
+    )
+    null_penalty: float | None = Field(None, description="(front_accuracy + end_accuracy)/2 − null_accuracy")
+    null_residual: float | None = Field(None, description="residual of that optimum, on true pairs")
+
+
+class Likeness(BaseModel):
+    """How alike the stitched network and g are: at the cut, in their answers and logits."""
+
+    residual: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g − ḡ‖² at the cut, on the test images")
+    residual_uncentred: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g‖² (Balogh & Jelasity 2025)")
+    agreement: float | None = Field(None, description="share of the test images put into the same class as by g")
+    front_agreement: float = Field(description="the same of f")
+    hits_rr: float | None = Field(None, description="share of the test images that the stitched network and g both get right")
+    hits_rw: float | None = Field(None, description="that the stitched network gets right and g wrong")
+    hits_wr: float | None = Field(None, description="that the stitched network gets wrong and g right")
+    hits_ww: float | None = Field(None, description="that both get wrong")
+    cut_cka_before: float | None = Field(None, description="biased linear CKA of f's rows and g's at the cut, on the test images")
+    cut_cka_after: float | None = Field(None, description="the same of S(f)'s rows and g's")
+    logits_cka_before: float | None = Field(None, description="biased linear CKA of f's logits and g's, on the test images")
+    logits_cka_after: float | None = Field(None, description="the same of the stitched network's logits and g's")
+
+
+class Matrix(BaseModel):
+    """What W is like."""
+
+    sparsity: float | None = Field(None, description="lasso: share of the weights that are 0 after the cut at 1e-4")
+    matrix_rank: int | None = Field(None, description="singular values of W above max(p, q) · 1.2e-7 of the largest")
+    singular_values: list[float] | None = Field(
+        None, description="of W with its scales, descending; null if wider than 2,048 on both sides"
+    )
+
+
+class Cost(BaseModel):
+    """What was trained, on how much, in what time."""
+
+    train_loss: float | None = Field(
+        None, description="mean loss of the last epoch's steps: target and cka_reg, without l1, λ‖W‖₁, −α‖W‖; null if untrained"
+    )
+    epochs_run: int = Field(description="epochs trained: fewer than asked for after divergence")
+    train_images: int = Field(description="training images of the stitcher")
+    validation_images: int = Field(description="images held out to select the epoch")
+    test_images: int = Field(description="test images scored")
+    stitcher_parameters: int = Field(description="trained values of the stitcher")
+    seconds: float = Field(description="the run's share of its group's wall time")
+    images_per_second: float = Field(description="stitched training images of the whole group per second of its wall time")
