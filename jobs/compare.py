@@ -76,6 +76,11 @@ class Config(JobConfig):
     front_epoch: int | None = Field(None, ge=0, description="epoch after which f's training kept it; null: the network that counts")
     end_epoch: int | None = Field(None, ge=0, description="the same of g's training")
 
+    control: Literal["untrained", "clusters", "random_clusters"] | None = Field(
+        None, description="negative control, in the place of f's values: see repsim/stitching/controls.py; null: f as it is"
+    )
+    control_seed: int = Field(0, ge=0, lt=2**31, description="seed of what a control draws")
+
     @field_validator("measure")
     @classmethod
     def _is_known(cls, measure: str) -> str:
@@ -123,8 +128,8 @@ def group_key(config: Config) -> Hashable:
 
 
 def mirrored(config: Config) -> Config | None:
-    """The same number asked of (g, f); None for a measure that is not symmetric."""
-    if KNOWN[config.measure].one_way:
+    """The same number asked of (g, f); None for a measure that is not symmetric, and with a control in f's place."""
+    if KNOWN[config.measure].one_way or config.control:
         return None
     sides = [name.removeprefix("front_") for name in type(config).model_fields if name.startswith("front_")]
     swapped = {f"front_{side}": getattr(config, f"end_{side}") for side in sides}
@@ -216,5 +221,5 @@ def _images(config: Config) -> int:
 
 SHARED = (
     *("front_network", "end_network", "front_epoch", "end_epoch", "dataset"),
-    *("split", "images", "image_seed", "bootstrap"),
+    *("split", "images", "image_seed", "bootstrap", "control", "control_seed"),
 )

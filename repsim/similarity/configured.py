@@ -17,6 +17,7 @@ from repsim.similarity.known import KNOWN
 from repsim.similarity.reading import Pair
 from repsim.similarity.request import Request
 from repsim.similarity.room import BATCH
+from repsim.stitching import controls
 
 
 def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Request]]:
@@ -24,7 +25,7 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
     shared = configs[0]
     front, end = networks(shared, context.artefacts, context.device)
     stream = _stream(shared, context)
-    pair = Pair(front, end)
+    pair = Pair(front, end, _stand_in(shared, front, stream))
     shapes = pair.shapes([c.front_layer for c in configs], [c.end_layer for c in configs])
     requests = [rules.request(c, shapes[0][c.front_layer], shapes[1][c.end_layer]) for c in configs]
     budget, sample = memory.budget(context.device, context.beside), rules.sample(shared, len(stream))
@@ -60,6 +61,11 @@ def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
         "front_accuracy": comparison.front_accuracy,
         "end_accuracy": comparison.end_accuracy,
     }
+
+
+def _stand_in(c: Any, front: Network, stream: Images) -> controls.StandIn | None:
+    """What the negative control of Config `c` puts into the place of f's values."""
+    return controls.stand_in(c.control, c.control_seed, front, [stream]) if c.control else None
 
 
 def _stream(c: Any, context: Any) -> Images:

@@ -29,12 +29,9 @@ def pair(configs: Sequence[Any], artefacts: Path, device: str) -> Pair:
 def control_(pair: Pair, c: Any, images: Splits) -> None:
     """Put into the place of f's values what the negative control of the Config `c` says."""
     pair.shuffled = c.control == "shuffled"
-    if c.control == "untrained":
-        pair.stand_in = controls.untrained(pair.front, c.control_seed)
-    if c.control in rules.CLUSTERED:
+    if c.control in rules.STANDS_IN:
         splits = [part for part in (images.train, images.validation, images.test) if part is not None]
-        labels = controls.clusters_of(splits, c.control_seed) if c.control == "clusters" else None
-        pair.stand_in = controls.Clusters(pair.front_shapes, images.train.classes, c.control_seed, labels)
+        pair.stand_in = controls.stand_in(c.control, c.control_seed, pair.front, splits)
 
 
 def splits(c: Any, context: Any) -> Splits:
