@@ -36,10 +36,10 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
 
 def networks(c: Any, artefacts: Path, device: str) -> tuple[Network, Network]:
     """f and g on the device; one and the same object where they are one network after one epoch."""
-    front = _network(artefacts, c.front_network, c.front_epoch, "front_epoch").to(device)
+    front = network(artefacts, c.front_network, c.front_epoch, "front_epoch").to(device)
     if (c.front_network, c.front_epoch) == (c.end_network, c.end_epoch):
         return front, front
-    return front, _network(artefacts, c.end_network, c.end_epoch, "end_epoch").to(device)
+    return front, network(artefacts, c.end_network, c.end_epoch, "end_epoch").to(device)
 
 
 def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
     }
 
 
-def _network(artefacts: Path, run: str, epoch: int | None, field: str) -> Network:
+def network(artefacts: Path, run: str, epoch: int | None, field: str) -> Network:
+    """The network of a run as it was kept after an epoch (None: the one that counts); InputError names `field`."""
     path = artefacts / run / (NETWORK if epoch is None else KEPT.format(epoch))
     if epoch is not None and not path.is_file():
         kept = sorted(int(file.stem.removeprefix("epoch_")) for file in path.parent.glob("epoch_*.pt"))

@@ -1,4 +1,4 @@
-"""Owns the `layers` block: names, globs and kinds → (front layer, end layer) for a pair of networks.
+"""Owns the `layers` block: names, globs and kinds → (front layer, end layer) for a pair of networks, layers of a single one.
 
 The words relu, bn, conv and block always mean every layer of that kind; a layer that merely bears such a name
 is reached by a glob, as in `[r]elu`. A job may name more than the layers of a network (its `ALSO_LAYERS`), by the very word.
@@ -44,6 +44,16 @@ def layer_pairs(
         return _same(fronts, ends, place)
     names = select(sheets[0], spec.layers, front.facts.arch, place, also)
     return _same(names, select(sheets[1], spec.layers, end.facts.arch, place, also), place)
+
+
+def layers_of(spec: Spec, catalog: Catalog, network: Network, where: str, also: Sequence[str] = ()) -> list[str]:
+    """The layers of one network that a job looks at."""
+    if spec.layers is None:
+        raise SpecError("say which layers are meant", where=where, do="for example 'layers: relu', or 'layers: [bn1, bn2]'")
+    place = f"{where}: layers"
+    if isinstance(spec.layers, LayerGrid):
+        raise SpecError("front and end are of pairs of networks", where=place, do="write 'layers: relu', or 'layers: [bn1, bn2]'")
+    return select(catalog.layers(network.facts), spec.layers, network.facts.arch, place, also)
 
 
 def _means(word: str, layer: dict) -> bool:

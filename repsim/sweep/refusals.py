@@ -11,7 +11,7 @@ from repsim.sweep.exclude import condition
 from repsim.sweep.networks import TRAIN
 from repsim.sweep.spec import Spec
 
-Subject = Literal["pair", "network", "training", "nothing"]
+Subject = Literal["pair", "layer", "network", "training", "nothing"]
 PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed", "end_seed", "front_layer", "end_layer", "dataset"}
 """Fields that the zoo, pairs and layers blocks set."""
 PAIRING = ("pairs", "layers", "cross")
@@ -54,11 +54,13 @@ def refuse_misplaced(spec: Spec, job: Job, where: str) -> None:
 
 
 def subject_of(job: Job) -> Subject:
-    """What a run of `job` works on: a pair of networks, one network, the network that it trains, or nothing of a zoo."""
+    """What a run of `job` works on: a pair of networks, a layer of one, a network, the one that it trains, or nothing of a zoo."""
     fields = job.config.model_fields
     if job.name == TRAIN:
         return "training"
-    return "pair" if "front_network" in fields else "network" if "network" in fields else "nothing"
+    if "front_network" in fields:
+        return "pair"
+    return "nothing" if "network" not in fields else "layer" if "layer" in fields else "network"
 
 
 def _lacks_networks(spec: Spec, job: Job) -> bool:
@@ -71,7 +73,7 @@ def _lacks_networks(spec: Spec, job: Job) -> bool:
 
 
 def _refuse_pairing(spec: Spec, job: Job, subject: Subject, where: str) -> None:
-    said = [block for block in PAIRING if block in spec.model_fields_set]
+    said = [block for block in PAIRING if block in spec.model_fields_set and (subject, block) != ("layer", "layers")]
     if said and subject != "pair":
         what = f"the job '{job.name}' joins no two networks, so '{said[0]}' says nothing to it"
         raise SpecError(what, where=f"{where}: {said[0]}", do="remove it")
@@ -80,8 +82,8 @@ def _refuse_pairing(spec: Spec, job: Job, subject: Subject, where: str) -> None:
 def _refuse_clash(spec: Spec, job: Job, subject: Subject, where: str) -> None:
     """`fixed` may not set what the zoo sets; nor may any block where the runs are the networks themselves."""
     blocks, taken = {"fixed": spec.fixed}, PLACE
-    if subject == "network":
-        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels)}
+    if subject in ("network", "layer"):
+        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels), *({"layer"} if subject == "layer" else ())}
     if subject == "training":
         blocks, taken = _blocks(spec), {"arch", "dataset", "seed"}.union(*(block.training for block in spec.zoo))
     for block, fields in blocks.items():

@@ -9,7 +9,7 @@ from repsim.sweep.refusals import PLACE, subject_of
 
 ROWS = ("arch", "width", "depth", "dataset", "made")
 VALUES = ("penalty", "value", "accuracy")  # the number of a row: the first that it has
-REPEATS = {"network", "seed", "data_seed"}
+REPEATS = {"network", "seed", "data_seed", "probe_seed"}
 """Fields in which the networks of one cell differ."""
 
 
@@ -24,6 +24,8 @@ def table_of(sweep: Sweep) -> dict[str, Any]:
     if subject != "training" and not any(run.inputs for run in sweep.runs):
         raise UserError("only sweeps over networks have such a table", where=str(sweep.path), do="see: repsim results aggregate")
     value = next(({"value": name} for name in VALUES if name in job.row.model_fields), {})
+    if subject == "layer":
+        return {"rows": [*_kinds(sweep), "layer"], "cols": _ways(sweep), **value}
     if subject != "pair":
         return {"rows": _networks(sweep), "cols": _differences(sweep), **value}
     return {"rows": _layers(sweep)} if value == {"value": VALUES[0]} else {"rows": _layers(sweep), "cols": _ways(sweep), **value}
@@ -49,10 +51,15 @@ def _layers(sweep: Sweep) -> list[str]:
     return ["front_arch", "front_layer"] if len(archs) > 1 else ["front_layer"]
 
 
+def _kinds(sweep: Sweep) -> list[str]:
+    """What tells kinds of networks apart, where there are several."""
+    return [name for name in ROWS if name in sweep.jobs[sweep.spec.job].config.model_fields and _varies(sweep, name)]
+
+
 def _ways(sweep: Sweep) -> list[str]:
-    """The case, and each further field in which comparisons of two layers differ."""
+    """The case, and each further field in which runs on the same layers differ."""
     config = sweep.jobs[sweep.spec.job].config
-    passed = {*PLACE, *(key for case in sweep.spec.cases.values() for key in case)}
+    passed = {*PLACE, *config.labels, *REPEATS, "layer", *(key for case in sweep.spec.cases.values() for key in case)}
     cols = [name for name in config.model_fields if name not in passed and _varies(sweep, name)]
     return ["case", *cols] if sweep.spec.cases or not cols else cols
 
