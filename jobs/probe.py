@@ -14,7 +14,7 @@ from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 from repsim.probing import rules
 from repsim.similarity import fit
 from repsim.similarity import rules as comparing
-from repsim.stitching.rules import check_fit
+from repsim.stitching.rules import check_epoch, check_fit
 
 VERSION = 1
 PRIOR_RATE = 1.0  # seconds that a run takes for each that it is reckoned at, until runs are measured
@@ -122,7 +122,7 @@ def check(config: Config, catalog: Any) -> None:
     source = sources.get(config.dataset)
     rules.check_images(config, source)
     check_fit(source, catalog.network(config.network))
-    comparing.check_epoch("epoch", config.epoch, catalog.kept(config.network))
+    check_epoch("epoch", config.epoch, catalog.kept(config.network))
     rules.check(config, _shape(config, catalog))
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from repsim.data.splits import Splits, divide
+from repsim.models import checkpoint
 from repsim.probing import group, rules
 from repsim.probing.asked import Asked, Probed, Results
 from repsim.probing.rows import Eye, Site
-from repsim.similarity import configured
 from repsim.stitching import feeding
 from repsim.stitching.runs import Training
 
@@ -16,7 +16,7 @@ from repsim.stitching.runs import Training
 def probed(configs: Sequence[Any], context: Any) -> tuple[Results, Splits]:
     """All probes of a group, and the images that they were fitted to and scored on. `context` is that of the job."""
     c = configs[0]
-    network = configured.network(context.artefacts, c.network, c.epoch, "epoch").to(context.device)
+    network = checkpoint.of_run(context.artefacts / c.network, c.epoch, "epoch").to(context.device)
     splits = divided(c, context)
     shapes = Eye(network, [one.layer for one in configs]).shapes
     asked = [_asked(one, context.run_id(one), rules.view_of(one.view, shapes[one.layer])) for one in configs]

@@ -17,7 +17,7 @@ Words = Iterable[str]
 
 
 def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, cols: str | None) -> dict[str, Any]:
-    """Cells by row and column. The axes are any two fields, else cases and front layers (of single networks: architectures).
+    """Cells by row and column. The axes are any two fields, else cases and (front) layers; where runs have no layer, architectures.
 
     Raises SpecError for a name that is no field.
     """
@@ -53,11 +53,12 @@ def _cases(sweep: Sweep) -> Words:
 
 
 def _layers(sweep: Sweep) -> Words:
-    name = _layer_field(sweep)
-    return map(str, values(sweep.runs, name) if name else labels(sweep.runs, "arch", ""))
+    field = _layer_field(sweep)
+    return map(str, values(sweep.runs, field) if field else labels(sweep.runs, "arch", ""))
 
 
 def _layer_field(sweep: Sweep) -> str | None:
+    """The field that names the layer of a run, where it has one."""
     fields = sweep.jobs[sweep.spec.job].config.model_fields
     return next((name for name in ("front_layer", "layer") if name in fields), None)
 

@@ -1,9 +1,8 @@
 """Owns the points of a sweep before they are checked: product → zip → when → include, each with the blocks that made it.
 
-Of the product, outermost first: axes of grid and zip that are seeds; places (pair by pair, then layer by layer; network by
-network, then layer by layer); the other axes of grid, in file order; zip; case. So every cell has one seed before any has two.
-Values: `fixed` < place < grid and zip < case < when. A point of `include` is made of `fixed`, a place, the case that it names and
-its own values.
+Of the product, outermost first: axes of grid and zip that are seeds; places (pair by pair or network by network, then layer
+by layer); the other axes of grid, in file order; zip; case. So every cell has one seed before any has two. Values: `fixed` <
+place < grid and zip < case < when. A point of `include` is made of `fixed`, a place, the case that it names and its own values.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -11,11 +11,11 @@ from repsim.sweep.exclude import condition
 from repsim.sweep.networks import TRAIN
 from repsim.sweep.spec import Spec
 
-Subject = Literal["pair", "layer", "network", "training", "nothing"]
+Subject = Literal["pair", "network", "training", "nothing"]
 PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed", "end_seed", "front_layer", "end_layer", "dataset"}
 """Fields that the zoo, pairs and layers blocks set."""
 PAIRING = ("pairs", "layers", "cross")
-"""Blocks that say how two networks are joined."""
+"""Blocks that say how two networks are joined; `layers` also at which layers of one network a job works."""
 SHORTEN = "split it, or shorten an axis"
 MAX_LOOKS = 100_000_000  # points × rules: some minutes
 One = TypeVar("One")
@@ -54,13 +54,16 @@ def refuse_misplaced(spec: Spec, job: Job, where: str) -> None:
 
 
 def subject_of(job: Job) -> Subject:
-    """What a run of `job` works on: a pair of networks, a layer of one, a network, the one that it trains, or nothing of a zoo."""
+    """What a run of `job` works on: a pair of networks, one network, the network that it trains, or nothing of a zoo."""
     fields = job.config.model_fields
     if job.name == TRAIN:
         return "training"
-    if "front_network" in fields:
-        return "pair"
-    return "nothing" if "network" not in fields else "layer" if "layer" in fields else "network"
+    return "pair" if "front_network" in fields else "network" if "network" in fields else "nothing"
+
+
+def has_layer(job: Job) -> bool:
+    """Whether a run of `job` works at one layer of one network."""
+    return subject_of(job) == "network" and "layer" in job.config.model_fields
 
 
 def _lacks_networks(spec: Spec, job: Job) -> bool:
@@ -73,8 +76,9 @@ def _lacks_networks(spec: Spec, job: Job) -> bool:
 
 
 def _refuse_pairing(spec: Spec, job: Job, subject: Subject, where: str) -> None:
-    said = [block for block in PAIRING if block in spec.model_fields_set and (subject, block) != ("layer", "layers")]
-    if said and subject != "pair":
+    meant = PAIRING if subject == "pair" else ("layers",) if has_layer(job) else ()
+    said = [block for block in PAIRING if block in spec.model_fields_set and block not in meant]
+    if said:
         what = f"the job '{job.name}' joins no two networks, so '{said[0]}' says nothing to it"
         raise SpecError(what, where=f"{where}: {said[0]}", do="remove it")
 
@@ -82,8 +86,8 @@ def _refuse_pairing(spec: Spec, job: Job, subject: Subject, where: str) -> None:
 def _refuse_clash(spec: Spec, job: Job, subject: Subject, where: str) -> None:
     """`fixed` may not set what the zoo sets; nor may any block where the runs are the networks themselves."""
     blocks, taken = {"fixed": spec.fixed}, PLACE
-    if subject in ("network", "layer"):
-        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels), *({"layer"} if subject == "layer" else ())}
+    if subject == "network":
+        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels), *(["layer"] if has_layer(job) else [])}
     if subject == "training":
         blocks, taken = _blocks(spec), {"arch", "dataset", "seed"}.union(*(block.training for block in spec.zoo))
     for block, fields in blocks.items():
