@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from repsim.data import images
+from repsim.data import altered, images
 from repsim.data.images import Images
 from repsim.models import checkpoint
 from repsim.models.network import Network
@@ -71,5 +71,5 @@ def _stand_in(c: Any, front: Network, stream: Images) -> controls.StandIn | None
 def _stream(c: Any, context: Any) -> Images:
     """The images in their order; a dry run takes a few."""
     whole = images.load(c.dataset, c.split, context.data_folders, context.cache, context.device)
-    stream = samples.stream(whole, c.images, c.image_seed)
+    stream = altered.cued(samples.stream(whole, c.images, c.image_seed), c.shortcut)
     return stream if context.steps is None else stream.subset(torch.arange(min(len(stream), context.steps * BATCH)))
