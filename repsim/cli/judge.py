@@ -27,6 +27,7 @@ def judge(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw it too: PNG, SVG or PDF.")] = None,
     json: Json = False,
 ) -> None:
     """Score every measure and stitcher by ReSi's six tests, layer identity, specificity and sensitivity: one table."""
@@ -46,7 +47,13 @@ def judge(
         raise InputError("nothing of these sweeps is computed", where=", ".join(s.name for s in sweeps), do="say --run")
     if readings.lacking:
         say(f"repsim: {sum(readings.lacking.values()):,} numbers are not computed, or undefined, and left out")
-    give(judgement.render(suite.judge(readings), "json" if json else format), out)
+    found = suite.judge(readings)
+    if plot is not None:
+        from repsim.report import judgeplot
+
+        judgeplot.draw(found, plot)
+        say(f"→ {plot}")
+    give(judgement.render(found, "json" if json else format), out)
 
 
 def _compute(project: Project, sweep: Sweep, device: str, workers: int | None) -> None:

@@ -36,15 +36,21 @@ def _record(name: str, test: Column, score: Score) -> dict[str, Any]:
     return {**of, **numbers, "n": score.n, "networks": score.networks, "chance": test.chance, "source": test.source}
 
 
-def _grid(judgement: Judgement) -> tuple[list[str], list[list[str]]]:
-    """Head and lines, the best mean place first; columns in which anything is scored."""
-    shown = [test for test in COLUMNS if any(one is test and isfinite(score.value) for (_, one), score in judgement.items())]
+def grid_of(judgement: Judgement) -> tuple[list[Column], list[str]]:
+    """The columns in which anything is scored, and what is judged, the best mean place first."""
+    shown = [column for column in COLUMNS if any(one is column and isfinite(score.value) for (_, one), score in judgement.items())]
     place = places(judgement)
-    names = sorted(dict.fromkeys(name for name, _ in judgement), key=lambda name: place.get(name, inf))
+    return shown, sorted(dict.fromkeys(name for name, _ in judgement), key=lambda name: place.get(name, inf))
+
+
+def _grid(judgement: Judgement) -> tuple[list[str], list[list[str]]]:
+    """Head and lines."""
+    (shown, names), place = grid_of(judgement), places(judgement)
     lines = [
-        [name, f"{place[name]:.1f}" if name in place else "–", *(_cell(judgement[name, test]) for test in shown)] for name in names
+        [name, f"{place[name]:.1f}" if name in place else "–", *(_cell(judgement[name, column]) for column in shown)]
+        for name in names
     ]
-    return ["measure", "place", *(test.head for test in shown)], lines
+    return ["measure", "place", *(column.head for column in shown)], lines
 
 
 def _cell(score: Score) -> str:

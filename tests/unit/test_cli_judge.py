@@ -31,6 +31,9 @@ def test_a_suite_that_is_not_computed_says_how_and_one_that_is_scores_every_meas
     lines = [line for line in answer.out.splitlines() if line.startswith(("| cka", "| rbf"))]
     assert len(lines) == 2 and all("1.00" in line for line in lines)  # a toy layer is nearest to the layer of its name
     assert "identity: share of layers whose counterpart is the nearest layer (Kornblith et al. 2019)" in answer.out
+    assert call("judge", "--plot", here.root / "judged.png").code == 0
+    assert (here.root / "judged.png").read_bytes().startswith(b"\x89PNG")
+    assert "cannot draw a '.txt' file" in call("judge", "--plot", here.root / "judged.txt").err
     found = {(one["measure"], one["score"]): one for one in call("judge", "--json").json["scores"]}
     assert found["cka", "identity"]["value"] == 1 and found["cka", "identity"]["networks"] == 3
 

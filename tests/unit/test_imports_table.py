@@ -30,6 +30,7 @@ ORCHESTRATION = [
     "report.animation report.points",
     "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
+    "report.judgeplot",
     "report.checks report.curves report.heatmaps report.identity report.comparisons report.judgement",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "lanes",
