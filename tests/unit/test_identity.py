@@ -72,9 +72,9 @@ GOLDEN = [
             "stitcher": "linear",
             "init": "matched",
             "detector": "energy",
-            "outliers": "svhn noise",
+            "outliers": "svhn mixed",
         },
-        "GOLD",
+        "62029a0c4491",
     ),
     ("evaluate", 1, {"network": "c" * 12, "dataset": "digits"}, "afd8d4af0f57"),
     (
