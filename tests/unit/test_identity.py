@@ -59,6 +59,23 @@ GOLDEN = [
         },
         "514b36885ca4",
     ),
+    (
+        "ood",
+        1,
+        {
+            "front_network": "a" * 12,
+            "end_network": "b" * 12,
+            "dataset": "cifar10",
+            "front_layer": "layer1.0",
+            "end_layer": "layer2.0",
+            "resize": "bilinear",
+            "stitcher": "linear",
+            "init": "matched",
+            "detector": "energy",
+            "outliers": "svhn mixed",
+        },
+        "62029a0c4491",
+    ),
     ("evaluate", 1, {"network": "c" * 12, "dataset": "digits"}, "afd8d4af0f57"),
     (
         "evaluate",
@@ -72,6 +89,15 @@ GOLDEN = [
         1,
         {"network": "c" * 12, "dataset": "cifar10", "layer": "bn4", "rank": 8, "fit": "sgd", "lr": 0.01, "view": "flatten"},
         "3e33d112a6c0",
+    ),
+    (
+        "low_rank",
+        1,
+        {
+            **{"front_network": "a" * 12, "end_network": "b" * 12, "dataset": "cifar10", "front_layer": "bn1", "end_layer": "bn1"},
+            **{"measure": "task", "rank": 4, "init": "ps_inv", "epochs": 2},
+        },
+        "be3995fba4d8",
     ),
 ]
 
