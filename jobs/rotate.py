@@ -82,7 +82,7 @@ class Row(JobRow):
     selected_epoch: int = Field(description="epoch that counts, from 1")
     validation_accuracy: float | None = Field(None, description="accuracy on the validation images at that epoch")
     train_loss: float | None = Field(None, description="mean loss of the last epoch's steps")
-    curve_validation_accuracy: list[float | None] = Field(description="on the validation images, by epoch from 1; null: not scored")
+    curve_validation_accuracy: list[float] = Field(description="on the validation images, by epoch from 1; nan: not scored")
     curve_train_loss: list[float] = Field(description="mean loss of the steps, by epoch from 1")
     channels: int = Field(description="rows of the matrix")
     condition: float = Field(description="its largest over its smallest singular value")

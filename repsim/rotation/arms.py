@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ class Arm:
     selected_epoch: int = 0
     judged: Score | None = None
     best: dict[str, Tensor] | None = None
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)  # of the steps of this epoch, each times its images
     images: int = 0  # of this epoch
     started: Score | None = None
@@ -102,7 +102,7 @@ class Arm:
         self.losses, self.images = [], 0
         finite = all(bool(value.isfinite().all()) for value in self.network.values().values())
         self.diverged = not (finite and math.isfinite(self.train_loss))
-        self.curve.append({"train_loss": self.train_loss, "validation_accuracy": None})
+        self.curve.append({"train_loss": self.train_loss, "validation_accuracy": math.nan})
         if self.asked.select == "last":
             self.selected_epoch = self.epochs_run
 
