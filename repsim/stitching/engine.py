@@ -97,6 +97,7 @@ class Engine:
         sums, images = [], 0
         for x, y, index in self.feed.shuffled():
             reading = readings.read(x, index)
+            reading = reading.displaced() if self.pair.shuffled else reading
             parts = parts or packing.chunks(self.pair, active, reading, self.budget)
             sums.append(self._step(parts, epoch, reading, y, optimizers) * len(y))
             images += len(y)
