@@ -20,6 +20,7 @@ from repsim.rotation import rules
 from repsim.stitching.rules import check_fit
 
 VERSION = 1
+RESUMES = True
 PRIOR_RATE = 5e-5  # seconds per image passed forward and back behind a layer, a guess for one GPU until runs are measured
 
 
@@ -130,11 +131,12 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     started = perf_counter()
     allocator.keep_freed_memory(context.device)
     found = configured.measured(configs, context.artefacts / configs[0].network / NETWORK, context)
-    seconds = perf_counter() - started
+    seconds = perf_counter() - started + found.resume.spent
     pace = found.images / seconds
     for config in configs:
         columns = found.columns(configured.asked(config))
         yield Row(run_id=context.run_id(config), **columns, seconds=seconds / len(configs), images_per_second=pace)
+    found.resume.remove()
 
 
 SHARED = ("network", "layer", "dataset", "batch_size", "data_seed", "augment")

@@ -16,6 +16,7 @@ from repsim.models.recipes import Recipe
 from repsim.rotation import matrices, retraining
 from repsim.rotation.arms import Arm, Asked, arm
 from repsim.rotation.prefix import Prefix
+from repsim.rotation.resume import Resume
 from repsim.stitching import feeding
 from repsim.stitching.scores import Score
 
@@ -24,11 +25,12 @@ RECIPE = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule",
 
 @dataclass(frozen=True)
 class Rotations:
-    """A group that was measured: the network itself, and each arm by what it was asked for."""
+    """A group that was measured: the network itself, each arm by what it was asked for, and the file to be removed at the end."""
 
     original: Score
     arms: dict[Asked, Arm]
     splits: Splits
+    resume: Resume
 
     @property
     def images(self) -> int:
@@ -57,15 +59,25 @@ def measured(configs: Sequence[Any], network: Path, context: Any) -> Rotations:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # fp32 means fp32
     splits, prefix = _splits(shared, context), Prefix(checkpoint.load(network).to(context.device), shared.layer)
     _refuse_lone_image(configs, splits, prefix)
-    wanted = list(dict.fromkeys(one for c in configs for one in (asked(c).control, asked(c))))
-    steps = ceil(len(splits.train) / shared.batch_size)
-    arms = {one: arm(one, prefix, steps, shared.data_seed) for one in wanted}
-    epochs = max(one.recipe.epochs for one in wanted)
+    arms = _arms(configs, prefix, ceil(len(splits.train) / shared.batch_size))
+    epochs = max(one.recipe.epochs for one in arms)
     progress = feeding.Progress(context.tick, feeding.expected_batches(splits, shared.batch_size, epochs), context.steps)
     order = feeding.ordering(splits, shared.batch_size, shared.data_seed, progress)
     feed = feeding.feed(splits, shared.batch_size, shared.augment, order, progress)
-    original = retraining.measure(prefix, list(arms.values()), feed, lambda: _pause(progress))
-    return Rotations(original, arms, splits)
+    resume = _resume(configs, order, context)
+    original = retraining.measure(prefix, list(arms.values()), feed, lambda: _pause(progress), None if context.steps else resume)
+    return Rotations(original, arms, splits, resume)
+
+
+def _arms(configs: Sequence[Any], prefix: Prefix, steps: int) -> dict[Asked, Arm]:
+    """One arm for each that is asked for, and for the control of each; equal ones are one."""
+    wanted = dict.fromkeys(one for c in configs for one in (asked(c).control, asked(c)))
+    return {one: arm(one, prefix, steps, configs[0].data_seed) for one in wanted}
+
+
+def _resume(configs: Sequence[Any], order: feeding.Order, context: Any) -> Resume:
+    ids = [context.run_id(c) for c in configs]
+    return Resume(context.artefacts / min(ids) / "resume.pt", ids, order)
 
 
 def asked(c: Any) -> Asked:

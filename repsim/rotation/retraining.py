@@ -15,6 +15,7 @@ from repsim.models.switches import switched
 from repsim.rotation.arms import Arm
 from repsim.rotation.inserted import Inserted
 from repsim.rotation.prefix import Prefix
+from repsim.rotation.resume import Resume
 from repsim.stitching import activations, scores
 from repsim.stitching.activations import Fresh, Kept
 from repsim.stitching.engine import Feed
@@ -26,15 +27,17 @@ Pause = Callable[[], None]
 """Called between two arms; what it raises passes through."""
 
 
-def measure(prefix: Prefix, arms: Sequence[Arm], feed: Feed, pause: Pause = lambda: None) -> Score:
-    """Score every arm as it starts, retrain it, and score its epoch that counts; the score of the network itself.
+def measure(prefix: Prefix, arms: Sequence[Arm], feed: Feed, pause: Pause = lambda: None, resume: Resume | None = None) -> Score:
+    """Score every arm as it starts, retrain it from where `resume` has it, and score its epoch that counts.
+
+    Gives the score of the network itself.
 
     The validation images alone say which epoch counts; the test images are read before the first epoch and after the last.
     """
     original = Inserted(prefix.suffix, None)
     with switched(prefix.device):
         itself, *starts = score(prefix, [original, *(arm.network for arm in arms)], Fresh(prefix, prefix.needs), feed.test())
-        _train(prefix, arms, feed, pause)
+        _train(prefix, arms, feed, pause, resume)
         there = [arm for arm in arms if not arm.diverged]
         for arm in there:
             arm.settle()
@@ -59,10 +62,11 @@ def score(prefix: Prefix, networks: Sequence[Inserted], readings: Fresh | Kept, 
     return [scores.score(row, prefix.network.facts.classes) for row in (totals[0].cpu() if totals else ())]
 
 
-def _train(prefix: Prefix, arms: Sequence[Arm], feed: Feed, pause: Pause) -> None:
+def _train(prefix: Prefix, arms: Sequence[Arm], feed: Feed, pause: Pause, resume: Resume | None) -> None:
     epochs = max(arm.asked.recipe.epochs for arm in arms)
-    readings, held_out = _sources(prefix, feed, epochs)
-    for epoch in range(epochs):
+    first = resume.load(arms) if resume else 0
+    readings, held_out = _sources(prefix, feed, epochs - first)
+    for epoch in range(first, epochs):
         active = [arm for arm in arms if arm.wants(epoch)]
         if not active:
             return
@@ -71,6 +75,8 @@ def _train(prefix: Prefix, arms: Sequence[Arm], feed: Feed, pause: Pause) -> Non
         for arm in active:
             arm.finish_epoch()
         _judge(prefix, [arm for arm in active if arm.wants_judgement], held_out, feed)
+        if resume:
+            resume.epoch_ended(epoch + 1, arms)
 
 
 def _step(active: Sequence[Arm], inputs: tuple[Tensor, ...], y: Tensor, pause: Pause) -> None:

@@ -1,6 +1,7 @@
 """The rotate job: what its Config refuses, what it checks, and a group end to end on the digits."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from repsim.models import checkpoint, training
 from repsim.models.layers import describe
 from repsim.models.network import Facts
 from repsim.models.zoo import build
+from repsim.rotation import configured
+from repsim.rotation.resume import Resume
+from repsim.stitching import epochfile
 
 JOB = jobs.load(Path(__file__).parents[2] / "jobs", "rotate")
 FACTS = Facts("mcnn", 4, 10, 1, 8)
@@ -121,6 +125,32 @@ def test_a_group_that_is_told_to_stop_leaves_at_its_next_step_and_starts_again_c
     assert sorted(folder.rglob("*")) == before
     assert torch.equal(torch.random.get_rng_state(), state)
     assert but_time(rows([config(augment=augment)], context)[0]) == but_time(whole)
+
+
+@pytest.mark.parametrize("stopped", [1, 2])
+def test_a_group_that_was_stopped_goes_on_behind_its_last_epoch_to_the_same_rows(context, monkeypatch, stopped):
+    """Stopped in the middle of its second or third epoch: 5 steps of 4 arms (two that are asked for, two controls) each."""
+    monkeypatch.setattr(configured, "Resume", partial(Resume, every_s=0.0))
+    monkeypatch.setattr(epochfile, "SHARE", 1e9)
+    fields = {"epochs": 3, "augment": "flip", "lr": 0.02}
+    configs = [config(**fields), config(**fields, start="fresh", matrix="g_relu", optimizer="sgd")]
+    whole = [but_time(row) for row in rows(configs, context)]
+    file = context.artefacts / context.run_id(configs[0]) / "resume.pt"
+    assert not file.parent.exists(), "a group that is done leaves nothing"
+    texts: list[str] = []
+
+    def steps() -> int:
+        return texts.count("training") // 5  # a tick per batch and one behind each arm
+
+    with pytest.raises(Interrupted):
+        stop = {"report": lambda _, text: texts.append(text), "should_stop": lambda: steps() >= stopped * 5 + 2}
+        rows(configs, replace(context, **stop))
+    assert isinstance(torch.load(file, weights_only=True), dict), "data alone"
+    texts.clear()
+    again = rows(configs, replace(context, report=lambda _, text: texts.append(text)))
+    assert [but_time(row) for row in again] == whole
+    assert steps() == (3 - stopped) * 5, "the epochs that were left"
+    assert not file.parent.exists()
 
 
 def test_a_dry_run_makes_a_few_steps_of_each_loop(context):
