@@ -3,6 +3,10 @@
 The rotation experiment of Godfrey et al. 2022, "On the Symmetries of Deep Learning Models and their Internal Representations".
 Every run has its control beside it, the same retraining with nothing inserted. One group is one layer of one network on the same
 batches: all its matrices, seeds, starts and controls share the readings of the frozen part.
+
+Unlike in the paper's code the frozen part is in eval mode (theirs normalised by the batch, so that it drifted), what passes the
+layer by, as a residual branch does, is not rotated, and the epoch that counts is chosen on validation images (theirs: on the test
+images).
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence

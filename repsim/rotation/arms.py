@@ -82,13 +82,12 @@ class Arm:
         return epoch < self.asked.recipe.epochs and not self.diverged
 
     def learn(self, inputs: Inputs, y: Tensor) -> None:
-        """One step. What layers draw depends on the step alone, so that arms differ by their matrices and starts alone."""
+        """One step in the mode that the network is in. What layers draw depends on the step alone: it is the same for all arms."""
         self.steps += 1
         recipe = self.asked.recipe
         optimizers.set_rate(self.optimizer, recipes.rate(recipe, (self.steps - 0.5) / self.steps_per_epoch))
         seed_layers(y.device, seed_of(self.seed, "layers", self.steps))
-        logits = self.network.train()(inputs)
-        loss = torch.nn.functional.cross_entropy(logits, y)
+        loss = torch.nn.functional.cross_entropy(self.network(inputs), y)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

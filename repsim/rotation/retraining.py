@@ -1,9 +1,9 @@
 """Owns the retraining of one group: all matrices, seeds and starts behind one layer of one network, on the same batches.
 
 The frozen network up to the layer is read once per batch, and kept where it is read again, does not change and fits. Each arm then
-makes a step of its own on that reading, one after the other: with two CPU cores that took 0.8 of the time of one pass over
-stacked weights (`torch.func.vmap`) in the middle of tiny10 and resnet20, as convolutions with weights of their own
-for each part of a batch are slow there; an arm is then trained as it would be alone, to the bit.
+makes a step of its own on that reading, one after the other: on one CPU core (batches of 128, 7 arms, channels-last) that took 0.67
+to 0.91 of the time of one pass over stacked weights (`torch.func.vmap`) behind the middle layers of tiny10 and resnet20, and more
+(58 ms against 22) only behind the sixth of eight layers of tiny10, where all of it is cheap. No GPU was measured.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -70,6 +70,8 @@ def _train(prefix: Prefix, arms: Sequence[Arm], feed: Feed, pause: Pause, resume
         active = [arm for arm in arms if arm.wants(epoch)]
         if not active:
             return
+        for arm in active:
+            arm.network.train()
         for x, y, index in feed.shuffled():
             _step(active, prefix.inputs(readings.read(x, index)), y, pause)
         for arm in active:

@@ -240,6 +240,7 @@ def test_dropout_draws_the_same_for_every_arm_and_leaves_the_global_generator_as
     arms = [arm(ASKED, prefix, STEPS, seed=9) for _ in range(2)]
     with switched(prefix.device):
         for one in arms:
+            one.network.train()
             one.learn(inputs, y)
     assert torch.equal(arms[0].losses[0], arms[1].losses[0])
     assert torch.equal(torch.random.get_rng_state(), state)
