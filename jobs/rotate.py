@@ -29,7 +29,7 @@ PRIOR_RATE = 5e-5  # seconds per image passed forward and back behind a layer, a
 
 
 class Config(JobConfig):
-    """One matrix behind one layer of one network, and how what lies above is retrained. Defaults are those of the paper's code."""
+    """One matrix behind one layer of one network, and how what lies above is retrained. Defaults are of the recipe modelsym."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"arch", "made", "seed"})
     apart: ClassVar[frozenset[str]] = frozenset({"network", "matrix_seed", "data_seed"})

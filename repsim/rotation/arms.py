@@ -131,5 +131,5 @@ def arm(asked: Asked, prefix: Prefix, steps_per_epoch: int, seed: int) -> Arm:
     matrix = matrices.draw(asked.kind, matrices.channels_of(prefix.shape), asked.matrix_seed, asked.sigma)
     network = Inserted(prefix.suffix, matrix, asked.norms).to(prefix.device)
     if asked.start == "fresh":
-        network.fill(Inserted(prefix.fresh(asked.start_seed), None).values())
+        network.fill(prefix.fresh(asked.start_seed).state_dict())
     return Arm(asked, network, matrix, prefix.shape, steps_per_epoch, seed)

@@ -24,7 +24,8 @@ class Prefix:
         self._cuts: Cuts = cuts(self.network)
         self.shape = self._cuts.shape(layer)
         self.suffix: Suffix = self._cuts.suffix(layer)
-        """The network behind the layer: its own modules, not to be trained."""
+        """The network behind the layer: its own modules, not to be trained. Of a network that has no graph these are all that are
+        called behind it, those beside it too."""
 
     @property
     def device(self) -> torch.device:
