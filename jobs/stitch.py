@@ -126,5 +126,5 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
 STATE = ("front_epoch", "end_epoch", "control", "control_seed")
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
-IMAGES = ("train_images", "validation_images", "test_images", "match_images")
+IMAGES = ("train_images", "validation_images", "test_images", "match_images", "shortcut")
 KEY = attrgetter(*SHARED, *STATE, *IMAGES)
