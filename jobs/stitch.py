@@ -4,6 +4,7 @@ One group is one pair of networks on the same batches: all its stitchers share t
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from time import perf_counter
 from typing import Any, ClassVar
@@ -12,9 +13,9 @@ from pydantic import Field
 
 from repsim.data import sources
 from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunId
-from repsim.stitching import rules
-from repsim.stitching.config_fields import Cut, Family, Images, Kept, Training
-from repsim.stitching.row_fields import Accuracies, Controls, Cost, Donors, Likeness, Matrix
+from repsim.stitching import attack_rules, rules
+from repsim.stitching.config_fields import Adversarial, Attacked, Cut, Family, Images, Kept, Training
+from repsim.stitching.row_fields import Accuracies, Controls, Cost, Donors, Likeness, Matrix, Robust, Shift, Truncated
 
 VERSION = 2
 RESUMES = True
@@ -28,24 +29,26 @@ class Pair(JobConfig):
     end_network: RunId = Field(pattern=NAME, description="run whose network g is used from end_layer on")
     front_arch: str | None = Field(None, description="label: architecture of f")
     end_arch: str | None = Field(None, description="label: architecture of g")
+    front_made: str | None = Field(None, description="label: how f was trained, or the collection it was imported in")
+    end_made: str | None = Field(None, description="label: the same of g")
     front_seed: int | None = Field(None, description="label: seed of f")
     end_seed: int | None = Field(None, description="label: seed of g")
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test the stitcher on")
 
 
-class Config(Kept, Images, Training, Family, Cut, Pair):
+class Config(Attacked, Adversarial, Kept, Images, Training, Family, Cut, Pair):
     """One stitcher between two layers of two networks; its fields in order: those of the last base come first."""
 
-    labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
+    labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_made", "end_made", "front_seed", "end_seed"})
     apart: ClassVar[frozenset[str]] = frozenset({"front_network", "end_network", "seed", "data_seed"})
 
     def refusals(self) -> Iterable[tuple[bool, str]]:
         """What cannot be meant."""
         rules.must_be_readable(self)
-        return rules.refusals(self)
+        return chain(rules.refusals(self), attack_rules.refusals(self))
 
 
-class Row(Cost, Matrix, Likeness, Controls, Donors, Accuracies, JobRow):
+class Row(Truncated, Shift, Robust, Cost, Matrix, Likeness, Controls, Donors, Accuracies, JobRow):
     """What one stitcher scored. Accuracies are fractions of the test images; null where the run diverged or it has no meaning.
 
     Its columns in order: those of the last base come first.
@@ -63,12 +66,13 @@ def group_key(config: Config) -> Hashable:
 
 
 def work(config: Config) -> float:
-    """Images passed through the stitched network: trained on, validated and tested."""
+    """Images passed through the stitched network: trained on, validated and tested; each step of an attack is a pass."""
     source = sources.get(config.dataset)
     trained = config.train_images or source.train_images - config.validation_images
     tested = config.test_images or source.test_images
     candidates = len(rules.candidates_of(config.crossval)) or 1
-    return candidates * config.epochs * (trained + config.validation_images) + tested
+    passed = trained * attack_rules.passes(config) + config.validation_images
+    return candidates * config.epochs * passed + tested + attack_rules.test_passes(config, source)
 
 
 def check(config: Config, catalog: Any) -> None:
@@ -77,6 +81,7 @@ def check(config: Config, catalog: Any) -> None:
     sources.must_be_there(config.dataset, catalog.data_folders)
     source = sources.get(config.dataset)
     rules.check_images(config, source)
+    attack_rules.check(config, source)
     for network in inputs(config):
         rules.check_fit(source, catalog.network(network))
     front, _ = rules.layer(catalog.network_layers(config.front_network), config.front_layer, "front_layer")

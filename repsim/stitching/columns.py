@@ -3,16 +3,11 @@
 import math
 from typing import Any
 
-import torch
-
-from repsim.stitching import matching
+from repsim.stitching import matching, robust_columns, spectrum
 from repsim.stitching.asked import REGULARISERS
-from repsim.stitching.birkhoff import exact
 from repsim.stitching.group import Control, Measured, Results
 from repsim.stitching.scores import Score
-from repsim.stitching.stitchers import Affine, Lasso
-
-SPECTRUM = 2048  # no singular values of wider maps: they take minutes
+from repsim.stitching.stitchers import Lasso
 
 
 def columns(each: Measured, results: Results) -> dict[str, Any]:
@@ -21,6 +16,8 @@ def columns(each: Measured, results: Results) -> dict[str, Any]:
         **_learned(each, results),
         **_donors(results),
         **_controls(each, results),
+        **({} if each.beside.attacked is None else robust_columns.columns(each.beside.attacked, each.asked)),
+        **{f"accuracy_rank{share}": score.accuracy for share, score in each.beside.truncated.items()},
         **({} if each.outcome is None else {**_scores(each, results), **_versus(each), **_at_the_cut(each), **_of_the_map(each)}),
     }
 
@@ -107,24 +104,14 @@ def _at_the_cut(each: Measured) -> dict[str, Any]:
 
 def _of_the_map(each: Measured) -> dict[str, Any]:
     stitcher = each.run.selected.stitcher.rounded()
-    values = singular_values(stitcher.applied())
+    applied = stitcher.applied()
+    values = spectrum.singular_values(applied)
     matrix = stitcher.affine().matrix
     return {
         "sparsity": float((matrix == 0).float().mean()) if isinstance(stitcher, Lasso) else None,
         "singular_values": None if values is None else values.tolist(),
-        "matrix_rank": None if values is None else int((values > _cut(values, matrix)).sum()),
+        "matrix_rank": None if values is None else spectrum.rank(values, applied),
     }
-
-
-def singular_values(affine: Affine) -> torch.Tensor | None:
-    """Of diag(s) W, descending, fp64 on the CPU; None where both sides are wider than 2,048."""
-    matrix = exact(affine.matrix).cpu()
-    return torch.linalg.svdvals(matrix) if min(matrix.shape) <= SPECTRUM else None
-
-
-def _cut(values: torch.Tensor, matrix: torch.Tensor) -> float:
-    """Below it a singular value is the rounding of fp32 weights."""
-    return float(values[0]) * max(matrix.shape) * torch.finfo(torch.float32).eps
 
 
 def _compared(score: Score):

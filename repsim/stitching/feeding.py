@@ -10,11 +10,13 @@ import torch
 
 from repsim.data.augmentations import Augmentation
 from repsim.data.batches import batches, ordered
-from repsim.data.splits import Splits
+from repsim.data.images import take
+from repsim.data.splits import SEED, Splits
 from repsim.errors import InputError
 from repsim.stitching.engine import Feed
 from repsim.stitching.pair import Pair
 
+ATTACKED_AT_ONCE = 250  # images of 32×32 pixels, fewer of larger ones: what an attack keeps is for its gradient
 SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
 ORDER = 0  # seed of the order of matching: neighbours, which the null pairs, must be no kin in a data set sorted by class
 
@@ -38,6 +40,10 @@ class Progress:
                 yield batch
 
         return reported
+
+    def still(self) -> None:
+        """Called on the way through a batch: nothing more is done, but who was told to stop may leave."""
+        self.tick(min(1.0, self.done / self.expected), "attacking")
 
 
 @dataclass
@@ -76,6 +82,7 @@ def feed(splits: Splits, batch_size: int, augment: Augmentation, order: Order, p
     """All passes over the images; only the order and the changes of the training images are random, by `order`."""
     validation, whole = splits.validation, augment == "none" and progress.steps is None
     mixed = splits.match.subset(torch.randperm(len(splits.match), generator=torch.Generator().manual_seed(ORDER)))
+    at_once = max(1, ATTACKED_AT_ONCE * 32**2 // splits.test.shape[-1] ** 2)
     return Feed(
         shuffled=progress.over("training", lambda: order.draw(augment)),
         training=progress.over("reading", lambda: ordered(splits.train, batch_size)),
@@ -83,6 +90,8 @@ def feed(splits: Splits, batch_size: int, augment: Augmentation, order: Order, p
         test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
         validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
         images=len(splits.train) if whole else 0,
+        attacked=lambda n: progress.over("attacking", lambda: ordered(take(splits.test, n, SEED), at_once))(),
+        tick=progress.still,
         held_out=0 if validation is None or progress.steps is not None else len(validation),
     )
 

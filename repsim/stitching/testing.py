@@ -30,12 +30,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Tested:
-    """Scores of f and g (f compared with g), of the entries in their order, and the moments of the test images at every cut."""
+    """Scores of f and g (f compared with g), of the entries in their order, and the moments of the test images at every cut.
+
+    `ready`: each entry as it was evaluated, with batch-norm statistics of its own where it has them.
+    """
 
     images: int
     front: Score
     end: Score
     scores: list[Score]
+    ready: dict[Entry, Entry]
     stream: Stream
     own: dict[str, Stream]
 
@@ -79,7 +83,7 @@ def test(engine: Engine, entries: Sequence[Entry], cuts: Sequence[Cut], alignmen
     ready = engine.ready(entries)
     readings = in_order(Fresh(pair, wanted), engine.feed.test())
     found = evaluate(pair, ready, readings, engine.budget, visit)
-    return Tested(donors.images, *donors.scores(), found, stream, own)
+    return Tested(donors.images, *donors.scores(), found, dict(zip(entries, ready, strict=True)), stream, own)
 
 
 class _Donors:

@@ -64,7 +64,7 @@ def sweep_of(project: Project, front: str, end: str, asked: Asked) -> Sweep:
     catalog = Catalog(project.data_folders, project.cache)
     for one in (f, g):
         catalog.register(one.run, one.facts)
-    place = {**zoo.place(f, g, "", ""), "front_epoch": f_epoch, "end_epoch": g_epoch}
+    place = {**zoo.place(f, g, "", "", job), "front_epoch": f_epoch, "end_epoch": g_epoch}
     ends = asked.layers if asked.end_layers is None else asked.end_layers
     flag = "--layers" if asked.end_layers is None else "--end-layers"
     layers = _layers(job, catalog, f, asked.layers, "--layers"), _layers(job, catalog, g, ends, flag)

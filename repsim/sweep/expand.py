@@ -135,7 +135,7 @@ def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where
         if key not in known:
             known[key] = layer_pairs(spec, catalog, front, end, where, job.also_layers)
         for front_layer, end_layer in known[key]:
-            yield zoo.place(front, end, front_layer, end_layer)
+            yield zoo.place(front, end, front_layer, end_layer, job)
 
 
 def _labels(spec: Spec, job: Job) -> list[str]:

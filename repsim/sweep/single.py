@@ -37,7 +37,7 @@ def sweep_of(project: Project, front: str, end: str, front_layer: str, end_layer
     there = known.everything(project)
     f, g = known.find(project, there, front, "A"), known.find(project, there, end, "B")
     unsaid = {"stitcher": "linear"} | ({} if fields.keys() & {"init", "epochs"} else {"init": "matched"})
-    config = config_of(job, {**zoo.place(f, g, front_layer, end_layer), **unsaid, **fields}, HERE)
+    config = config_of(job, {**zoo.place(f, g, front_layer, end_layer, job), **unsaid, **fields}, HERE)
     check(job, config, project, (f, g), HERE)
     run = as_run(job, config, {"case": None, **{name: getattr(config, name) for name in sorted(job.config.labels)}})
     return Sweep(STITCH, project.root, Spec(job=STITCH), {STITCH: job}, (), (run,))

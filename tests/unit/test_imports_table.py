@@ -73,9 +73,9 @@ ORCHESTRATION = [
     "errors signature cause columns thrift",
 ]
 SCIENCE = {
-    "similarity": {"stitching", "models", "data"},
+    "similarity": {"stitching", "robustness", "models", "data"},
     "robustness": {"models", "data"},
-    "stitching": {"models", "data"},
+    "stitching": {"robustness", "models", "data"},
     "models": set(),
     "data": set(),
 }

@@ -179,7 +179,7 @@ def test_work_counts_every_candidate_of_crossval():
 
 
 def test_labels_are_no_part_of_what_sets_a_group_apart():
-    assert JOB.config.labels == {"front_arch", "end_arch", "front_seed", "end_seed"}
+    assert JOB.config.labels == {"front_arch", "end_arch", "front_made", "end_made", "front_seed", "end_seed"}
     one, other = (
         config(front_seed=1, seed=3),
         config(front_seed=2, front_layer="bn1", end_layer="bn1", epochs=9, stitcher="birkhoff"),
