@@ -16,7 +16,7 @@ from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 from repsim.similarity import fit, rules
 from repsim.similarity.known import KNOWN
 from repsim.similarity.request import Request, Sample
-from repsim.stitching.rules import check_fit
+from repsim.stitching.rules import check_epoch, check_fit
 
 VERSION = 2  # 2: work is in seconds, a layer that rounding alone moves is constant to every measure
 PRIOR_RATE = 1.0  # seconds that a run takes for each that it is reckoned at, until runs are measured
@@ -147,8 +147,8 @@ def check(config: Config, catalog: Any) -> None:
     rules.check_images(config, source)
     for network in inputs(config):
         check_fit(source, catalog.network(network))
-    rules.check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
-    rules.check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
+    check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
+    check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
     rules.check(config, *_shapes(config, catalog))
 
 

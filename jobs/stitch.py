@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from repsim.data import sources
-from repsim.job import NAME, NETWORK, STITCHER, Context, JobConfig, JobRow, RunId
+from repsim.job import NAME, STITCHER, Context, JobConfig, JobRow, RunId
 from repsim.stitching import attack_rules, rules
-from repsim.stitching.config_fields import Adversarial, Attacked, Cut, Family, Images, Kept, Training
+from repsim.stitching.config_fields import Adversarial, Attacked, Cut, Family, Images, Kept, State, Training
 from repsim.stitching.row_fields import Accuracies, Controls, Cost, Donors, Likeness, Matrix, Robust, Shift, Truncated
 
 VERSION = 2
@@ -36,7 +36,7 @@ class Pair(JobConfig):
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test the stitcher on")
 
 
-class Config(Attacked, Adversarial, Kept, Images, Training, Family, Cut, Pair):
+class Config(Attacked, Adversarial, Kept, Images, Training, Family, Cut, State, Pair):
     """One stitcher between two layers of two networks; its fields in order: those of the last base come first."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_made", "end_made", "front_seed", "end_seed"})
@@ -84,6 +84,8 @@ def check(config: Config, catalog: Any) -> None:
     attack_rules.check(config, source)
     for network in inputs(config):
         rules.check_fit(source, catalog.network(network))
+    rules.check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
+    rules.check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
     front, _ = rules.layer(catalog.network_layers(config.front_network), config.front_layer, "front_layer")
     end, behind = rules.layer(catalog.network_layers(config.end_network), config.end_layer, "end_layer")
     rules.check(config, front, end, behind)
@@ -99,8 +101,8 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
     started, shared = perf_counter(), configs[0]
     allocator.keep_freed_memory(context.device)
-    front, end = (context.artefacts / run_id / NETWORK for run_id in inputs(shared))
-    pair, splits = configured.pair(configs, front, end, context.device), configured.splits(shared, context)
+    pair, splits = configured.pair(configs, context.artefacts, context.device), configured.splits(shared, context)
+    configured.control_(pair, shared, splits)
     feeding.check_fit(pair, splits)
     batches = feeding.expected_batches(splits, shared.batch_size, max(config.epochs for config in configs))
     progress = feeding.Progress(context.tick, batches, context.steps)
@@ -127,6 +129,7 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
     resume.remove()
 
 
+STATE = ("front_epoch", "end_epoch", "control", "control_seed")
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
 IMAGES = ("train_images", "validation_images", "test_images", "match_images")
-KEY = attrgetter(*SHARED, *IMAGES)
+KEY = attrgetter(*SHARED, *STATE, *IMAGES)

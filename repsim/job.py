@@ -20,7 +20,8 @@ and may offer
     RESUMES = True                               a group that was told to stop goes on from where it was when it is begun again
 
 What the `zoo` of a sweep is to a job, the fields of its Config tell: `front_network` and `end_network`, one run per pair
-of networks and of layers; `network`, one run per network. The job `train` has one run per network that it makes.
+of networks and of layers; `network`, one run per network; `network` and `layer`, one per network and layer. The job `train`
+has one run per network that it makes.
 """
 
 import hashlib

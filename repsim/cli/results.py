@@ -16,6 +16,7 @@ from repsim.report import checks
 from repsim.report.plans import number
 from repsim.sweep import curves, grids, shown
 from repsim.sweep.expand import Sweep
+from repsim.tablekeys import LAYERS
 
 app = plain()
 app.command("heatmap")(matrices.heatmap)
@@ -176,6 +177,6 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
 
 def _layers(project: Project, sweep: Sweep, keys: list[str]) -> list[str]:
     """The layers of all networks in their order; asked only where a key of the table is a layer."""
-    if not {"front_layer", "end_layer"} & set(keys):
+    if not set(LAYERS) & set(keys):
         return []
     return list(dict.fromkeys(name for names in grids.layers(project, sweep, sweep.runs).values() for name in names))

@@ -8,7 +8,6 @@ import torch
 
 from repsim.data import images
 from repsim.data.images import Images
-from repsim.errors import InputError
 from repsim.models import checkpoint
 from repsim.models.network import Network
 from repsim.similarity import convention, engine, memory, rules
@@ -18,8 +17,6 @@ from repsim.similarity.known import KNOWN
 from repsim.similarity.reading import Pair
 from repsim.similarity.request import Request
 from repsim.similarity.room import BATCH
-
-NETWORK, KEPT = "network.pt", "epoch_{:04d}.pt"
 
 
 def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Request]]:
@@ -36,10 +33,10 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
 
 def networks(c: Any, artefacts: Path, device: str) -> tuple[Network, Network]:
     """f and g on the device; one and the same object where they are one network after one epoch."""
-    front = _network(artefacts, c.front_network, c.front_epoch, "front_epoch").to(device)
+    front = checkpoint.of_run(artefacts / c.front_network, c.front_epoch, "front_epoch").to(device)
     if (c.front_network, c.front_epoch) == (c.end_network, c.end_epoch):
         return front, front
-    return front, _network(artefacts, c.end_network, c.end_epoch, "end_epoch").to(device)
+    return front, checkpoint.of_run(artefacts / c.end_network, c.end_epoch, "end_epoch").to(device)
 
 
 def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
@@ -63,15 +60,6 @@ def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
         "front_accuracy": comparison.front_accuracy,
         "end_accuracy": comparison.end_accuracy,
     }
-
-
-def _network(artefacts: Path, run: str, epoch: int | None, field: str) -> Network:
-    path = artefacts / run / (NETWORK if epoch is None else KEPT.format(epoch))
-    if epoch is not None and not path.is_file():
-        kept = sorted(int(file.stem.removeprefix("epoch_")) for file in path.parent.glob("epoch_*.pt"))
-        do = f"kept: {', '.join(map(str, kept))}" if kept else "train with checkpoint_every"
-        raise InputError(f"the training {run} kept no network after epoch {epoch}", where=field, do=do)
-    return checkpoint.load(path)
 
 
 def _stream(c: Any, context: Any) -> Images:

@@ -24,7 +24,6 @@ WIDEST = 8_192  # values in a row of which second moments are kept: a matrix the
 FEWEST_DRAWS = 100  # of a bootstrap: its 95 % interval leaves two or three of them on each side
 GROUPS = 100  # of images that a bootstrap draws: sums are kept for each
 KENDALL_IMAGES = 3_162  # above, Kendall's tau takes minutes for every pair of layers: see `ranks`
-MANY = 20  # epochs that an error lists
 SAME_WIDTH = ("l2", "sign_overlap")  # measures that subtract or compare value by value
 
 
@@ -112,15 +111,6 @@ def _check_few(c: Any, images: int) -> None:
     if "batch" in reads and c.batch > images:
         what = f"a batch of {c.batch} images is wanted of {images}"
         raise InputError(what, where="batch", do=f"say batch: {images} or less, or take cka_debiased")
-
-
-def check_epoch(field: str, epoch: int | None, kept: Sequence[int] | None) -> None:
-    """Raise InputError for an epoch that is not among those after which a training keeps its network, where they are known."""
-    if epoch is None or kept is None or epoch in kept:
-        return
-    few = [*map(str, kept[:MANY]), *(["…"] if len(kept) > MANY else [])]
-    do = f"kept: {', '.join(few)}" if kept else "say checkpoint_every in the zoo block; an imported network has none"
-    raise InputError(f"the network is not kept after epoch {epoch}", where=field, do=do)
 
 
 def sample(c: Any, images: int) -> Sample:

@@ -23,6 +23,8 @@ def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     yield from _idle(c, "attack", TESTED)
     unused = c.adversary == "none" and c.attack == "none" and _given(c, "epsilon")
     yield unused, "epsilon: nothing is attacked, give an adversary or an attack"
+    attacked = c.adversary != "none" or c.attack != "none"
+    yield attacked and c.control is not None, "control: attacks go through f, in whose place another value stands; leave it out"
     if c.adversary != "none":
         yield from _of_training(c)
 

@@ -17,8 +17,20 @@ ClassToken = Literal["pooled", "learned", "dropped", "added", "only"]
 Target = Literal["hard", "soft_1", "soft_2", "soft_12", "soft_1_plus_2", "match", "latents"]
 Schedule = Literal["constant", "thirds", "cosine"]
 BatchNorm = Literal["frozen", "train", "reestimate"]
+Control = Literal["untrained", "shuffled", "clusters", "random_clusters"]
 Select = Literal["last", "validation", "test_best"]
 Pixels = Annotated[float, BeforeValidator(pixels)]
+
+
+class State(BaseModel):
+    """As what f and g are taken: after which epoch, and what stands in f's place where the stitch is a negative control."""
+
+    front_epoch: int | None = Field(None, ge=0, description="epoch after which f's training kept it; null: the network that counts")
+    end_epoch: int | None = Field(None, ge=0, description="the same of g's training")
+    control: Control | None = Field(
+        None, description="negative control, in the place of f's values: see repsim/stitching/controls.py; null: f as it is"
+    )
+    control_seed: int = Field(0, ge=0, lt=2**31, description="seed of what a control draws")
 
 
 class Cut(BaseModel):

@@ -8,8 +8,7 @@ import torch
 
 from repsim.data.splits import Splits, divide
 from repsim.models import checkpoint
-from repsim.models.network import Network
-from repsim.stitching import attack_rules, rules, saved
+from repsim.stitching import attack_rules, controls, rules, saved
 from repsim.stitching.asked import Asked, Family
 from repsim.stitching.attacked import Attack
 from repsim.stitching.group import Measured
@@ -18,11 +17,25 @@ from repsim.stitching.runs import Training
 from repsim.stitching.targets import Objective
 
 
-def pair(configs: Sequence[Any], front: Path, end: Path, device: str) -> Pair:
+def pair(configs: Sequence[Any], artefacts: Path, device: str) -> Pair:
     """The two networks of a group, from their files, with all its layers. fp32 means fp32 on a GPU too, not TF32."""
+    c = configs[0]
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     layers = [c.front_layer for c in configs], [c.end_layer for c in configs]
-    return Pair(_network(front, device), _network(end, device), *layers, precision=configs[0].precision)
+    front = checkpoint.of_run(artefacts / c.front_network, c.front_epoch, "front_epoch")
+    end = checkpoint.of_run(artefacts / c.end_network, c.end_epoch, "end_epoch")
+    return Pair(front.to(device), end.to(device), *layers, precision=c.precision)
+
+
+def control_(pair: Pair, c: Any, images: Splits) -> None:
+    """Put into the place of f's values what the negative control of the Config `c` says."""
+    pair.shuffled = c.control == "shuffled"
+    if c.control == "untrained":
+        pair.stand_in = controls.untrained(pair.front, c.control_seed)
+    if c.control in rules.CLUSTERED:
+        splits = [part for part in (images.train, images.validation, images.test) if part is not None]
+        labels = controls.clusters_of(splits, c.control_seed) if c.control == "clusters" else None
+        pair.stand_in = controls.Clusters(pair.front_shapes, images.train.classes, c.control_seed, labels)
 
 
 def splits(c: Any, context: Any) -> Splits:
@@ -79,7 +92,3 @@ def _family(c: Any) -> Family:
         for names in (rules.OPTIONS[c.stitcher], rules.JOINT)
     )
     return Family(c.stitcher, options, joint, c.mask, c.ridge, c.front_stitch_rank, c.front_match_rank)
-
-
-def _network(path: Path, device: str) -> Network:
-    return checkpoint.load(path).to(device)

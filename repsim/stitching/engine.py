@@ -100,6 +100,7 @@ class Engine:
         sums, images = [], 0
         for x, y, index in self.feed.shuffled():
             reading = readings.read(x, index)
+            reading = reading.displaced() if self.pair.shuffled else reading
             parts = parts or self._parts(active, reading, x)
             sums.append(self._step(parts, epoch, reading, (x, y), optimizers) * len(y))
             images += len(y)

@@ -24,7 +24,7 @@ class Accuracies(BaseModel):
 class Donors(BaseModel):
     """What f and g score, and what S costs beside them."""
 
-    front_accuracy: float = Field(description="test accuracy of f")
+    front_accuracy: float = Field(description="test accuracy of f, whatever control takes its place")
     end_accuracy: float = Field(description="test accuracy of g")
     penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
     penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")

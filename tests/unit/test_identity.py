@@ -66,6 +66,13 @@ GOLDEN = [
         {"network": "c" * 12, "dataset": "cifar10", "attack": "pgd", "epsilon": "8/255", "attack_steps": 50, "restarts": 2},
         "436a05acb5fb",
     ),
+    ("probe", 1, {"network": "c" * 12, "dataset": "digits", "layer": "relu2"}, "8cdc84fd3fee"),
+    (
+        "probe",
+        1,
+        {"network": "c" * 12, "dataset": "cifar10", "layer": "bn4", "rank": 8, "fit": "sgd", "lr": 0.01, "view": "flatten"},
+        "3e33d112a6c0",
+    ),
 ]
 
 

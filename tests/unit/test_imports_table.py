@@ -73,6 +73,7 @@ ORCHESTRATION = [
     "errors signature cause columns thrift",
 ]
 SCIENCE = {
+    "probing": {"similarity", "robustness", "stitching", "models", "data"},
     "similarity": {"stitching", "robustness", "models", "data"},
     "robustness": {"models", "data"},
     "stitching": {"robustness", "models", "data"},

@@ -49,6 +49,9 @@ class Sheets:
     def network_layers(self, run):
         return list(self.sheet)
 
+    def kept(self, run):
+        return None
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -34,6 +34,7 @@ PGD = {"attack": "pgd", "test_steps": 3, "test_epsilon": 0.01, "attacked_images"
         ({"attacked_images": 3}, "attacked_images: with attack none"),
         ({"attack": "autoattack", "test_steps": 3}, "test_steps: with attack autoattack"),
         ({"attack": "fgsm"}, "attack"),
+        ({"attack": "pgd", "control": "untrained"}, "control: attacks go through f"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_field(fields, named):
