@@ -19,6 +19,7 @@ Schedule = Literal["constant", "thirds", "cosine"]
 BatchNorm = Literal["frozen", "train", "reestimate"]
 Control = Literal["untrained", "shuffled", "clusters", "random_clusters"]
 Select = Literal["last", "validation", "test_best"]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a data set
 Pixels = Annotated[float, BeforeValidator(pixels)]
 
 
@@ -31,6 +32,16 @@ class State(BaseModel):
         None, description="negative control, in the place of f's values: see repsim/stitching/controls.py; null: f as it is"
     )
     control_seed: int = Field(0, ge=0, lt=2**31, description="seed of what a control draws")
+
+
+class Tasks(BaseModel):
+    """What the classes of images are to g, where it was made for others, and a second data set to be scored on."""
+
+    label_map: str | None = Field(
+        None, max_length=10_000, description="the class of g that each of dataset counts as: same, or '0>3 1>5 …'; null: its own"
+    )
+    eval_dataset: str | None = Field(None, pattern=NAME, description="data set on whose test images all is scored besides")
+    eval_label_map: str | None = Field(None, max_length=10_000, description="label_map of eval_dataset")
 
 
 class Cut(BaseModel):

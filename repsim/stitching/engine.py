@@ -31,7 +31,8 @@ class Feed:
     `shuffled` gives (x, y, positions) of one training epoch, `training` the same images in order, `matching` those that
     direct matching uses; `validation` may be None. `images` is the number of training images if an activation may be
     kept for each (no augmentation), else 0; `held_out` the same of the validation images. `attacked` gives so many
-    of the test images (None: all) to be attacked, and `tick` is called before each step of that.
+    of the test images (None: all) to be attacked, and `tick` is called before each step of that. `elsewhere` gives the
+    test images of another data set, if there is one.
     """
 
     shuffled: Callable[[], Iterable[tuple[Tensor, Tensor, Tensor]]]
@@ -43,6 +44,7 @@ class Feed:
     held_out: int = 0
     attacked: Callable[[int | None], Iterable[Batch]] | None = None
     tick: Callable[[], None] = lambda: None
+    elsewhere: Callable[[], Iterable[Batch]] | None = None
 
 
 class Resumes(Protocol):

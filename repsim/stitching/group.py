@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repsim.stitching import attacked, matching, spectrum, starts, testing
+from repsim.stitching.activations import Fresh, in_order
 from repsim.stitching.asked import Asked, Cut
 from repsim.stitching.attacked import Attack, Attacked
 from repsim.stitching.engine import Engine, Feed, Norms, Resumes
-from repsim.stitching.evaluation import Entry
+from repsim.stitching.evaluation import Entry, evaluate, needs
 from repsim.stitching.moments import Moments
 from repsim.stitching.pair import Pair
 from repsim.stitching.runs import Run
@@ -26,10 +27,17 @@ class Control:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is measured beside a stitcher where it was asked for: what attacks leave, and its map cut to percents of its rank."""
+    """What is measured beside a stitcher where it was asked for.
+
+    Attributes:
+        attacked: what attacks leave of it.
+        truncated: the score of its map cut to percents of its rank.
+        elsewhere: its score on the images of another data set.
+    """
 
     attacked: Attacked | None = None
     truncated: Mapping[int, Score] = field(default_factory=dict)
+    elsewhere: Score | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Results:
-    """Scores of f (compared with g) and of g on the `images` test images, and every stitcher in the order asked."""
+    """Scores of f (compared with g; None across tasks) and of g on the `images` test images, and all stitchers in order."""
 
-    front: Score
+    front: Score | None
     end: Score
     images: int
     epochs_run: int
@@ -91,11 +99,11 @@ def measure(
     own = {key: (cuts[key], found["selected"].stitcher.alignment) for key, found in finals.items()}
     tested = testing.test(engine, entries, list(cuts.values()), own)
     scored = dict(zip(entries, tested.scores, strict=True))
-    stand = _attacked(engine, asked, finals, tested)
+    stand, other = _attacked(engine, asked, finals, tested), _elsewhere(engine, finals, tested)
     measured = []
     for want in asked:
         shorter = {share: scored[entry] for share, entry in cut_short.get(want.key, {}).items()}
-        beside = Beside(stand.get(want.key), shorter)
+        beside = Beside(stand.get(want.key), shorter, other.get(want.key))
         measured.append(_measured(want, cuts[want.key], chosen[want.key], begun, finals, scored, tested, beside))
     return Results(tested.front, tested.end, tested.images, sum(run.epochs_run for run in runs), measured)
 
@@ -120,6 +128,15 @@ def _measured(
 
 def _is_cut(want: Asked, finals: dict[str, dict[str, Entry]]) -> bool:
     return want.truncations and want.key in finals
+
+
+def _elsewhere(engine: Engine, finals: dict[str, dict[str, Entry]], tested: Tested) -> dict[str, Score]:
+    """By key, the score of the selected epoch on the images of another data set, where there is one."""
+    if engine.feed.elsewhere is None:
+        return {}
+    entries = [tested.ready[found["selected"]] for found in finals.values()]
+    readings = in_order(Fresh(engine.pair, needs(entries)), engine.feed.elsewhere())
+    return dict(zip(finals, evaluate(engine.pair, entries, readings, engine.budget), strict=True))
 
 
 def _attacked(engine: Engine, asked: Sequence[Asked], finals: dict[str, dict[str, Entry]], tested: Tested) -> dict[str, Attacked]:

@@ -65,6 +65,7 @@ class Pair:
     Maps are kept channels-last: a stitcher is then one GEMM, without copies. With `precision` bf16 both networks
     compute in it while stitchers are trained; what is matched, validated and tested is read in fp32.
     A `stand_in` gives values in the place of f's layers; `shuffled`: S learns from pairs of different images (see `controls`).
+    `same_task`: f answers in the classes that the labels have, which are g's (see `elsewhere`).
     Raises InputError for a layer that a network does not have.
     """
 
@@ -78,6 +79,7 @@ class Pair:
     ):
         self.stand_in: StandIn | None = None
         self.shuffled = False
+        self.same_task = True
         self.front, self.end, self.precision = _frozen(front), _frozen(end), precision
         self.front_cuts, self.end_cuts = cuts(self.front), cuts(self.end)
         self.front_shapes = {layer: self.front_cuts.shape(layer) for layer in sorted(set(front_layers))}

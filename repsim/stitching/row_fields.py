@@ -24,11 +24,17 @@ class Accuracies(BaseModel):
 class Donors(BaseModel):
     """What f and g score, and what S costs beside them."""
 
-    front_accuracy: float = Field(description="test accuracy of f, whatever control takes its place")
-    end_accuracy: float = Field(description="test accuracy of g")
-    penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
-    penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")
-    relative_accuracy: float | None = Field(None, description="accuracy / end_accuracy (Csiszárik et al. 2021)")
+    front_accuracy: float | None = Field(
+        None, description="test accuracy of f, whatever control takes its place; null where it was made for another data set"
+    )
+    end_accuracy: float = Field(description="test accuracy of g, by label_map where it has one")
+    penalty: float | None = Field(
+        None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy; null where either has another task"
+    )
+    penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021); null with a label_map")
+    relative_accuracy: float | None = Field(
+        None, description="accuracy / end_accuracy (Csiszárik et al. 2021); null with a label_map"
+    )
 
 
 class Controls(BaseModel):
@@ -50,7 +56,7 @@ class Likeness(BaseModel):
     residual: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g − ḡ‖² at the cut, on the test images")
     residual_uncentred: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g‖² (Balogh & Jelasity 2025)")
     agreement: float | None = Field(None, description="share of the test images put into the same class as by g")
-    front_agreement: float = Field(description="the same of f")
+    front_agreement: float | None = Field(None, description="the same of f; null where it answers in other classes")
     hits_rr: float | None = Field(None, description="share of the test images that the stitched network and g both get right")
     hits_rw: float | None = Field(None, description="that the stitched network gets right and g wrong")
     hits_wr: float | None = Field(None, description="that the stitched network gets wrong and g right")
@@ -138,3 +144,15 @@ class Truncated(BaseModel):
     accuracy_rank30: float | None = Field(None, description="30 %")
     accuracy_rank20: float | None = Field(None, description="20 %")
     accuracy_rank10: float | None = Field(None, description="10 %")
+
+
+class Elsewhere(BaseModel):
+    """What is scored on the test images of eval_dataset; null where none is named."""
+
+    eval_images: int | None = Field(None, description="test images of eval_dataset")
+    eval_accuracy: float | None = Field(None, description="of the stitched network at the selected epoch, by eval_label_map")
+    eval_front_accuracy: float | None = Field(None, description="of f; null where it was made for another data set")
+    eval_end_accuracy: float | None = Field(None, description="of g, by eval_label_map where it has one")
+    eval_penalty: float | None = Field(
+        None, description="(eval_front_accuracy + eval_end_accuracy)/2 − eval_accuracy; null where either has another task"
+    )

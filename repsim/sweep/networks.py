@@ -74,6 +74,8 @@ def place(front: Named, end: Named, front_layer: str, end_layer: str, job: Job) 
         "end_arch": end.arch,
         "front_made": front.made,
         "end_made": end.made,
+        "front_dataset": front.dataset,
+        "end_dataset": end.dataset,
         "front_seed": front.seed,
         "end_seed": end.seed,
         "front_layer": front_layer,

@@ -14,7 +14,7 @@ from repsim.sweep.spec import Spec
 Subject = Literal["pair", "network", "training", "nothing"]
 PLACE = {
     *("front_network", "end_network", "front_arch", "end_arch", "front_made", "end_made", "front_seed", "end_seed"),
-    *("front_layer", "end_layer", "dataset"),
+    *("front_layer", "end_layer", "front_dataset", "end_dataset", "dataset"),
 }
 """Fields that the zoo, pairs and layers blocks set."""
 PAIRING = ("pairs", "layers", "cross")

@@ -83,7 +83,7 @@ def check(job: Job, config: JobConfig, project: Project, networks: Sequence[know
     """What no type can say: the job's own check, if it has one."""
     catalog = Catalog(project.data_folders, project.cache)
     for network in networks:
-        catalog.register(network.run, network.facts)
+        catalog.register(network.run, network.facts, dataset=network.dataset)
     if hook := job.hook("check"):
         with within(where):
             hook(config, catalog)
