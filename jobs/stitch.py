@@ -139,5 +139,5 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 STATE = ("front_epoch", "end_epoch", "control", "control_seed")
 SHARED = ("front_network", "end_network", "dataset", "batch_size", "batchnorm", "data_seed", "augment", "precision")
 TASKS = ("label_map", "eval_dataset", "eval_label_map")
-IMAGES = ("train_images", "validation_images", "test_images", "match_images")
+IMAGES = ("train_images", "validation_images", "test_images", "match_images", "shortcut")
 KEY = attrgetter(*SHARED, *TASKS, *STATE, *IMAGES)

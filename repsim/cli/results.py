@@ -26,6 +26,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
 Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
+Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
 Value = Annotated[
     str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
 ]
@@ -83,6 +84,7 @@ def table(
     cols: Cols = None,
     value: Value = None,
     spread: Annotated[str | None, typer.Option("--spread", help="What stands behind ±: interval (95 %, default) or std.")] = None,
+    controls: Controls = False,
     format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
@@ -93,7 +95,8 @@ def table(
     if format not in FORMATS:
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     project, sweep = opened(spec)
-    text = tables.render(_built(project, sweep, rows, cols, value, spread), "json" if json else format)
+    asked = {**_asked(rows, cols, value), "spread": spread, "controls": controls}
+    text = tables.render(_built(project, sweep, asked), "json" if json else format)
     give(text, out)
 
 
@@ -103,6 +106,7 @@ def plot(
     rows: Rows = None,
     cols: Cols = None,
     value: Value = None,
+    controls: Controls = False,
     out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
     json: Json = False,
 ) -> None:
@@ -111,7 +115,7 @@ def plot(
 
     project, sweep = opened(spec)
     path = out or project.results / "plots" / f"{sweep.name}.png"
-    plots.penalty_by_layer(_built(project, sweep, rows, cols, value), path)
+    plots.penalty_by_layer(_built(project, sweep, {**_asked(rows, cols, value), "controls": controls}), path)
     show(json, {"file": str(path)}, f"→ {path}")
 
 
@@ -152,14 +156,17 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     pictures.draw(found, path)
 
 
-def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, value: str | None, spread: str | None = None) -> Any:
+def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, Any]:
+    return {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value}
+
+
+def _built(project: Project, sweep: Sweep, asked: dict[str, Any]) -> Any:
     """The table of a sweep: its own definition, changed by what was asked."""
     import pandas as pd
 
     from repsim import table as tables
     from repsim import yamlfile
 
-    asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value, "spread": spread}
     said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
     job = sweep.jobs[sweep.spec.job]

@@ -1,1 +1,1 @@
-"""What can be read off activations by a linear map, and how that depends on their rank."""
+"""What can be read off activations: by a linear map, how that depends on their rank, and whether they are in distribution."""

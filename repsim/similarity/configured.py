@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from repsim.data import images
+from repsim.data import altered, images
 from repsim.data.images import Images
 from repsim.models import checkpoint
 from repsim.models.network import Network
@@ -17,6 +17,7 @@ from repsim.similarity.known import KNOWN
 from repsim.similarity.reading import Pair
 from repsim.similarity.request import Request
 from repsim.similarity.room import BATCH
+from repsim.stitching import controls
 
 
 def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Request]]:
@@ -24,7 +25,7 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
     shared = configs[0]
     front, end = networks(shared, context.artefacts, context.device)
     stream = _stream(shared, context)
-    pair = Pair(front, end)
+    pair = Pair(front, end, _stand_in(shared, front, stream))
     shapes = pair.shapes([c.front_layer for c in configs], [c.end_layer for c in configs])
     requests = [rules.request(c, shapes[0][c.front_layer], shapes[1][c.end_layer]) for c in configs]
     budget, sample = memory.budget(context.device, context.beside), rules.sample(shared, len(stream))
@@ -62,8 +63,13 @@ def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
     }
 
 
+def _stand_in(c: Any, front: Network, stream: Images) -> controls.StandIn | None:
+    """What the negative control of Config `c` puts into the place of f's values."""
+    return controls.stand_in(c.control, c.control_seed, front, [stream]) if c.control else None
+
+
 def _stream(c: Any, context: Any) -> Images:
     """The images in their order; a dry run takes a few."""
     whole = images.load(c.dataset, c.split, context.data_folders, context.cache, context.device)
-    stream = samples.stream(whole, c.images, c.image_seed)
+    stream = altered.cued(samples.stream(whole, c.images, c.image_seed), c.shortcut)
     return stream if context.steps is None else stream.subset(torch.arange(min(len(stream), context.steps * BATCH)))

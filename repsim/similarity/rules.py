@@ -33,6 +33,7 @@ def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     for field in OPTIONS:
         given = getattr(c, field) != defaults[field].default
         yield given and field not in known.options, f"{field}: the measure {c.measure} has none"
+    yield from _of_control(c)
     yield 0 < c.bootstrap < FEWEST_DRAWS, f"bootstrap: an interval wants at least {FEWEST_DRAWS} draws"
     yield bool(c.bootstrap) and view_of(c) == "position", "bootstrap: the mean over positions has no interval, choose another view"
     if known.family == "outputs":
@@ -116,6 +117,12 @@ def _check_few(c: Any, images: int) -> None:
 def sample(c: Any, images: int) -> Sample:
     """The stream of so many images that Config `c` means; a bootstrap draws groups of them."""
     return Sample(images, min(images, GROUPS) if c.bootstrap else 1, c.bootstrap, c.image_seed)
+
+
+def _of_control(c: Any) -> Iterator[tuple[bool, str]]:
+    yield c.control_seed != 0 and c.control is None, "control_seed: nothing is drawn here"
+    yield c.control is not None and c.front_layer == LOGITS, f"control: it takes the place of layers, {LOGITS} stay f's own"
+    yield c.control is not None and c.front_epoch is not None, f"front_epoch: with control {c.control} no value of f is read"
 
 
 def _check_rank(shape: Shape, rank: int | None, side: str) -> None:

@@ -119,6 +119,9 @@ class Images(BaseModel):
     validation_images: int = Field(1000, ge=0, description="images held out of the training split to select the epoch")
     test_images: int | None = Field(None, ge=1, description="test images scored; null: all")
     match_images: int | None = Field(None, ge=2, description="training images used for matching; null: all of them")
+    shortcut: float | None = Field(
+        None, ge=0, le=1, description="a cue in every image that names its class with this probability; null: none"
+    )
     data_seed: int = Field(0, ge=0, lt=2**31, description="seed of batch order and augmentation")
     augment: Augmentation = Field("none", description="random changes of the training images")
     precision: Literal["fp32", "bf16"] = Field(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from repsim.data import altered
 from repsim.data.splits import Splits, divide
 from repsim.models import checkpoint
 from repsim.stitching import attack_rules, controls, rules, saved
@@ -30,19 +31,22 @@ def pair(configs: Sequence[Any], artefacts: Path, device: str) -> Pair:
 def control_(pair: Pair, c: Any, images: Splits) -> None:
     """Put into the place of f's values what the negative control of the Config `c` says."""
     pair.shuffled = c.control == "shuffled"
-    if c.control == "untrained":
-        pair.stand_in = controls.untrained(pair.front, c.control_seed)
-    if c.control in rules.CLUSTERED:
-        splits = [part for part in (images.train, images.validation, images.test) if part is not None]
-        labels = controls.clusters_of(splits, c.control_seed) if c.control == "clusters" else None
-        pair.stand_in = controls.Clusters(pair.front_shapes, images.train.classes, c.control_seed, labels)
+    if c.control in rules.STANDS_IN:
+        splits = [part for part in (images.train, images.match, images.validation, images.test) if part is not None]
+        pair.stand_in = controls.stand_in(c.control, c.control_seed, pair.front, splits)
 
 
 def splits(c: Any, context: Any) -> Splits:
     """The images of a group on the device; `context` is that of the job. Raises InputError if there are not enough."""
     places = context.data_folders, context.cache, context.device
     wanted = {"train": c.train_images, "match": c.match_images, "validation": c.validation_images, "test": c.test_images}
-    return divide(c.dataset, *places, **wanted)
+    found = divide(c.dataset, *places, **wanted)
+    return found if c.shortcut is None else _cued(found, c.shortcut)
+
+
+def _cued(found: Splits, right: float) -> Splits:
+    train, match, test = (altered.cued(part, right) for part in (found.train, found.match, found.test))
+    return Splits(train, match, found.validation and altered.cued(found.validation, right), test)
 
 
 def asked(c: Any, key: str) -> Asked:

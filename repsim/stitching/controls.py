@@ -52,10 +52,10 @@ class Clusters:
     """Noise in `count` clusters; `clusters` is that of an image by its key, where it is not drawn.
 
     Args:
-        shapes: of an image's value, by layer.
+        shape: of an image's value, by layer.
     """
 
-    shapes: Mapping[str, Sequence[int]]
+    shape: Callable[[str], Sequence[int]]
     count: int
     seed: int
     clusters: Mapping[int, int] | None = None
@@ -71,7 +71,7 @@ class Clusters:
         return read
 
     def _centres(self, layer: str) -> Tensor:
-        return torch.randn(self.count, *self.shapes[layer], generator=self._seeded(layer, 0))
+        return torch.randn(self.count, *self.shape(layer), generator=self._seeded(layer, 0))
 
     def _values(self, layer: str, centres: Tensor, keys: Sequence[int]) -> Tensor:
         noise = [torch.randn(centres.shape[1:], generator=self._seeded(layer, key)) for key in keys]
@@ -84,6 +84,14 @@ class Clusters:
 
     def _seeded(self, name: str, key: int) -> Generator:
         return self._generator.manual_seed(_hash(f"{self.seed} {name} {key}".encode()))
+
+
+def stand_in(control: str, seed: int, network: Network, splits: Iterable[Images]) -> StandIn:
+    """What `control` puts into the place of the layers of `network`; clusters that carry labels know the images of `splits`."""
+    if control == "untrained":
+        return untrained(network, seed)
+    labels = clusters_of(splits, seed) if control == "clusters" else None
+    return Clusters(cuts(network).shape, network.facts.classes, seed, labels)
 
 
 def untrained(network: Network, seed: int) -> Untrained:

@@ -19,10 +19,11 @@ from repsim.stitching.testing import Outcome, Tested
 
 @dataclass(frozen=True)
 class Control:
-    """What a direct-matching optimum scored; see `matching.residual`."""
+    """What a direct-matching optimum scored; see `matching.residual`. `entry` is the optimum itself."""
 
     score: Score
     residual: float
+    entry: Entry
 
 
 @dataclass(frozen=True)
@@ -164,4 +165,4 @@ def _best(candidates: list[Candidate]) -> Candidate:
 
 
 def _control(entry: Entry | None, scored: dict[Entry, Score], moments: Moments) -> Control | None:
-    return None if entry is None else Control(scored[entry], matching.residual(moments, entry.stitcher.applied()))
+    return None if entry is None else Control(scored[entry], matching.residual(moments, entry.stitcher.applied()), entry)

@@ -19,7 +19,7 @@ from repsim.errors import SpecError, within
 from repsim.identity import canonical, digest, id_of
 from repsim.job import Job, JobConfig, RunId, joined
 from repsim.project import Project
-from repsim.sweep import kept, points, refusals
+from repsim.sweep import kept, points, refusals, words
 from repsim.sweep import networks as zoo
 from repsim.sweep.exclude import Draft, sifted
 from repsim.sweep.layers import layer_names, layer_pairs
@@ -63,6 +63,7 @@ def open_sweep(path: Path, project: Project, trace: Trace | None = None) -> Swee
 def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trace: Trace | None = None) -> Sweep:
     """The sweep that `spec` means; every run is checked. `where` is what errors call the file."""
     job = jobs.load(project.jobs, spec.job)
+    spec = words.spelled(spec, job)
     refusals.refuse_unknown(spec, job, where)
     refusals.refuse_misplaced(spec, job, where)
     refusals.refuse_too_many(spec, where)

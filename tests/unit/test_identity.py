@@ -59,6 +59,23 @@ GOLDEN = [
         },
         "514b36885ca4",
     ),
+    (
+        "ood",
+        1,
+        {
+            "front_network": "a" * 12,
+            "end_network": "b" * 12,
+            "dataset": "cifar10",
+            "front_layer": "layer1.0",
+            "end_layer": "layer2.0",
+            "resize": "bilinear",
+            "stitcher": "linear",
+            "init": "matched",
+            "detector": "energy",
+            "outliers": "svhn mixed",
+        },
+        "62029a0c4491",
+    ),
     ("evaluate", 1, {"network": "c" * 12, "dataset": "digits"}, "afd8d4af0f57"),
     (
         "evaluate",

@@ -118,15 +118,30 @@ def test_an_untrained_network_is_that_of_its_seed(folder, context):
 def test_the_noise_of_an_image_is_the_same_in_every_pass_and_batch_and_lies_about_its_centre(folder):
     images = digits(folder / "cache", 60)
     x = images.images.float() / 255
-    noise = controls.Clusters({"relu3": (500,)}, 10, 0, controls.clusters_of([images], 0))
+    noise = controls.Clusters(lambda layer: (500,), 10, 0, controls.clusters_of([images], 0))
     read = noise.reader(["relu3"])
     whole, split = read(x)["relu3"], torch.cat([read(part)["relu3"] for part in x.split(7)])
     assert torch.equal(whole, split)
     apart = whole - noise._centres("relu3")[images.labels]
     assert apart.std() == pytest.approx(controls.SPREAD, rel=0.02) and apart.mean().abs() < 0.02
     assert not torch.equal(
-        whole, controls.Clusters({"relu3": (500,)}, 10, 1, controls.clusters_of([images], 1)).reader(["relu3"])(x)["relu3"]
+        whole, controls.Clusters(lambda layer: (500,), 10, 1, controls.clusters_of([images], 1)).reader(["relu3"])(x)["relu3"]
     )
+
+
+def test_a_comparison_with_clusters_finds_their_classes_and_with_random_ones_nothing(context):
+    """Clusters that carry the label are as near to what separates the classes as noise can be."""
+    compare = jobs.load(Path(__file__).parents[2] / "jobs", "compare")
+    asked = [
+        compare.config(**BASE, measure="cka_debiased", images=300, control=one)
+        for one in (None, "untrained", "clusters", "random_clusters")
+    ]
+    real, untrained, labelled, drawn = (next(iter(compare.run([one], context))) for one in asked)
+    assert real.value > untrained.value and labelled.value > 0.3 and abs(drawn.value) < 0.05
+    assert len({row.front_accuracy for row in (real, untrained, labelled, drawn)}) == 1
+    assert compare.module.mirrored(asked[1]) is None
+    with pytest.raises(ValidationError, match="control: it takes the place of layers"):
+        compare.config(**{**BASE, "front_layer": "logits", "end_layer": "logits"}, measure="agreement", control="untrained")
 
 
 @pytest.mark.parametrize(
