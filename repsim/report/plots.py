@@ -169,7 +169,7 @@ def _value_label(table: "Table", scale: str) -> str:
 
 def _words(figure: Figure, axes: Axes, table: "Table", width: float) -> None:
     """Title, legend and caption; the caption holds n and what the bars are."""
-    headline = f"{title(table).split(':')[0]} by {table.row_names[-1].replace('_', ' ')}, {_runs(table.cells.values())}"
+    headline = f"{title(table).split(':')[0]} by {table.row_names[-1].replace('_', ' ')}, {runs_text(table.cells.values())}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize="small", frameon=False, handlelength=3)
     dotted = any(1 < cell.n_pairs <= FEW for cell in table.cells.values())
@@ -177,7 +177,7 @@ def _words(figure: Figure, axes: Axes, table: "Table", width: float) -> None:
     figure.supxlabel(fill(caption(table, marks), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
 
 
-def _runs(cells: Iterable["Cell"]) -> str:
+def runs_text(cells: Iterable["Cell"]) -> str:
     """ "n = 12 of 12 runs per point", or the range of n."""
     cells = list(cells)
     n, expected = {cell.n for cell in cells}, {cell.expected for cell in cells}

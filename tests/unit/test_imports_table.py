@@ -27,7 +27,7 @@ ORCHESTRATION = [
     "emit",
     "sending",
     "local report.places",
-    "report.animation report.points",
+    "report.animation report.points report.against",
     "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
     "report.judgeplot",
