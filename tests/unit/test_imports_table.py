@@ -78,6 +78,7 @@ ORCHESTRATION = [
 ]
 SCIENCE = {
     "probing": {"similarity", "robustness", "stitching", "models", "data"},
+    "rotation": {"stitching", "models", "data"},
     "similarity": {"stitching", "robustness", "models", "data"},
     "robustness": {"models", "data"},
     "stitching": {"robustness", "models", "data"},
