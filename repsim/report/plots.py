@@ -25,7 +25,7 @@ MARKERS = "osD^vPX*<>h"
 DASHES = ("-", "--", "-.", ":")
 FEW = 12  # up to so many pairs, each pair is drawn
 SUFFIXES = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-IN_PICTURE = Marks(count=f"; dots: pairs, where at most {FEW}", bare="No bar", short="Hollow")
+IN_PICTURE = Marks(count=f"; dots: {{one}}s, where at most {FEW}", bare="No bar", short="Hollow")
 COLUMNS = 2  # panels side by side
 
 

@@ -57,7 +57,7 @@ def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     interval = table.definition.spread == "interval"
     one, many = NOUNS[table.unit_of_mean]
     spread = f"95 % interval{_units(cells)}" if interval else f"std over {one}s"
-    parts = [f"{title(table)}. Mean over {many} (runs of a {one} averaged first) ± {spread}{marks.count}."]
+    parts = [f"{title(table)}. Mean over {many} (runs of a {one} averaged first) ± {spread}{marks.count.format(one=one)}."]
     stds = [cell.std for cell in cells if isfinite(cell.std)]
     if stds and interval:
         parts.append(f"Std over {one}s {_span([_number(min(stds), table), _number(max(stds), table)])}.")
