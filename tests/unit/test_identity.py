@@ -99,6 +99,27 @@ GOLDEN = [
         },
         "be3995fba4d8",
     ),
+    (
+        "rotate",
+        1,
+        {"network": "c" * 12, "dataset": "cifar10", "layer": "conv2", "matrix": "orthogonal", "matrix_seed": 3},
+        "88fd87d4993b",
+    ),
+    (
+        "rotate",
+        1,
+        {
+            "network": "c" * 12,
+            "dataset": "digits",
+            "layer": "relu1",
+            "matrix": "g_relu",
+            "sigma": 0.5,
+            "start": "fresh",
+            "select": "last",
+            "epochs": 3,
+        },
+        "9011f390c266",
+    ),
 ]
 
 

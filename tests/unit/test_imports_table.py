@@ -78,6 +78,7 @@ ORCHESTRATION = [
 ]
 SCIENCE = {
     "probing": {"similarity", "robustness", "stitching", "models", "data"},
+    "rotation": {"stitching", "models", "data"},
     "similarity": {"stitching", "models", "data"},
     "robustness": {"models", "data"},
     "stitching": {"models", "data"},
