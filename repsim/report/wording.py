@@ -23,6 +23,10 @@ VALUES = {
     "penalty_end": "Penalty against the end network: acc end − acc stitched",
     "relative_accuracy": "Relative accuracy: acc stitched / acc end",
 }
+OF_JOBS = {
+    ("rotate", "penalty"): "Rotation penalty: acc with nothing inserted − acc rotated, both retrained",
+    ("rotate", "penalty_original"): "Rotation penalty against the network itself: acc of the network − acc rotated",
+}
 UNITS = {
     "networks": "jackknife over {} networks",
     "pairs": "t interval over {} disjoint pairs",
@@ -32,8 +36,9 @@ UNITS = {
 
 def title(table: "Table") -> str:
     """What the numbers are, with their unit."""
-    name = table.definition.value
-    return VALUES.get(name, name.replace("_", " ").capitalize()) + (f", in {table.unit}" if table.unit else "")
+    job, name = table.definition.job, table.definition.value
+    told = OF_JOBS.get((job, name)) or VALUES.get(name) or name.replace("_", " ").capitalize()
+    return told + (f", in {table.unit}" if table.unit else "")
 
 
 NOUNS = {"pair": ("pair", "pairs of networks"), "network": ("network", "networks")}
@@ -57,7 +62,7 @@ def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     interval = table.definition.spread == "interval"
     one, many = NOUNS[table.unit_of_mean]
     spread = f"95 % interval{_units(cells)}" if interval else f"std over {one}s"
-    parts = [f"{title(table)}. Mean over {many} (runs of a {one} averaged first) ± {spread}{marks.count.format(one=one)}."]
+    parts = [f"{title(table)}. Mean over {many} (runs of a {one} averaged first) ± {spread}{marks.count}."]
     stds = [cell.std for cell in cells if isfinite(cell.std)]
     if stds and interval:
         parts.append(f"Std over {one}s {_span([_number(min(stds), table), _number(max(stds), table)])}.")

@@ -79,9 +79,9 @@ ORCHESTRATION = [
 SCIENCE = {
     "probing": {"similarity", "robustness", "stitching", "models", "data"},
     "rotation": {"stitching", "models", "data"},
-    "similarity": {"stitching", "models", "data"},
+    "similarity": {"stitching", "robustness", "models", "data"},
     "robustness": {"models", "data"},
-    "stitching": {"models", "data"},
+    "stitching": {"robustness", "models", "data"},
     "models": set(),
     "data": set(),
 }
