@@ -19,7 +19,7 @@ MATTERS = 0.05  # of accuracy
 def scores(truncated: Sequence[Number], across: Sequence[Number], readings: Readings) -> dict[str, Score]:
     """Both, averaged over networks; `across` are the numbers between seeds, of which those of equal layers count."""
     drops = {place: readings.accuracy[place[0]] - kept for place, kept in readings.kept.items() if place[0] in readings.accuracy}
-    found = {(one.front, one.front_layer, one.rank): one.distance for one in truncated if _is_own(one)}
+    found = {(one.front, one.front_layer, one.rank): one.distance for one in truncated if one.rank is not None and _is_own(one)}
     told = {place: distance for place, distance in found.items() if place in drops}
     networks = sorted({network for network, _, _ in told})
     if not networks:
@@ -31,7 +31,7 @@ def scores(truncated: Sequence[Number], across: Sequence[Number], readings: Read
 
 
 def _is_own(one: Number) -> bool:
-    return one.front == one.end and one.front_layer == one.end_layer != LOGITS and one.rank is not None
+    return one.front == one.end and one.front_layer == one.end_layer != LOGITS
 
 
 def _noise(across: Sequence[Number]) -> dict[tuple[str, str], float]:

@@ -90,7 +90,7 @@ def _markdown(judgement: Judgement) -> str:
 
 def _csv(judgement: Judgement) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
+    writer: csv.DictWriter[str] = csv.DictWriter(out, FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(records(judgement))
     return out.getvalue()
