@@ -1,5 +1,6 @@
 """Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,12 +111,16 @@ def plot(
     out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
     json: Json = False,
 ) -> None:
-    """The same numbers as a picture: penalty by layer, one colour and marker per case, with intervals."""
+    """The same numbers as a picture: by layer, or against a number where the rows end with one (a rank), with intervals."""
     from repsim.report import plots
 
     project, sweep = opened(spec)
     path = out or project.results / "plots" / f"{sweep.name}.png"
-    plots.penalty_by_layer(_built(project, sweep, {**_asked(rows, cols, value), "controls": controls}), path)
+    table = _built(project, sweep, {**_asked(rows, cols, value), "controls": controls})
+    if against := _against(sweep, table):
+        against(path)
+    else:
+        plots.penalty_by_layer(table, path)
     show(json, {"file": str(path)}, f"→ {path}")
 
 
@@ -154,6 +159,17 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     if stitches:
         raise InputError("is a stitch: only trainings are drawn", where=stitches[0], do="leave it out, or leave --out out")
     pictures.draw(found, path)
+
+
+def _against(sweep: Sweep, table: Any) -> Callable[[Path], None] | None:
+    """Draws the table against a number; None where it is not to be drawn so."""
+    from repsim import yamlfile
+    from repsim.report import against
+
+    definition = yamlfile.validate(against.PlotDefinition, sweep.spec.plot, str(sweep.path), "plot")
+    if not (sweep.spec.plot or against.is_number(table)):
+        return None
+    return lambda path: against.draw(table, definition, path)
 
 
 def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 Light on purpose (pydantic alone): the job file puts them together, and sweeps are planned with it.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from repsim.data.augmentations import Augmentation
+from repsim.robustness.linf import Kind, Linf, pixels
 
 Stitcher = Literal["linear", "lasso", "lowrank", "orthogonal", "permutation", "wreath", "birkhoff"]
 Init = Literal["random", "eye", "perm", "zeros", "ones-zeros", "ps_inv", "matched"]
@@ -18,6 +19,8 @@ Schedule = Literal["constant", "thirds", "cosine"]
 BatchNorm = Literal["frozen", "train", "reestimate"]
 Control = Literal["untrained", "shuffled", "clusters", "random_clusters"]
 Select = Literal["last", "validation", "test_best"]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a data set
+Pixels = Annotated[float, BeforeValidator(pixels)]
 
 
 class State(BaseModel):
@@ -29,6 +32,16 @@ class State(BaseModel):
         None, description="negative control, in the place of f's values: see repsim/stitching/controls.py; null: f as it is"
     )
     control_seed: int = Field(0, ge=0, lt=2**31, description="seed of what a control draws")
+
+
+class Tasks(BaseModel):
+    """What the classes of images are to g, where it was made for others, and a second data set to be scored on."""
+
+    label_map: str | None = Field(
+        None, max_length=10_000, description="the class of g that each of dataset counts as: same, or '0>3 1>5 …'; null: its own"
+    )
+    eval_dataset: str | None = Field(None, pattern=NAME, description="data set on whose test images all is scored besides")
+    eval_label_map: str | None = Field(None, max_length=10_000, description="label_map of eval_dataset")
 
 
 class Cut(BaseModel):
@@ -123,3 +136,26 @@ class Kept(BaseModel):
         True, description="also score the family's direct-matching optimum, and that of shuffled pairs (the null)"
     )
     save: bool = Field(False, description="keep W before and after, and the learning curve, as results/artefacts/RUN/stitcher.pt")
+
+
+class Adversarial(BaseModel):
+    """The attacked images that S is trained on: through the whole stitched network, in pixel space."""
+
+    adversary: Literal["none"] | Kind = Field("none", description="train S on attacked images: Madry's loss, or that of TRADES")
+    attack_ratio: float = Field(1.0, gt=0, le=1, description="madry: share of each batch that is attacked")
+    beta: float = Field(1.0, ge=0, le=1e6, description="trades: weight of the divergence")
+    epsilon: Pixels = Field(Linf().epsilon, gt=0, le=1, description="radius of the L∞ ball (pixels in [0, 1]), also as 8/255")
+    attack_step: Pixels | None = Field(None, gt=0, le=1, description="length of an attack's step; null: a quarter of epsilon")
+    attack_steps: int = Field(Linf().steps, ge=1, le=1000, description="steps of an attack while S is trained")
+
+
+class Attacked(BaseModel):
+    """What is measured besides: f, g and the stitched network under attack, and W cut short."""
+
+    attack: Literal["none", "pgd", "autoattack"] = Field("none", description="attack f, g and the stitched network at the end")
+    test_epsilon: Pixels | None = Field(None, gt=0, le=1, description="its radius; null: epsilon")
+    test_step: Pixels | None = Field(None, gt=0, le=1, description="pgd: length of its step; null: a quarter of its radius")
+    test_steps: int = Field(20, ge=1, le=10_000, description="pgd: its steps, from one random start")
+    test_seed: int = Field(0, ge=0, lt=2**31, description="seed of its random starts")
+    attacked_images: int | None = Field(None, ge=1, description="test images attacked; null: all that are scored")
+    truncations: bool = Field(False, description="also score S with W at 90, 80, … 10 % of its rank")

@@ -9,8 +9,9 @@ import torch
 from repsim.data import altered
 from repsim.data.splits import Splits, divide
 from repsim.models import checkpoint
-from repsim.stitching import controls, rules, saved
+from repsim.stitching import attack_rules, controls, rules, saved
 from repsim.stitching.asked import Asked, Family
+from repsim.stitching.attacked import Attack
 from repsim.stitching.group import Measured
 from repsim.stitching.pair import Pair
 from repsim.stitching.runs import Training
@@ -59,9 +60,11 @@ def asked(c: Any, key: str) -> Asked:
         seed=c.seed,
         training=Training(c.epochs, c.optimizer, c.lr, c.weight_decay, c.momentum, c.schedule),
         select=c.select,
-        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg),
+        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg, attack_rules.adversary(c)),
         crossval=rules.candidates_of(c.crossval),
         controls=c.controls,
+        attack=None if c.attack == "none" else Attack(c.attack, attack_rules.tested(c), c.test_seed, c.attacked_images),
+        truncations=c.truncations,
     )
 
 

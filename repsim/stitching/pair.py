@@ -65,6 +65,7 @@ class Pair:
     Maps are kept channels-last: a stitcher is then one GEMM, without copies. With `precision` bf16 both networks
     compute in it while stitchers are trained; what is matched, validated and tested is read in fp32.
     A `stand_in` gives values in the place of f's layers; `shuffled`: S learns from pairs of different images (see `controls`).
+    `same_task`: f answers in the classes that the labels have, which are g's (see `elsewhere`).
     Raises InputError for a layer that a network does not have.
     """
 
@@ -78,10 +79,11 @@ class Pair:
     ):
         self.stand_in: StandIn | None = None
         self.shuffled = False
+        self.same_task = True
         self.front, self.end, self.precision = _frozen(front), _frozen(end), precision
-        self._front_cuts, self._end_cuts = cuts(self.front), cuts(self.end)
-        self.front_shapes = {layer: self._front_cuts.shape(layer) for layer in sorted(set(front_layers))}
-        self.end_shapes = {layer: self._end_cuts.shape(layer) for layer in sorted(set(end_layers))}
+        self.front_cuts, self.end_cuts = cuts(self.front), cuts(self.end)
+        self.front_shapes = {layer: self.front_cuts.shape(layer) for layer in sorted(set(front_layers))}
+        self.end_shapes = {layer: self.end_cuts.shape(layer) for layer in sorted(set(end_layers))}
         self._suffixes: dict[tuple[str, tuple[str, ...]], Suffix] = {}
         self._fused: dict[tuple[str, tuple[str, ...]], tuple[Suffix, torch.dtype]] = {}
 
@@ -93,7 +95,7 @@ class Pair:
         """g behind `layer`; its `trace` also gives the values of the layers `also`."""
         key = (layer, tuple(also))
         if key not in self._suffixes:
-            self._suffixes[key] = self._end_cuts.suffix(layer, also).eval()
+            self._suffixes[key] = self.end_cuts.suffix(layer, also).eval()
         return self._suffixes[key]
 
     def fused_suffix(self, layer: str, also: Sequence[str] = ()) -> tuple[Suffix, torch.dtype]:
@@ -119,8 +121,8 @@ class Pair:
         With `training` in the pair's precision, else in fp32.
         """
         others = self.stand_in.reader(needs.front) if self.stand_in else None
-        read_front = self._front_cuts.reader(values=() if others else needs.front, logits=needs.front_logits)
-        read_end = self._end_cuts.reader(values=needs.end, carried=needs.carried, logits=needs.end_logits)
+        read_front = self.front_cuts.reader(values=() if others else needs.front, logits=needs.front_logits)
+        read_end = self.end_cuts.reader(values=needs.end, carried=needs.carried, logits=needs.end_logits)
 
         @torch.no_grad()
         def read(x: Tensor) -> Reading:
@@ -129,6 +131,17 @@ class Pair:
                 f, g = read_front(x), read_end(x)
                 values = others(x) if others else f.values
             return Reading(values, g.carried, g.values, f.logits, g.logits)
+
+        return read
+
+    def through(self, front_layer: str, end_layer: str) -> Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]:
+        """x → f's value and what passes g's cut by, with gradients to x: for attacks. fp32."""
+        read_front = self.front_cuts.reader(values=[front_layer], gradients=True)
+        read_end = self.end_cuts.reader(carried=[end_layer], gradients=True) if self.end_cuts.carries(end_layer) else None
+
+        def read(x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+            x = x.contiguous(memory_format=torch.channels_last)
+            return read_front(x).values[front_layer], read_end(x).carried[end_layer] if read_end else ()
 
         return read
 

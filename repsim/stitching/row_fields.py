@@ -24,11 +24,17 @@ class Accuracies(BaseModel):
 class Donors(BaseModel):
     """What f and g score, and what S costs beside them."""
 
-    front_accuracy: float = Field(description="test accuracy of f, whatever control takes its place")
-    end_accuracy: float = Field(description="test accuracy of g")
-    penalty: float | None = Field(None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy")
-    penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021)")
-    relative_accuracy: float | None = Field(None, description="accuracy / end_accuracy (Csiszárik et al. 2021)")
+    front_accuracy: float | None = Field(
+        None, description="test accuracy of f, whatever control takes its place; null where it was made for another data set"
+    )
+    end_accuracy: float = Field(description="test accuracy of g, by label_map where it has one")
+    penalty: float | None = Field(
+        None, description="stitching penalty: (front_accuracy + end_accuracy)/2 − accuracy; null where either has another task"
+    )
+    penalty_end: float | None = Field(None, description="end_accuracy − accuracy (Bansal et al. 2021); null with a label_map")
+    relative_accuracy: float | None = Field(
+        None, description="accuracy / end_accuracy (Csiszárik et al. 2021); null with a label_map"
+    )
 
 
 class Controls(BaseModel):
@@ -50,7 +56,7 @@ class Likeness(BaseModel):
     residual: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g − ḡ‖² at the cut, on the test images")
     residual_uncentred: float | None = Field(None, description="Σ‖S(f) − g‖² / Σ‖g‖² (Balogh & Jelasity 2025)")
     agreement: float | None = Field(None, description="share of the test images put into the same class as by g")
-    front_agreement: float = Field(description="the same of f")
+    front_agreement: float | None = Field(None, description="the same of f; null where it answers in other classes")
     hits_rr: float | None = Field(None, description="share of the test images that the stitched network and g both get right")
     hits_rw: float | None = Field(None, description="that the stitched network gets right and g wrong")
     hits_wr: float | None = Field(None, description="that the stitched network gets wrong and g right")
@@ -84,3 +90,69 @@ class Cost(BaseModel):
     stitcher_parameters: int = Field(description="trained values of the stitcher")
     seconds: float = Field(description="the run's share of its group's wall time")
     images_per_second: float = Field(description="stitched training images of the whole group per second of its wall time")
+
+
+class Robust(BaseModel):
+    """What attacks leave of the networks: shares of the attacked test images; null without attack.
+
+    An image counts as robust if it is put into the right class as it is, at the start and at every iterate. What was made
+    against one network is tried on another at its last iterate.
+    """
+
+    attacked_images: int | None = Field(None, description="test images attacked")
+    robust_accuracy: float | None = Field(None, description="of the stitched network under its own attack")
+    front_robust_accuracy: float | None = Field(None, description="of f under its own attack")
+    end_robust_accuracy: float | None = Field(None, description="of g under its own attack")
+    robust_penalty: float | None = Field(None, description="(front_robust_accuracy + end_robust_accuracy)/2 − robust_accuracy")
+    robust_curve: list[float] | None = Field(None, description="robust_accuracy after 0 (the start), 1, … steps of pgd")
+    front_robust_curve: list[float] | None = Field(None, description="the same of f")
+    end_robust_curve: list[float] | None = Field(None, description="the same of g")
+    stitched_on_front: float | None = Field(None, description="accuracy of the stitched network on images made against f")
+    stitched_on_end: float | None = Field(None, description="accuracy of the stitched network on images made against g")
+    front_on_end: float | None = Field(None, description="accuracy of f on images made against g")
+    front_on_stitched: float | None = Field(None, description="accuracy of f on images made against the stitched network")
+    end_on_front: float | None = Field(None, description="accuracy of g on images made against f")
+    end_on_stitched: float | None = Field(None, description="accuracy of g on images made against the stitched network")
+
+
+class Shift(BaseModel):
+    """How far an attack turns activations: mean cosine of an image's value, clean and attacked (1: not at all); pgd only.
+
+    Each network under its own attack. Values are flattened and not centred.
+    """
+
+    front_cosine: float | None = Field(None, description="of f's value at front_layer")
+    end_cosine: float | None = Field(None, description="of g's value at end_layer")
+    stitched_cosine: float | None = Field(None, description="of S(f) at the cut")
+    front_cosines: list[float] | None = Field(None, description="of f, by layer")
+    end_cosines: list[float] | None = Field(None, description="of g, by layer")
+    stitched_cosines: list[float] | None = Field(None, description="of the stitched network: f up to front_layer, S, g behind")
+    front_cosine_layers: str | None = Field(None, description="the layers of front_cosines, with spaces between")
+    end_cosine_layers: str | None = Field(None, description="the layers of end_cosines")
+    stitched_cosine_layers: str | None = Field(None, description="the layers of stitched_cosines; front:, S and end: say whose")
+
+
+class Truncated(BaseModel):
+    """Test accuracy of the stitched network with W cut to a share of matrix_rank (to the nearest, at least 1) by its SVD."""
+
+    accuracy_rank90: float | None = Field(None, description="90 % of the rank; null where it was not asked for")
+    accuracy_rank80: float | None = Field(None, description="80 %")
+    accuracy_rank70: float | None = Field(None, description="70 %")
+    accuracy_rank60: float | None = Field(None, description="60 %")
+    accuracy_rank50: float | None = Field(None, description="50 %")
+    accuracy_rank40: float | None = Field(None, description="40 %")
+    accuracy_rank30: float | None = Field(None, description="30 %")
+    accuracy_rank20: float | None = Field(None, description="20 %")
+    accuracy_rank10: float | None = Field(None, description="10 %")
+
+
+class Elsewhere(BaseModel):
+    """What is scored on the test images of eval_dataset; null where none is named."""
+
+    eval_images: int | None = Field(None, description="test images of eval_dataset")
+    eval_accuracy: float | None = Field(None, description="of the stitched network at the selected epoch, by eval_label_map")
+    eval_front_accuracy: float | None = Field(None, description="of f; null where it was made for another data set")
+    eval_end_accuracy: float | None = Field(None, description="of g, by eval_label_map where it has one")
+    eval_penalty: float | None = Field(
+        None, description="(eval_front_accuracy + eval_end_accuracy)/2 − eval_accuracy; null where either has another task"
+    )

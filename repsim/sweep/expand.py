@@ -73,7 +73,7 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trac
     imports = cache(lambda: _imports(project, loaded[IMPORT]))
     nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], imports, where) if makers else []
     for net in nets:
-        catalog.register(net.run, net.facts, net.kept)
+        catalog.register(net.run, net.facts, net.kept, net.dataset)
     networks = tuple(_network_run(net, loaded[net.job]) for net in zoo.seeds_first(spec, nets)) if nets else ()
     sweep = Sweep(name, path, spec, loaded, networks, (), catalog=catalog)
     shelf = kept.shelf(project, path, job, lambda: kept.key(project, spec, nets, catalog))
@@ -145,7 +145,7 @@ def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where
         if key not in known:
             known[key] = layer_pairs(spec, catalog, front, end, where, job.also_layers)
         for front_layer, end_layer in known[key]:
-            yield zoo.place(front, end, front_layer, end_layer)
+            yield zoo.place(front, end, front_layer, end_layer, job)
 
 
 def _labels(spec: Spec, job: Job) -> list[str]:

@@ -64,19 +64,24 @@ def made(fields: Mapping[str, Any]) -> str:
     return " ".join(["trained:", fields["recipe"], *([fields["adversary"]] if fields.get("adversary") else [])])
 
 
-def place(front: Named, end: Named, front_layer: str, end_layer: str) -> dict[str, Any]:
-    """The fields of a stitch that two networks and two layers decide."""
-    return {
+def place(front: Named, end: Named, front_layer: str, end_layer: str, job: Job) -> dict[str, Any]:
+    """The fields that two networks and two layers decide, of a job that joins them: as far as its Config has them."""
+    said = {
         "dataset": end.dataset,
         "front_network": front.run,
         "end_network": end.run,
         "front_arch": front.arch,
         "end_arch": end.arch,
+        "front_made": front.made,
+        "end_made": end.made,
+        "front_dataset": front.dataset,
+        "end_dataset": end.dataset,
         "front_seed": front.seed,
         "end_seed": end.seed,
         "front_layer": front_layer,
         "end_layer": end_layer,
     }
+    return {name: value for name, value in said.items() if name in job.config.model_fields}
 
 
 def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str) -> list[Network]:

@@ -12,7 +12,10 @@ from repsim.sweep.networks import TRAIN
 from repsim.sweep.spec import Spec
 
 Subject = Literal["pair", "network", "training", "nothing"]
-PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed", "end_seed", "front_layer", "end_layer", "dataset"}
+PLACE = {
+    *("front_network", "end_network", "front_arch", "end_arch", "front_made", "end_made", "front_seed", "end_seed"),
+    *("front_layer", "end_layer", "front_dataset", "end_dataset", "dataset"),
+}
 """Fields that the zoo, pairs and layers blocks set."""
 PAIRING = ("pairs", "layers", "cross")
 """Blocks that say how two networks are joined; `layers` also at which layers of one network a job works."""

@@ -90,6 +90,36 @@ GOLDEN = [
         {"network": "c" * 12, "dataset": "cifar10", "layer": "bn4", "rank": 8, "fit": "sgd", "lr": 0.01, "view": "flatten"},
         "3e33d112a6c0",
     ),
+    (
+        "low_rank",
+        1,
+        {
+            **{"front_network": "a" * 12, "end_network": "b" * 12, "dataset": "cifar10", "front_layer": "bn1", "end_layer": "bn1"},
+            **{"measure": "task", "rank": 4, "init": "ps_inv", "epochs": 2},
+        },
+        "be3995fba4d8",
+    ),
+    (
+        "rotate",
+        1,
+        {"network": "c" * 12, "dataset": "cifar10", "layer": "conv2", "matrix": "orthogonal", "matrix_seed": 3},
+        "88fd87d4993b",
+    ),
+    (
+        "rotate",
+        1,
+        {
+            "network": "c" * 12,
+            "dataset": "digits",
+            "layer": "relu1",
+            "matrix": "g_relu",
+            "sigma": 0.5,
+            "start": "fresh",
+            "select": "last",
+            "epochs": 3,
+        },
+        "9011f390c266",
+    ),
 ]
 
 

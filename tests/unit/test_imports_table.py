@@ -27,7 +27,7 @@ ORCHESTRATION = [
     "emit",
     "sending",
     "local report.places",
-    "report.animation report.points",
+    "report.animation report.points report.against",
     "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
     "report.judgeplot",
@@ -78,9 +78,10 @@ ORCHESTRATION = [
 ]
 SCIENCE = {
     "probing": {"similarity", "robustness", "stitching", "models", "data"},
-    "similarity": {"stitching", "models", "data"},
+    "rotation": {"stitching", "models", "data"},
+    "similarity": {"stitching", "robustness", "models", "data"},
     "robustness": {"models", "data"},
-    "stitching": {"models", "data"},
+    "stitching": {"robustness", "models", "data"},
     "models": set(),
     "data": set(),
 }
