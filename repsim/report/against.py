@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from repsim.errors import UserError, nearest
 from repsim.report import plots
-from repsim.report.plots import COLOURS, DASHES, FEW, IN_PICTURE, MARKERS
+from repsim.report.plots import COLOURS, DASHES, FEW, MARKERS, in_picture
 from repsim.report.wording import caption, title
 from repsim.tablekeys import LAYERS
 from repsim.yamlfile import Strict
@@ -150,6 +150,4 @@ def _words(figure: Figure, axes: Sequence[Axes], table: "Table", rows: Mapping[s
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     entries = [one for row in axes for one in zip(*row.get_legend_handles_labels(), strict=True)]
     figure.legend(*zip(*entries, strict=True), loc="outside right center", fontsize="small", frameon=False, handlelength=3)
-    dotted = any(1 < cell.n_pairs <= FEW for cell in cells)
-    marks = IN_PICTURE if dotted else IN_PICTURE._replace(count="")
-    figure.supxlabel(fill(caption(table, marks), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+    figure.supxlabel(fill(caption(table, in_picture(table, cells)), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
