@@ -145,7 +145,7 @@ def _words(figure: Figure, axes: Sequence[Axes], table: "Table", rows: Mapping[s
     """Title, legends beside their rows, and the caption with n and what the bars are."""
     drawn = {col for cols in rows.values() for col in cols}
     cells = [cell for (_, col), cell in table.cells.items() if col in drawn]
-    what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0]
+    what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0].split(", in ")[0]
     headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {plots.runs_text(cells)}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     entries = [one for row in axes for one in zip(*row.get_legend_handles_labels(), strict=True)]
