@@ -8,8 +8,8 @@ from tasks import pack
 
 from repsim import orders
 from repsim.breaker import ROW
+from repsim.journal import Journal
 from repsim.report import halts
-from repsim.submission import Journal
 
 SLURM = "cluster: slurm\npartition: gpu\ndevice: cpu\n"
 

@@ -67,6 +67,7 @@ ORCHESTRATION = [
     "schema vectors claims",
     "notify breaker",
     "progress log orders restarts",
+    "journal",
     "submission",
     "project yamlfile job patience lock",
     "sbatchoptions processes records",

@@ -11,10 +11,11 @@ from commandline import call
 
 from repsim import log, submission
 from repsim.errors import InputError
+from repsim.journal import Journal
 from repsim.report import queue as queues
 from repsim.report import reasons
 from repsim.signature import signature
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 MOODS = "job: square\nzip: {batch: 0..3, value: [1.0, 2.0, 3.0, 4.0], mood: [well, fails, fails, refuses]}"

@@ -10,8 +10,9 @@ import toy
 
 from repsim import cleaning, cluster, dropped, log, processes, reconcile, state, submission
 from repsim.errors import ClusterError, InputError
+from repsim.journal import Journal
 from repsim.state import MAX_KILLED, State
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: [0, 1], value: [1.0, 2.0]}"
 

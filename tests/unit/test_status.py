@@ -11,9 +11,10 @@ from commandline import call
 
 from repsim import answers, cluster, cost, progress, reconcile
 from repsim.cli import status
+from repsim.journal import Journal
 from repsim.progress import Beat, Span
 from repsim.report import live
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 NOW = 1_000_000.0

@@ -9,9 +9,10 @@ from commandline import call
 
 from repsim import cause, retry
 from repsim.cause import RULES, Cause
+from repsim.journal import Journal
 from repsim.profile import Profile
 from repsim.state import MAX_KILLED
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 
