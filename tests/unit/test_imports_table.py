@@ -50,7 +50,7 @@ ORCHESTRATION = [
     "sweep.expand",
     "sweep.kept",
     "sweep.points sweep.refusals sweep.layers sweep.run",
-    "sweep.coded",
+    "sweep.coded sweep.forming",
     "sweep.exclude sweep.networks",
     "sweep.spec cost queued traces",
     "state tried accounting",
