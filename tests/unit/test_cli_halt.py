@@ -72,7 +72,7 @@ def test_stop_and_resume_say_what_they_did_and_can_be_repeated(here):
     assert again.code == 0 and "stopped already" in again.out
     assert pack(one).run() == 3 * ["interrupted"]
     text = call("sweep", "status", "toy").out
-    assert "stopped by hand" in text and "go on: repsim sweep resume toy" in text and "next" not in text
+    assert "stopped by hand" in text and "go on: repsim sweep resume toy" in text and "  next  " not in text
     assert "→ repsim sweep resume toy, and submit again" in call("sweep", "submit", "toy", "--yes").err
     assert call("sweep", "resume", "toy", "--json").json == {"resumed": [one.name]}
     assert "nothing of it is stopped" in call("sweep", "resume", "toy").out

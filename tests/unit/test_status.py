@@ -61,12 +61,12 @@ def end(at: float, group: str, outcome: str, cause: str | None = None) -> dict:
 def test_what_nobody_was_asked_to_compute_yet_is_told_with_the_command(here):
     assert "next      repsim sweep submit squares, or here: repsim sweep run squares" in call("sweep", "status", "squares").out
     assert call("sweep", "run", "squares").code == 0
-    assert "next" not in call("sweep", "status", "squares").out
+    assert "  next  " not in call("sweep", "status", "squares").out
 
 
 def test_what_is_queued_needs_no_next_command(here, one):
     here.queue.write_text("".join(f"17_{i}|{i}|PENDING|Resources||{one.name}\n" for i in range(2)))
-    assert "next" not in call("sweep", "status", "squares").out
+    assert "  next  " not in call("sweep", "status", "squares").out
 
 
 def test_wasted_hours_are_those_of_attempts_that_gave_no_row(one):
