@@ -34,7 +34,7 @@ STALE_S = 3600.0  # after an hour nobody is still writing one
 
 
 class Overview(NamedTuple):
-    """Rows of parts, one part after the other; `counts` says how many each has. All text but ids is coded: it is few, over and over."""
+    """Rows of parts, one part after the other; `counts` says how many each has. All text but ids is coded: it repeats itself."""
 
     entries: tuple[Entry, ...]
     counts: tuple[int, ...]
