@@ -139,7 +139,7 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     shown |= grid_json(sweep, states, asked.rows, asked.cols)
     shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
     shown["bad_parts"] = sum(len(store.bad_parts(project.store, job)) for job in sweep.jobs.values())
-    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+    return shown | live.live_json(known, states, alive, sweep.all_runs) | queues.age_json(queue)
 
 
 def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known: Sequence[Submission]) -> plans.Hours:

@@ -292,5 +292,7 @@ def test_examples_of_failures_are_named_by_case_before_the_id(here):
     call("sweep", "run", "cases", "--workers", "1")
     (one,) = call("sweep", "status", "cases", "--json").json["failures"]
     assert one["slug"] == f"sad/{one['example']}"
-    assert f"(e.g. sad/{one['example']})" in call("sweep", "status", "cases").out
+    text = call("sweep", "status", "cases").out
+    assert f"(e.g. sad/{one['example']})" in text
+    assert f"  (sad/{one['example']})\n" in text[text.index("  newest ") :]
     assert f"  e.g. sad/{one['example']}, in " in call("sweep", "logs", "cases", "--failed").out

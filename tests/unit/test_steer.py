@@ -212,3 +212,9 @@ def test_a_retry_on_a_profile_of_this_machine_names_the_command_that_retries_her
     sent(slurm.project, (0, "code"))
     answer = call("sweep", "retry", "squares", "--profile", "local", "--yes")
     assert (answer.code, "compute here with: repsim sweep retry squares --here" in answer.err) == (2, True)
+
+
+def test_a_cause_that_there_is_not_is_refused_with_the_nearest(slurm):
+    answer = call("sweep", "retry", "squares", "--cause", "oom_gp")
+    assert answer.code == 2
+    assert "--cause: no run fails for 'oom_gp'\n  → did you mean 'oom_gpu' or 'oom_host'?" in answer.err
