@@ -16,13 +16,14 @@ from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 from repsim.similarity import fit, rules
 from repsim.similarity.known import KNOWN
 from repsim.similarity.request import Request, Sample
-from repsim.stitching.rules import check_fit
+from repsim.stitching.rules import check_epoch, check_fit
 
 VERSION = 2  # 2: work is in seconds, a layer that rounding alone moves is constant to every measure
 PRIOR_RATE = 1.0  # seconds that a run takes for each that it is reckoned at, until runs are measured
 SPEED = {"cpu": 2e10, "cuda": 1e13}  # operations a second of one core and of one GPU, as plans count them
 NUMBER_S, GROUP_S = 0.002, 1.0  # seconds around the operations: of one number, of a group (networks, images)
 PLENTY = 2**60  # bytes: where memory makes more passes of a group is not known before it runs
+WORDS = {"measure": {"all": [name for name, known in KNOWN.items() if known.family != "outputs"]}}  # of layers
 ALSO_LAYERS = ("logits",)  # what a sweep may name beside the layers of a network
 
 Shapes = tuple[tuple[str, rules.Shape], ...]
@@ -57,6 +58,9 @@ class Config(JobConfig):
     split: Literal["test", "train"] = Field("test", description="which images of the data set")
     images: int | None = Field(None, ge=2, description="how many images; null: all of the split")
     image_seed: int = Field(0, ge=0, lt=2**31, description="seed of which images, and of their order")
+    shortcut: float | None = Field(
+        None, ge=0, le=1, description="a cue in every image that names its class with this probability; null: none"
+    )
     bandwidth: float = Field(0.5, gt=0, le=1e6, description="RBF: σ as a multiple of the median distance")
     variance: float = Field(0.99, gt=0, le=1, description="SVCCA: share of the variance that the kept components hold")
     alpha: float = Field(1.0, ge=0, le=1, description="shape: 1 compares up to rotations, 0 up to every invertible map")
@@ -75,6 +79,11 @@ class Config(JobConfig):
     bootstrap: int = Field(0, ge=0, le=100_000, description="draws of images behind the 95 % interval; 0: no interval")
     front_epoch: int | None = Field(None, ge=0, description="epoch after which f's training kept it; null: the network that counts")
     end_epoch: int | None = Field(None, ge=0, description="the same of g's training")
+
+    control: Literal["untrained", "clusters", "random_clusters"] | None = Field(
+        None, description="negative control, in the place of f's values: see repsim/stitching/controls.py; null: f as it is"
+    )
+    control_seed: int = Field(0, ge=0, lt=2**31, description="seed of what a control draws")
 
     @field_validator("measure")
     @classmethod
@@ -123,8 +132,8 @@ def group_key(config: Config) -> Hashable:
 
 
 def mirrored(config: Config) -> Config | None:
-    """The same number asked of (g, f); None for a measure that is not symmetric."""
-    if KNOWN[config.measure].one_way:
+    """The same number asked of (g, f); None for a measure that is not symmetric, and with a control in f's place."""
+    if KNOWN[config.measure].one_way or config.control:
         return None
     sides = [name.removeprefix("front_") for name in type(config).model_fields if name.startswith("front_")]
     swapped = {f"front_{side}": getattr(config, f"end_{side}") for side in sides}
@@ -147,8 +156,8 @@ def check(config: Config, catalog: Any) -> None:
     rules.check_images(config, source)
     for network in inputs(config):
         check_fit(source, catalog.network(network))
-    rules.check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
-    rules.check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
+    check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
+    check_epoch("end_epoch", config.end_epoch, catalog.kept(config.end_network))
     rules.check(config, *_shapes(config, catalog))
 
 
@@ -216,5 +225,5 @@ def _images(config: Config) -> int:
 
 SHARED = (
     *("front_network", "end_network", "front_epoch", "end_epoch", "dataset"),
-    *("split", "images", "image_seed", "bootstrap"),
+    *("split", "images", "image_seed", "shortcut", "bootstrap", "control", "control_seed"),
 )

@@ -40,6 +40,13 @@ class Config(JobConfig):
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the first weights")
     data_seed: int | None = Field(None, ge=0, lt=2**31, description="seed of order, augmentation, dropout, attacks; null: as seed")
     train_images: int | None = Field(None, ge=1, description="train on so many images, the same for every network; null: all")
+    label_noise: float = Field(0.0, ge=0, le=1, description="share of the training labels drawn anew, uniform over all classes")
+    shortcut: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="a cue in every image, test images too, that names its class with this probability; null: none",
+    )
     validation: int = Field(0, ge=0, description="training images held out, to score the curve on; 0: it is of the test images")
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed that says which images are held out")
     eval_every: int = Field(1, ge=0, description="score after every so many epochs, for the curve alone; 0: never")
@@ -152,6 +159,8 @@ def check(config: Config, catalog) -> None:
         raise SpecError(f"{taught} images to train on and {held} held out, but '{source.name}' has {there}", do="ask for fewer")
     if not source.labelled:
         raise SpecError(f"the images of '{source.name}' have no labels to train on", do="name another data set")
+    if config.label_noise or config.shortcut is not None:
+        sources.must_have_classes(config.dataset)
     if recipe.adversary != "none" and config.together > 1:
         raise SpecError("networks trained against attacks cannot be trained together", do="leave together out")
     if config.split_seed and not config.validation:
@@ -191,12 +200,14 @@ def _train(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
 def _splits(config: Config, context: Context) -> "dict[str, Images]":
     """train, validation where images are held out, and test."""
-    from repsim.data import images, splits
+    from repsim.data import altered, images, splits
 
     where = (config.dataset, context.data_folders, context.cache, context.device)
     three = splits.three(*where, validation=config.validation, seed=config.split_seed)
     held = {} if three.validation is None else {"validation": three.validation}
-    return {"train": images.take(three.train, config.train_images, seed=0), **held, "test": three.test}
+    taken = {"train": images.take(three.train, config.train_images, seed=0), **held, "test": three.test}
+    found = {name: altered.cued(part, config.shortcut) for name, part in taken.items()}
+    return {**found, "train": altered.relabelled(found["train"], config.label_noise)}
 
 
 def _built(config: Config, device: str) -> "Network":

@@ -29,10 +29,13 @@ class Catalog:
         self._sheets: dict[NetworkFacts, Sheet] = {}
         self._networks: dict[RunId, NetworkFacts] = {}
         self._kept: dict[RunId, Sequence[int] | None] = {}
+        self._datasets: dict[RunId, str] = {}
 
-    def register(self, run: RunId, facts: NetworkFacts, kept: Sequence[int] | None = None) -> None:
-        """Say what network the run `run` makes, and after which epochs it keeps it besides; None: unknown."""
+    def register(self, run: RunId, facts: NetworkFacts, kept: Sequence[int] | None = None, dataset: str | None = None) -> None:
+        """Say what network the run `run` makes, after which epochs it keeps it besides, and for what data set; None: unknown."""
         self._networks[run], self._kept[run] = facts, tuple(kept) if isinstance(kept, list) else kept
+        if dataset is not None:
+            self._datasets[run] = dataset
 
     def layers(self, facts: NetworkFacts) -> Sheet:
         """Every layer of such a network, in execution order; UserError if it cannot be built."""
@@ -50,9 +53,13 @@ class Catalog:
         """After which epochs the run `run` keeps its network, beside the one that counts; None where that is unknown."""
         return self._kept.get(run)
 
+    def dataset(self, run: RunId) -> str | None:
+        """The data set that the network of `run` was made for; None where that is unknown."""
+        return self._datasets.get(run)
+
     def told(self, run: RunId) -> Hashable:
         """All that is known of a network, as one value: of two that are alike nothing different can be said here."""
-        return (self._networks[run], self.kept(run)) if run in self._networks else run
+        return (self._networks[run], self.kept(run), self.dataset(run)) if run in self._networks else run
 
     def network_layers(self, run: RunId) -> Sheet:
         """Every layer of the network that the run `run` makes."""

@@ -84,7 +84,7 @@ def _score(matrix: Matrix, direction: Direction, shared: Sequence[str]) -> Score
     for layer in shared:
         for pair in matrix.pairs:
             numbers = _candidates(matrix, direction, layer, pair)
-            verdict, instead = _judged(numbers, layer, matrix.nearer_is_more)
+            verdict, instead = judged(numbers, layer, matrix.nearer_is_more)
             verdicts[layer, pair] = verdict
             taken.setdefault(layer, Counter()).update(instead)
             unequal += 0 if verdict == "undefined" else sum(value is None for value in numbers.values())
@@ -100,7 +100,7 @@ def _candidates(matrix: Matrix, direction: Direction, layer: str, pair: Pair) ->
     return {name: matrix.cells[place].numbers.get(pair, Number(None)).value for name, place in places.items()}
 
 
-def _judged(values: Mapping[str, float | None], layer: str, nearer_is_more: bool) -> tuple[Verdict, list[str]]:
+def judged(values: Mapping[str, float | None], layer: str, nearer_is_more: bool) -> tuple[Verdict, list[str]]:
     """The verdict on `layer`, and what was taken in its place."""
     sign = 1 if nearer_is_more else -1
     near = {name: sign * value for name, value in values.items() if value is not None}

@@ -17,10 +17,12 @@ and may offer
     def group_work(configs, catalog, device) -> float   instead: of a group whose runs share what they cost
     def check(config, catalog) -> None: ...      raises UserError for what a type cannot say (layers, data sets)
     ALSO_LAYERS = ("logits",)                    what `layers` may name beside the layers of a network
+    WORDS = {"measure": {"all": [...]}}          words that a sweep may say for several values of a field
     RESUMES = True                               a group that was told to stop goes on from where it was when it is begun again
 
 What the `zoo` of a sweep is to a job, the fields of its Config tell: `front_network` and `end_network`, one run per pair
-of networks and of layers; `network`, one run per network. The job `train` has one run per network that it makes.
+of networks and of layers; `network`, one run per network; `network` and `layer`, one per network and layer. The job `train`
+has one run per network that it makes.
 """
 
 import hashlib
@@ -175,6 +177,10 @@ class Job:
     @property
     def also_layers(self) -> tuple[str, ...]:
         return getattr(self.module, "ALSO_LAYERS", ())
+
+    @property
+    def words(self) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+        return getattr(self.module, "WORDS", {})
 
     @property
     def resumes(self) -> bool:

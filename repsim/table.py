@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from repsim import interval
+from repsim import interval, tablecontrols
 from repsim.errors import InputError, UserError, nearest
 from repsim.tablekeys import Key, keys_of, ordered, shown
 from repsim.yamlfile import Strict
@@ -33,6 +33,7 @@ class TableDefinition(Strict):
     cols: list[str] = Field(default=["case"], min_length=1)
     value: str = "penalty"
     spread: Literal["interval", "std"] = Field("interval", description="what stands behind ±")
+    controls: bool = Field(default=False, description="show negative controls beside the real numbers; else they are left out")
     points: bool | None = Field(default=None, description="show ×100, as accuracy points; by default for accuracies and penalties")
 
     @model_validator(mode="after")
@@ -132,9 +133,13 @@ def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataF
 
     Raises: UserError for an unknown column; InputError for a run stored twice or a value that is no number.
     """
+    if definition.controls and tablecontrols.CONTROL not in definition.rows + definition.cols:
+        rows, expected = tablecontrols.beside(rows, expected, definition.value)
+        definition = definition.model_copy(update={"cols": [*definition.cols, tablecontrols.CONTROL]})
     keys = definition.rows + definition.cols
     for name in ["run_id", *keys]:
         _known(name, expected, f"the runs of job '{definition.job}'")
+    expected = tablecontrols.real(expected, keys)
     row_keys, col_keys = keys_of(expected, definition.rows, keys), keys_of(expected, definition.cols, keys)
     cells: dict[tuple[Key, Key], list[_Run]] = defaultdict(list)
     for row, col, run in zip(row_keys, col_keys, _runs(definition, rows, expected), strict=True):

@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # commands that only read a definition stay without pandas
 
 Key = tuple[str, ...]
 MERGED = ("front_layer", "front_arch")
-LAYERS = ("front_layer", "end_layer")
+LAYERS = ("front_layer", "end_layer", "layer")
 ARROW = "→"
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "sweep": Place("repsim.cli.sweep:app", "Plan, send, watch and steer a sweep."),
     "stitch": Place("repsim.cli.stitch:stitch", "Stitch one layer of network A to one of network B, here, now."),
     "compare": Place("repsim.cli.compare:compare", "Compare layers of network A with layers of network B, here, now."),
+    "judge": Place("repsim.cli.judge:judge", "Score measures and stitchers by tests whose answer is known."),
     "results": Place("repsim.cli.results:app", "Merge, tabulate and plot what a sweep measured."),
     "zoo": Place("repsim.cli.zoo:app", "The networks of a project: trained here by seed, or imported."),
     "models": Place("repsim.cli.models:app", "Architectures and their layers."),

@@ -1,5 +1,6 @@
 """Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from repsim.report import checks
 from repsim.report.plans import number
 from repsim.sweep import curves, grids, shown
 from repsim.sweep.expand import Sweep
+from repsim.tablekeys import LAYERS
 
 app = plain()
 app.command("heatmap")(matrices.heatmap)
@@ -25,6 +27,7 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
 Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
+Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
 Value = Annotated[
     str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
 ]
@@ -82,6 +85,7 @@ def table(
     cols: Cols = None,
     value: Value = None,
     spread: Annotated[str | None, typer.Option("--spread", help="What stands behind ±: interval (95 %, default) or std.")] = None,
+    controls: Controls = False,
     format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
@@ -92,7 +96,8 @@ def table(
     if format not in FORMATS:
         raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
     project, sweep = opened(spec)
-    text = tables.render(_built(project, sweep, rows, cols, value, spread), "json" if json else format)
+    asked = {**_asked(rows, cols, value), "spread": spread, "controls": controls}
+    text = tables.render(_built(project, sweep, asked), "json" if json else format)
     give(text, out)
 
 
@@ -102,15 +107,20 @@ def plot(
     rows: Rows = None,
     cols: Cols = None,
     value: Value = None,
+    controls: Controls = False,
     out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
     json: Json = False,
 ) -> None:
-    """The same numbers as a picture: penalty by layer, one colour and marker per case, with intervals."""
+    """The same numbers as a picture: by layer, or against a number where the rows end with one (a rank), with intervals."""
     from repsim.report import plots
 
     project, sweep = opened(spec)
     path = out or project.results / "plots" / f"{sweep.name}.png"
-    plots.penalty_by_layer(_built(project, sweep, rows, cols, value), path)
+    table = _built(project, sweep, {**_asked(rows, cols, value), "controls": controls})
+    if against := _against(sweep, table):
+        against(path)
+    else:
+        plots.penalty_by_layer(table, path)
     show(json, {"file": str(path)}, f"→ {path}")
 
 
@@ -151,14 +161,28 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     pictures.draw(found, path)
 
 
-def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, value: str | None, spread: str | None = None) -> Any:
+def _against(sweep: Sweep, table: Any) -> Callable[[Path], None] | None:
+    """Draws the table against a number; None where it is not to be drawn so."""
+    from repsim import yamlfile
+    from repsim.report import against
+
+    definition = yamlfile.validate(against.PlotDefinition, sweep.spec.plot, str(sweep.path), "plot")
+    if not (sweep.spec.plot or against.is_number(table)):
+        return None
+    return lambda path: against.draw(table, definition, path)
+
+
+def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, Any]:
+    return {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value}
+
+
+def _built(project: Project, sweep: Sweep, asked: dict[str, Any]) -> Any:
     """The table of a sweep: its own definition, changed by what was asked."""
     import pandas as pd
 
     from repsim import table as tables
     from repsim import yamlfile
 
-    asked = {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value, "spread": spread}
     said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
     definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
     job = sweep.jobs[sweep.spec.job]
@@ -176,6 +200,6 @@ def _built(project: Project, sweep: Sweep, rows: str | None, cols: str | None, v
 
 def _layers(project: Project, sweep: Sweep, keys: list[str]) -> list[str]:
     """The layers of all networks in their order; asked only where a key of the table is a layer."""
-    if not {"front_layer", "end_layer"} & set(keys):
+    if not set(LAYERS) & set(keys):
         return []
     return list(dict.fromkeys(name for names in grids.layers(project, sweep, sweep.runs).values() for name in names))

@@ -39,7 +39,7 @@ def check(name: str, cache: str, *folders: str) -> dict[str, bool | None]:
     """Compare the sums of the decoded copy; a damaged one is removed, so that it is decoded again."""
     from repsim.data import decoded, images
 
-    source, found = sources.get(name, _paths(folders)), sources.find(name, _paths(folders))
+    source, found = sources.whole(name, _paths(folders)), sources.find(name, _paths(folders))
     stems = {split: images.stem(source, found, split, Path(cache)) for split in SPLITS}
     return {split: decoded.check(stem) if decoded.begun(stem) else None for split, stem in stems.items()}
 

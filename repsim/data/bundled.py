@@ -18,7 +18,7 @@ LEVELS = 16  # grey levels run from 0 to 16
 
 
 def decode(source: Source, split: Split, files: Sequence[Path]) -> Iterator[Block]:
-    """The digits of `split` in one block; `files` is empty. Sizes other than 8 are bilinear."""
+    """The digits of `split` in one block; `files` is empty. Sizes other than 8 are bilinear; three channels are alike."""
     from sklearn.datasets import load_digits  # takes a second to import, needed once per cache
 
     flat, labels = load_digits(return_X_y=True)
@@ -26,7 +26,8 @@ def decode(source: Source, split: Split, files: Sequence[Path]) -> Iterator[Bloc
     # RandomState's stream is frozen for good, so the split is the same under every numpy.
     order = np.random.RandomState(0).permutation(len(pixels))
     chosen = order[:TRAIN_IMAGES] if split == "train" else order[TRAIN_IMAGES:]
-    yield _resized(pixels[chosen], source.size), np.asarray(labels)[chosen].astype(np.int64)
+    sized = _resized(pixels[chosen], source.size)
+    yield sized.repeat(source.channels, axis=1), np.asarray(labels)[chosen].astype(np.int64)
 
 
 def _resized(pixels: np.ndarray, size: int) -> np.ndarray:

@@ -34,6 +34,14 @@ class Division:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which classes of the data set `of` another one holds: those of `groups[k]` are its class k."""
+
+    of: str
+    groups: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """One data set. `mean` and `std` are per channel, of pixels in [0, 1]; `…_images` are the sizes of the splits."""
 
@@ -55,6 +63,8 @@ class Source:
     labelled: bool = True
     class_names: tuple[str, ...] = ()
     division: Division | None = None
+    counts: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # images of each class for training and for testing, where known
+    part: Part | None = None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ def load(
     `decoded.MAPPED_ABOVE` stay on disk and are streamed.
     """
     source = sources.get(name, folders)
+    if source.part is not None:
+        return _part(load(source.part.of, split, folders, cache, device, download), source)
     found = _found(source, folders, download)
     arrays = decode(source, found, split, cache)
     images, labels = mapped.tensor(arrays.images), torch.from_numpy(arrays.labels)
@@ -129,6 +131,17 @@ def take(images: Images, n: int | None, seed: int) -> Images:
 def _order(images: Images, seed: int) -> torch.Tensor:
     """A permutation drawn on the CPU, so that it is the same for every device."""
     return torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+
+
+def _part(whole: Images, source: Source) -> Images:
+    """The images of the chosen classes in their order, and their new labels."""
+    assert source.part is not None
+    renamed = torch.full((whole.classes,), -1, dtype=torch.int64)
+    for k, group in enumerate(source.part.groups):
+        renamed[list(group)] = k
+    labels = renamed.to(whole.labels.device)[whole.labels]
+    positions = (labels >= 0).nonzero().flatten()
+    return replace(whole.subset(positions), name=source.name, labels=labels[positions], classes=source.classes)
 
 
 def _some(source: Source, split: Split, found: Found) -> Iterator[Block]:

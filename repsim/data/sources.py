@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from repsim.data import registered
+from repsim.data import registered, subsets
 from repsim.data.facts import SPLITS, Found, Frame, Kind, Source, Split
 from repsim.data.known import SOURCES
 from repsim.data.layouts import candidates
@@ -18,7 +18,7 @@ __all__ = ["SOURCES", "SPLITS", "Found", "Frame", "Kind", "Source", "Split", "fi
 
 
 def get(name: str, folders: Sequence[Path] | None = None) -> Source:
-    """The data set called `name`: a known one, or one registered in `folders` (None: those of REPSIM_DATA).
+    """The data set called `name`: a known one, one registered in `folders` (None: those of REPSIM_DATA), or classes of such a one.
 
     An unknown name is an InputError with the nearest ones.
     """
@@ -26,10 +26,18 @@ def get(name: str, folders: Sequence[Path] | None = None) -> Source:
         return SOURCES[name]
     places = registered.folders() if folders is None else folders
     source = registered.find(name, places)
+    if source is None and (whole := subsets.parent(name)):
+        return subsets.named(get(whole, folders), name)
     if source is None:
         do = f"{nearest(name, [*SOURCES, *registered.all_in(places)])}; a folder of your own: repsim data add NAME"
         raise InputError(f"there is no data set '{name}'", do=do)
     return source
+
+
+def whole(name: str, folders: Sequence[Path] | None = None) -> Source:
+    """The data set that is decoded for `name`: itself, or the one that it is classes of."""
+    source = get(name, folders)
+    return source if source.part is None else get(source.part.of, folders)
 
 
 def find(name: str, folders: Sequence[Path]) -> Found:
@@ -42,6 +50,8 @@ def find(name: str, folders: Sequence[Path]) -> Found:
 
 def locate(source: Source, folders: Sequence[Path]) -> Found:
     """The same for a data set whose facts are at hand."""
+    if source.part is not None:
+        return locate(get(source.part.of, folders), folders)
     if source.bundled:
         return Found("bundled", {})
     partial: list[str] = []

@@ -18,6 +18,7 @@ from repsim.models import foreign, tensorfile, wrappers
 from repsim.models.network import Facts, Network, NetworkFacts
 from repsim.models.zoo import build, skeleton
 
+NETWORK, KEPT = "network.pt", "epoch_{:04d}.pt"  # as a training leaves them
 PARTS = ("facts", "state", "mean", "std", "notes")
 AGAIN = "remove it and try again: a trained network is then made again, an imported one wants 'repsim zoo import'"
 State = dict[str, Tensor]
@@ -61,6 +62,16 @@ def load(path: Path) -> Network:
         raise InputError(f"describes no network: {reason}", where=str(path), do=AGAIN) from None
     network.body.load_state_dict(_fitted(parts["state"], network.body, str(network.facts), path))
     return network.eval()
+
+
+def of_run(folder: Path, epoch: int | None = None, field: str = "epoch") -> Network:
+    """The network that the run whose artefacts lie in `folder` left at its end, or after `epoch`; InputError where it kept none."""
+    path = folder / (NETWORK if epoch is None else KEPT.format(epoch))
+    if epoch is not None and not path.is_file():
+        kept = sorted(int(file.stem.removeprefix("epoch_")) for file in folder.glob("epoch_*.pt"))
+        do = f"kept: {', '.join(map(str, kept))}" if kept else "train with checkpoint_every"
+        raise InputError(f"the training {folder.name} kept no network after epoch {epoch}", where=field, do=do)
+    return load(path)
 
 
 def read_foreign(path: Path, facts: NetworkFacts) -> Foreign:

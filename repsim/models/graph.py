@@ -42,14 +42,15 @@ class GraphCuts(Cuts):
         after = downstream(self._traced.graph, self._node(layer))
         return [name for name in self.names if self._node(name) in after]
 
-    def reader(self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False) -> Reader:
+    def reader(
+        self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False, gradients: bool = False
+    ) -> Reader:
         needs = {layer: self._carried(layer) for layer in carried}
         nodes = {layer: self._node(layer) for layer in values}
         wanted = list(dict.fromkeys([*nodes.values(), *(node for each in needs.values() for node in each)]))
         wanted += [self._traced.logits] if logits and self._traced.logits not in wanted else []
         part = self._part([self._traced.input], wanted)
 
-        @torch.no_grad()
         def read(x: Tensor) -> Read:
             found = dict(zip(wanted, part(self._network.normalise(x)), strict=True)) if wanted else {}
             return Read(
@@ -58,7 +59,7 @@ class GraphCuts(Cuts):
                 found[self._traced.logits] if logits else None,
             )
 
-        return read
+        return read if gradients else torch.no_grad()(read)
 
     def suffix(self, layer: str, also: Sequence[str] = ()) -> GraphSuffix:
         value, carried = self._node(layer), self._carried(layer)

@@ -43,18 +43,19 @@ class HookCuts(Cuts):
         fed = _fed_by(self._network, self._origin(layer), [self._origin(name) for name in self.names])
         return [name for name in self.names if self._origin(name).name in fed]
 
-    def reader(self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False) -> Reader:
+    def reader(
+        self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False, gradients: bool = False
+    ) -> Reader:
         origins = {layer: self._origin(layer) for layer in values}
         passing = [self._known(layer) for layer in carried]
         run = partial(_run, self._network, list(dict.fromkeys(origins.values())), whole=logits)
 
-        @torch.no_grad()
         def read(x: Tensor) -> Read:
             images = self._network.normalise(x)
             out, found = run(images) if origins or logits else (None, {})
             return Read({layer: found[call.name] for layer, call in origins.items()}, dict.fromkeys(passing, (images,)), out)
 
-        return read
+        return read if gradients else torch.no_grad()(read)
 
     def suffix(self, layer: str, also: Sequence[str] = ()) -> "HookSuffix":
         start, later = self._origin(layer), {name: self._origin(name) for name in also}

@@ -12,7 +12,7 @@ from repsim.models.network import Network
 
 @dataclass(frozen=True)
 class Read:
-    """What one forward of a network gave, without gradients.
+    """What one forward of a network gave.
 
     Attributes:
         values: the value (n, …) of each layer asked for.
@@ -75,13 +75,16 @@ class Cuts(ABC):
         """The layers whose value is computed from that of `layer`, itself among them, in execution order."""
 
     @abstractmethod
-    def reader(self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False) -> Reader:
+    def reader(
+        self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False, gradients: bool = False
+    ) -> Reader:
         """One forward of the network for all that is named; it computes nothing else and stops as early as it can.
 
         Args:
             values: layers whose values are wanted.
             carried: layers whose suffix's further inputs are wanted.
             logits: whether the logits are.
+            gradients: whether the images get them, where the ambient grad mode is on; else nothing is kept for them.
         """
 
     @abstractmethod

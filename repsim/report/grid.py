@@ -17,7 +17,7 @@ Words = Iterable[str]
 
 
 def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, cols: str | None) -> dict[str, Any]:
-    """Cells by row and column. The axes are any two fields, else cases and front layers (of single networks: architectures).
+    """Cells by row and column. The axes are any two fields, else cases and (front) layers; where runs have no layer, architectures.
 
     Raises SpecError for a name that is no field.
     """
@@ -27,7 +27,7 @@ def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, 
     for (row, col, state), count in counts.items():
         cells.setdefault((row, col), Counter())[_third(state)] += count
     found = [{"row": row, "col": col, **{key: c[key] for key in ("done", "failed", "left")}} for (row, col), c in cells.items()]
-    return {"grid": found, "grid_axes": {"rows": rows or CASE, "cols": cols or ("layer" if _has_layers(sweep) else "arch")}}
+    return {"grid": found, "grid_axes": {"rows": rows or CASE, "cols": cols or ("layer" if _layer_field(sweep) else "arch")}}
 
 
 def grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -53,12 +53,14 @@ def _cases(sweep: Sweep) -> Words:
 
 
 def _layers(sweep: Sweep) -> Words:
-    front = values(sweep.runs, "front_layer") if _has_layers(sweep) else labels(sweep.runs, "arch", "")
-    return map(str, front)
+    field = _layer_field(sweep)
+    return map(str, values(sweep.runs, field) if field else labels(sweep.runs, "arch", ""))
 
 
-def _has_layers(sweep: Sweep) -> bool:
-    return "front_layer" in sweep.jobs[sweep.spec.job].config.model_fields
+def _layer_field(sweep: Sweep) -> str | None:
+    """The field that names the layer of a run, where it has one."""
+    fields = sweep.jobs[sweep.spec.job].config.model_fields
+    return next((name for name in ("front_layer", "layer") if name in fields), None)
 
 
 def _third(state: State) -> str:

@@ -25,7 +25,6 @@ MARKERS = "osD^vPX*<>h"
 DASHES = ("-", "--", "-.", ":")
 FEW = 12  # up to so many pairs, each pair is drawn
 SUFFIXES = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-IN_PICTURE = Marks(count=f"; dots: pairs, where at most {FEW}", bare="No bar", short="Hollow")
 COLUMNS = 2  # panels side by side
 
 
@@ -169,15 +168,22 @@ def _value_label(table: "Table", scale: str) -> str:
 
 def _words(figure: Figure, axes: Axes, table: "Table", width: float) -> None:
     """Title, legend and caption; the caption holds n and what the bars are."""
-    headline = f"{title(table).split(':')[0]} by {table.row_names[-1].replace('_', ' ')}, {_runs(table.cells.values())}"
+    headline = f"{title(table).split(':')[0]} by {table.row_names[-1].replace('_', ' ')}, {runs_text(table.cells.values())}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize="small", frameon=False, handlelength=3)
-    dotted = any(1 < cell.n_pairs <= FEW for cell in table.cells.values())
-    marks = IN_PICTURE if dotted else IN_PICTURE._replace(count="")
-    figure.supxlabel(fill(caption(table, marks), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+    figure.supxlabel(
+        fill(caption(table, in_picture(table, table.cells.values())), int(width * 15)), fontsize="x-small", x=0.02, ha="left"
+    )
 
 
-def _runs(cells: Iterable["Cell"]) -> str:
+def in_picture(table: "Table", cells: Iterable["Cell"]) -> Marks:
+    """How a picture of `cells` shows n: what is averaged, pairs of networks or networks, is drawn as dots where it is few."""
+    dotted = any(1 < cell.n_pairs <= FEW for cell in cells)
+    count = f"; dots: {table.unit_of_mean}s, where at most {FEW}" if dotted else ""
+    return Marks(count, bare="No bar", short="Hollow")
+
+
+def runs_text(cells: Iterable["Cell"]) -> str:
     """ "n = 12 of 12 runs per point", or the range of n."""
     cells = list(cells)
     n, expected = {cell.n for cell in cells}, {cell.expected for cell in cells}

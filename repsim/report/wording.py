@@ -23,6 +23,10 @@ VALUES = {
     "penalty_end": "Penalty against the end network: acc end − acc stitched",
     "relative_accuracy": "Relative accuracy: acc stitched / acc end",
 }
+OF_JOBS = {
+    ("rotate", "penalty"): "Rotation penalty: acc with nothing inserted − acc rotated, both retrained",
+    ("rotate", "penalty_original"): "Rotation penalty against the network itself: acc of the network − acc rotated",
+}
 UNITS = {
     "networks": "jackknife over {} networks",
     "pairs": "t interval over {} disjoint pairs",
@@ -32,8 +36,9 @@ UNITS = {
 
 def title(table: "Table") -> str:
     """What the numbers are, with their unit."""
-    name = table.definition.value
-    return VALUES.get(name, name.replace("_", " ").capitalize()) + (f", in {table.unit}" if table.unit else "")
+    job, name = table.definition.job, table.definition.value
+    told = OF_JOBS.get((job, name)) or VALUES.get(name) or name.replace("_", " ").capitalize()
+    return told + (f", in {table.unit}" if table.unit else "")
 
 
 NOUNS = {"pair": ("pair", "pairs of networks"), "network": ("network", "networks")}

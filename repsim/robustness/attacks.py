@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from repsim.robustness import losses
 from repsim.robustness.linf import Linf
 
+Logits = Callable[[Tensor], Tensor]  # x (n, c, h, w) in [0, 1] → logits (n, classes)
 Loss = Callable[[Tensor, Tensor], Tensor]  # logits and targets → one number per image (n,)
 Box = tuple[Tensor, Tensor]
 NEARBY = 1e-3  # standard deviation of the start of TRADES (Zhang et al. 2019, algorithm 1)
@@ -32,7 +33,7 @@ def pgd(
         per image the one with the largest loss.
     """
     with evaluating(network):
-        best = _ascended(network, x, target, attack, generator, loss)
+        best = ascended(network, begin(x, attack, generator), x, target, attack, loss)
         if attack.restarts > 1:
             best = _worst(network, x, target, attack, generator, loss, best)
     return best
@@ -60,13 +61,21 @@ def clamp(x: Tensor, box: Box) -> Tensor:
     return torch.minimum(torch.maximum(x, box[0]), box[1])
 
 
-def ascend(network: nn.Module, at: Tensor, target: Tensor, box: Box, step: float, loss: Loss) -> tuple[Tensor, Tensor]:
+def ascend(network: Logits, at: Tensor, target: Tensor, box: Box, step: float, loss: Loss) -> tuple[Tensor, Tensor]:
     """(next iterate, logits at the present one `at`): one step along the sign of the gradient, then back into `box`."""
     with torch.enable_grad():
         variable = at.detach().requires_grad_()
         logits = network(variable)
         (gradient,) = torch.autograd.grad(loss(logits, target).sum(), variable)
     return clamp(at.detach() + step * gradient.sign(), box), logits.detach()
+
+
+def ascended(network: Logits, start: Tensor, x: Tensor, target: Tensor, attack: Linf, loss: Loss) -> Tensor:
+    """The last iterate of one ascent from `start`, within epsilon of x; the network is attacked in the mode that it is in."""
+    at, box = start, ball(x, attack.epsilon)
+    for _ in range(attack.steps):
+        at, _ = ascend(network, at, target, box, attack.step, loss)
+    return at
 
 
 @contextmanager
@@ -86,13 +95,6 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _ascended(network: nn.Module, x: Tensor, target: Tensor, attack: Linf, generator: torch.Generator, loss: Loss) -> Tensor:
-    at, box = begin(x, attack, generator), ball(x, attack.epsilon)
-    for _ in range(attack.steps):
-        at, _ = ascend(network, at, target, box, attack.step, loss)
-    return at
-
-
 @torch.no_grad()
 def _worst(
     network: nn.Module, x: Tensor, target: Tensor, attack: Linf, generator: torch.Generator, loss: Loss, best: Tensor
@@ -100,7 +102,7 @@ def _worst(
     """Per image, the end with the largest loss: of `best` and of the other restarts."""
     largest = loss(network(best), target)
     for _ in range(attack.restarts - 1):
-        at = _ascended(network, x, target, attack, generator, loss)
+        at = ascended(network, begin(x, attack, generator), x, target, attack, loss)
         reached = loss(network(at), target)
         better = reached > largest
         best = torch.where(better[:, None, None, None], at, best)

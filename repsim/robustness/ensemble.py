@@ -6,9 +6,10 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from repsim.robustness import losses, rules
+from repsim.robustness.attacks import Logits
 from repsim.robustness.fooling import NEVER, Tick
 
 
@@ -19,7 +20,7 @@ class Ensemble:
     epsilon: float
     seed: int
 
-    def __call__(self, network: nn.Module, x: Tensor, y: Tensor, right: Tensor, tick: Tick) -> Tensor:
+    def __call__(self, network: Logits, x: Tensor, y: Tensor, right: Tensor, tick: Tick) -> Tensor:
         """0 for each answer that is wrong at x or at AutoAttack's image, else NEVER; int64 like `right`, see `Ascent`.
 
         The package prints (that goes to stderr here) and seeds torch's global generators (put back here).

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from repsim.robustness import losses
-from repsim.robustness.attacks import ascend, ball, begin
+from repsim.robustness.attacks import Logits, ascend, ball, begin
 from repsim.robustness.linf import Linf
 
 NEVER = 2**31 - 1  # steps that no attack takes
@@ -42,7 +42,24 @@ class Ascent:
         return first
 
 
-def _try(network: nn.Module, x: Tensor, y: Tensor, start: Tensor, attack: Linf, first: Tensor, tick: Tick) -> None:
+def followed(
+    network: Logits, x: Tensor, y: Tensor, right: Tensor, attack: Linf, generator: torch.Generator, tick: Tick
+) -> tuple[Tensor, Tensor]:
+    """What one `Ascent` without restarts says, and the last iterate (n, c, h, w) of every image, fooled or not.
+
+    An attack that is to be tried on other networks goes on where `Ascent` stops.
+    """
+    at, box = begin(x, attack, generator), ball(x, attack.epsilon)
+    first = torch.where(right, NEVER, 0)
+    for step in range(attack.steps):
+        tick()
+        at, logits = ascend(network, at, y, box, attack.step, losses.task)
+        first = _earlier(first, logits, y, step)
+    tick()
+    return _earlier(first, _logits(network, at), y, attack.steps), at
+
+
+def _try(network: Logits, x: Tensor, y: Tensor, start: Tensor, attack: Linf, first: Tensor, tick: Tick) -> None:
     """One ascent of the images that can still be fooled earlier than by now; lowers `first` in place."""
     standing = _after(first, 0).nonzero().flatten()
     at, (low, high) = start[standing], ball(x, attack.epsilon)
@@ -55,10 +72,14 @@ def _try(network: nn.Module, x: Tensor, y: Tensor, start: Tensor, attack: Linf, 
             logits = _logits(network, at)
         else:
             at, logits = ascend(network, at, target, (low[standing], high[standing]), attack.step, losses.task)
-        fooled = torch.where(losses.right(logits, target), NEVER, step)
-        first[standing] = torch.minimum(first[standing], fooled)
+        first[standing] = _earlier(first[standing], logits, target, step)
         left = _after(first[standing], step + 1)
         standing, at = standing[left], at[left]
+
+
+def _earlier(first: Tensor, logits: Tensor, y: Tensor, step: int) -> Tensor:
+    """`first`, or `step` for answers that are wrong there and were not before."""
+    return torch.minimum(first, torch.where(losses.right(logits, y), NEVER, step))
 
 
 def _after(first: Tensor, step: int) -> Tensor:
@@ -67,5 +88,5 @@ def _after(first: Tensor, step: int) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(network: nn.Module, x: Tensor) -> Tensor:
+def _logits(network: Logits, x: Tensor) -> Tensor:
     return network(x)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Start = Literal["uniform", "gaussian", "image"]
+Kind = Literal["madry", "trades"]
 FRACTION = re.compile(r"(\d+(?:\.\d+)?) ?/ ?(\d+(?:\.\d+)?)")
 
 
@@ -26,6 +27,17 @@ class Linf:
     steps: int = 10
     restarts: int = 1
     start: Start = "uniform"
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """How attacked images are trained on: Madry's loss, of a share `ratio` of each batch, or that of TRADES, of weight `beta`."""
+
+    kind: Kind
+    attack: Linf
+    ratio: float = 1.0
+    beta: float = 1.0
+    seed: int = 0  # of the starts of the attacks
 
 
 def pixels(said: Any) -> Any:

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from repsim.data import images
+from repsim.data import altered, images
 from repsim.data.images import Images
-from repsim.errors import InputError
 from repsim.models import checkpoint
 from repsim.models.network import Network
 from repsim.similarity import convention, engine, memory, rules
@@ -18,8 +17,7 @@ from repsim.similarity.known import KNOWN
 from repsim.similarity.reading import Pair
 from repsim.similarity.request import Request
 from repsim.similarity.room import BATCH
-
-NETWORK, KEPT = "network.pt", "epoch_{:04d}.pt"
+from repsim.stitching import controls
 
 
 def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Request]]:
@@ -27,7 +25,7 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
     shared = configs[0]
     front, end = networks(shared, context.artefacts, context.device)
     stream = _stream(shared, context)
-    pair = Pair(front, end)
+    pair = Pair(front, end, _stand_in(shared, front, stream))
     shapes = pair.shapes([c.front_layer for c in configs], [c.end_layer for c in configs])
     requests = [rules.request(c, shapes[0][c.front_layer], shapes[1][c.end_layer]) for c in configs]
     budget, sample = memory.budget(context.device, context.beside), rules.sample(shared, len(stream))
@@ -36,10 +34,10 @@ def compared(configs: Sequence[Any], context: Any) -> tuple[Comparison, list[Req
 
 def networks(c: Any, artefacts: Path, device: str) -> tuple[Network, Network]:
     """f and g on the device; one and the same object where they are one network after one epoch."""
-    front = _network(artefacts, c.front_network, c.front_epoch, "front_epoch").to(device)
+    front = checkpoint.of_run(artefacts / c.front_network, c.front_epoch, "front_epoch").to(device)
     if (c.front_network, c.front_epoch) == (c.end_network, c.end_epoch):
         return front, front
-    return front, _network(artefacts, c.end_network, c.end_epoch, "end_epoch").to(device)
+    return front, checkpoint.of_run(artefacts / c.end_network, c.end_epoch, "end_epoch").to(device)
 
 
 def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
@@ -65,17 +63,13 @@ def columns(comparison: Comparison, asked: Request) -> dict[str, Any]:
     }
 
 
-def _network(artefacts: Path, run: str, epoch: int | None, field: str) -> Network:
-    path = artefacts / run / (NETWORK if epoch is None else KEPT.format(epoch))
-    if epoch is not None and not path.is_file():
-        kept = sorted(int(file.stem.removeprefix("epoch_")) for file in path.parent.glob("epoch_*.pt"))
-        do = f"kept: {', '.join(map(str, kept))}" if kept else "train with checkpoint_every"
-        raise InputError(f"the training {run} kept no network after epoch {epoch}", where=field, do=do)
-    return checkpoint.load(path)
+def _stand_in(c: Any, front: Network, stream: Images) -> controls.StandIn | None:
+    """What the negative control of Config `c` puts into the place of f's values."""
+    return controls.stand_in(c.control, c.control_seed, front, [stream]) if c.control else None
 
 
 def _stream(c: Any, context: Any) -> Images:
     """The images in their order; a dry run takes a few."""
     whole = images.load(c.dataset, c.split, context.data_folders, context.cache, context.device)
-    stream = samples.stream(whole, c.images, c.image_seed)
+    stream = altered.cued(samples.stream(whole, c.images, c.image_seed), c.shortcut)
     return stream if context.steps is None else stream.subset(torch.arange(min(len(stream), context.steps * BATCH)))

@@ -47,10 +47,12 @@ class Components:
 
     def projections(self) -> dict[Value, Projection | None]:
         """One for each value; None where the layer's activations are not finite."""
-        moments = {name: self._moments(layer) for name, layer in self._layers.items()}
+        moments = {name: self.moments(name) for name in self._layers}
         return {value: _projection(moments[value.layer], value.rank) for value in self._values}
 
-    def _moments(self, layer: Layer) -> Moments:
+    def moments(self, name: str) -> Moments:
+        """Those of the channels of a layer, over all images and positions so far."""
+        layer = self._layers[name]
         rows, total = self._images * layer.positions, layer.side.total[0]
         centred = layer.cross().products[0] - torch.outer(total, total) / rows
         mean = layer.shift.to(total) + total / rows

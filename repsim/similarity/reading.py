@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from repsim.models.cut import Cuts, cuts
+from repsim.models.cut import Cuts, Read, cuts
 from repsim.models.network import Network
 from repsim.similarity import views
 from repsim.similarity.fit import Shape
@@ -17,6 +17,7 @@ from repsim.similarity.positions import Slice
 from repsim.similarity.projection import Projection
 from repsim.similarity.request import Value
 from repsim.similarity.walk import full_precision
+from repsim.stitching.controls import StandIn
 
 Values = Mapping[Value, Tensor]
 Projections = Mapping[Value, Projection | None]
@@ -33,12 +34,28 @@ class Batch:
     end_logits: Tensor | None = None
 
 
-class Pair:
-    """f and g, traced; a network compared with itself is run once."""
+@dataclass(frozen=True)
+class Replaced:
+    """A network with a negative control in the place of its layers' values; its logits stay its own."""
 
-    def __init__(self, front: Network, end: Network):
+    network: Cuts
+    stand_in: StandIn
+
+    def shape(self, layer: str) -> Shape:
+        return self.network.shape(layer)
+
+    def reader(self, values: Iterable[str], logits: bool = False) -> Callable[[Tensor], Read]:
+        others, own = self.stand_in.reader(list(values)), self.network.reader([], logits=logits)
+        return lambda x: replace(own(x), values=dict(others(x)))
+
+
+class Pair:
+    """f and g, traced; a network compared with itself is run once. A `stand_in` gives values in the place of f's layers."""
+
+    def __init__(self, front: Network, end: Network, stand_in: StandIn | None = None):
         self.front, self.end = front, end
-        self._front, self._end = cuts(front), None if end is front else cuts(end)
+        self._front = Replaced(cuts(front), stand_in) if stand_in else cuts(front)
+        self._end = None if end is front and stand_in is None else cuts(end)
         self._classes = front.facts.classes, end.facts.classes
         self.projections: tuple[Projections, Projections] = {}, {}
 
@@ -107,11 +124,11 @@ def evaluating(*networks: Network) -> Iterator[None]:
             part.training = training
 
 
-def _shapes(network: Cuts, layers: Iterable[str], classes: int) -> dict[str, Shape]:
+def _shapes(network: Cuts | Replaced, layers: Iterable[str], classes: int) -> dict[str, Shape]:
     return {layer: (classes,) if layer == LOGITS else network.shape(layer) for layer in dict.fromkeys(layers)}
 
 
-def _reader(network: Cuts, values: Iterable[Value], logits: bool) -> Callable[[Tensor], dict[str, Tensor]]:
+def _reader(network: Cuts | Replaced, values: Iterable[Value], logits: bool) -> Callable[[Tensor], dict[str, Tensor]]:
     layers = dict.fromkeys(value.layer for value in values)
     read = network.reader([layer for layer in layers if layer != LOGITS], logits=logits or LOGITS in layers)
 

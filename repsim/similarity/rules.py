@@ -24,7 +24,6 @@ WIDEST = 8_192  # values in a row of which second moments are kept: a matrix the
 FEWEST_DRAWS = 100  # of a bootstrap: its 95 % interval leaves two or three of them on each side
 GROUPS = 100  # of images that a bootstrap draws: sums are kept for each
 KENDALL_IMAGES = 3_162  # above, Kendall's tau takes minutes for every pair of layers: see `ranks`
-MANY = 20  # epochs that an error lists
 SAME_WIDTH = ("l2", "sign_overlap")  # measures that subtract or compare value by value
 
 
@@ -34,6 +33,7 @@ def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     for field in OPTIONS:
         given = getattr(c, field) != defaults[field].default
         yield given and field not in known.options, f"{field}: the measure {c.measure} has none"
+    yield from _of_control(c)
     yield 0 < c.bootstrap < FEWEST_DRAWS, f"bootstrap: an interval wants at least {FEWEST_DRAWS} draws"
     yield bool(c.bootstrap) and view_of(c) == "position", "bootstrap: the mean over positions has no interval, choose another view"
     if known.family == "outputs":
@@ -114,18 +114,15 @@ def _check_few(c: Any, images: int) -> None:
         raise InputError(what, where="batch", do=f"say batch: {images} or less, or take cka_debiased")
 
 
-def check_epoch(field: str, epoch: int | None, kept: Sequence[int] | None) -> None:
-    """Raise InputError for an epoch that is not among those after which a training keeps its network, where they are known."""
-    if epoch is None or kept is None or epoch in kept:
-        return
-    few = [*map(str, kept[:MANY]), *(["…"] if len(kept) > MANY else [])]
-    do = f"kept: {', '.join(few)}" if kept else "say checkpoint_every in the zoo block; an imported network has none"
-    raise InputError(f"the network is not kept after epoch {epoch}", where=field, do=do)
-
-
 def sample(c: Any, images: int) -> Sample:
     """The stream of so many images that Config `c` means; a bootstrap draws groups of them."""
     return Sample(images, min(images, GROUPS) if c.bootstrap else 1, c.bootstrap, c.image_seed)
+
+
+def _of_control(c: Any) -> Iterator[tuple[bool, str]]:
+    yield c.control_seed != 0 and c.control is None, "control_seed: nothing is drawn here"
+    yield c.control is not None and c.front_layer == LOGITS, f"control: it takes the place of layers, {LOGITS} stay f's own"
+    yield c.control is not None and c.front_epoch is not None, f"front_epoch: with control {c.control} no value of f is read"
 
 
 def _check_rank(shape: Shape, rank: int | None, side: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from repsim.stitching.attacked import Attack
 from repsim.stitching.runs import Select, Training
 from repsim.stitching.shapes import Joint, join
 from repsim.stitching.targets import Objective
@@ -45,7 +46,8 @@ class Asked:
     """A stitcher to be started, trained and measured.
 
     `crossval` are values of the family's own regulariser: one stitcher is trained with each, and the validation images
-    choose. `controls`: also score the family's direct-matching optimum and that of shuffled pairs.
+    choose. `controls`: also score the family's direct-matching optimum and that of shuffled pairs. `attack`: what f, g and
+    the stitched network meet at the end. `truncations`: also score the map at parts of its rank.
     """
 
     key: str
@@ -59,6 +61,8 @@ class Asked:
     objective: Objective = field(default_factory=Objective)
     crossval: tuple[float, ...] = ()
     controls: bool = False
+    attack: Attack | None = None
+    truncations: bool = False
 
     def cut(self, front_shapes: Mapping[str, tuple[int, ...]], end_shapes: Mapping[str, tuple[int, ...]]) -> Cut:
         """Raises InputError for shapes that cannot be joined so."""

@@ -3,25 +3,28 @@
 import math
 from typing import Any
 
-import torch
-
-from repsim.stitching import matching
+from repsim.stitching import matching, robust_columns, spectrum
 from repsim.stitching.asked import REGULARISERS
-from repsim.stitching.birkhoff import exact
+from repsim.stitching.elsewhere import Told
 from repsim.stitching.group import Control, Measured, Results
 from repsim.stitching.scores import Score
-from repsim.stitching.stitchers import Affine, Lasso
-
-SPECTRUM = 2048  # no singular values of wider maps: they take minutes
+from repsim.stitching.stitchers import Lasso
 
 
-def columns(each: Measured, results: Results) -> dict[str, Any]:
-    """The numbers of one stitcher by name; those of the test images are left out where it diverged."""
+def columns(each: Measured, results: Results, told: tuple[Told, Told | None] | None = None) -> dict[str, Any]:
+    """The numbers of one stitcher by name; those of the test images are left out where it diverged.
+
+    `told`: what f and g score across tasks, here and on another data set.
+    """
+    here, other = told or (_of_one_task(results), None)
     return {
         **_learned(each, results),
-        **_donors(results),
-        **_controls(each, results),
-        **({} if each.outcome is None else {**_scores(each, results), **_versus(each), **_at_the_cut(each), **_of_the_map(each)}),
+        **_donors(results, here),
+        **_controls(each, here),
+        **_elsewhere(each, other),
+        **({} if each.beside.attacked is None else robust_columns.columns(each.beside.attacked, each.asked)),
+        **{f"accuracy_rank{share}": score.accuracy for share, score in each.beside.truncated.items()},
+        **({} if each.outcome is None else {**_scores(each, here), **_versus(each), **_at_the_cut(each), **_of_the_map(each)}),
     }
 
 
@@ -38,38 +41,50 @@ def _learned(each: Measured, results: Results) -> dict[str, Any]:
     }
 
 
-def _donors(results: Results) -> dict[str, Any]:
-    versus = results.front.versus
-    assert versus is not None
-    return {
-        "front_accuracy": results.front.accuracy,
-        "end_accuracy": results.end.accuracy,
-        "front_agreement": versus.agreement,
-        "logits_cka_before": versus.cka,
-    }
+def _of_one_task(results: Results) -> Told:
+    assert results.front is not None, "f answers in other classes, and nobody said what it scores"
+    return Told(results.front.accuracy, results.end.accuracy, mapped=False)
 
 
-def _controls(each: Measured, results: Results) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, control in (("matched", each.matched), ("null", each.shuffled)):
-        found |= _control(name, control, results)
+def _donors(results: Results, here: Told) -> dict[str, Any]:
+    found: dict[str, Any] = {"front_accuracy": here.front, "end_accuracy": here.end}
+    if results.front is not None:
+        versus = _compared(results.front)
+        found |= {"front_agreement": versus.agreement, "logits_cka_before": versus.cka}
     return found
 
 
-def _control(name: str, control: Control | None, results: Results) -> dict[str, Any]:
+def _elsewhere(each: Measured, other: Told | None) -> dict[str, Any]:
+    if other is None:
+        return {}
+    found: dict[str, Any] = {"eval_front_accuracy": other.front, "eval_end_accuracy": other.end, "eval_images": other.images}
+    if each.beside.elsewhere is not None:
+        own = each.beside.elsewhere.accuracy
+        found |= {"eval_accuracy": own, "eval_penalty": _less(other.mean, own)}
+    return found
+
+
+def _controls(each: Measured, here: Told) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, control in (("matched", each.matched), ("null", each.shuffled)):
+        found |= _control(name, control, here)
+    return found
+
+
+def _control(name: str, control: Control | None, here: Told) -> dict[str, Any]:
     if control is None:
         return {}
     return {
         f"{name}_accuracy": control.score.accuracy,
-        f"{name}_penalty": _mean(results) - control.score.accuracy,
+        f"{name}_penalty": _less(here.mean, control.score.accuracy),
         f"{name}_residual": _finite(control.residual),
     }
 
 
-def _scores(each: Measured, results: Results) -> dict[str, Any]:
+def _scores(each: Measured, here: Told) -> dict[str, Any]:
     assert each.outcome is not None
     selected, last, unrounded = each.outcome.selected, each.outcome.last, each.outcome.unrounded
-    g = results.end.accuracy
+    g = None if here.mapped else here.end
     return {
         "accuracy": selected.accuracy,
         "accuracy_last": last.accuracy,
@@ -77,8 +92,8 @@ def _scores(each: Measured, results: Results) -> dict[str, Any]:
         "rounding_loss": unrounded and unrounded.accuracy - selected.accuracy,
         "loss": _finite(selected.loss),
         "loss_last": _finite(last.loss),
-        "penalty": _mean(results) - selected.accuracy,
-        "penalty_end": g - selected.accuracy,
+        "penalty": _less(here.mean, selected.accuracy),
+        "penalty_end": _less(g, selected.accuracy),
         "relative_accuracy": selected.accuracy / g if g else None,
     }
 
@@ -107,24 +122,14 @@ def _at_the_cut(each: Measured) -> dict[str, Any]:
 
 def _of_the_map(each: Measured) -> dict[str, Any]:
     stitcher = each.run.selected.stitcher.rounded()
-    values = singular_values(stitcher.applied())
+    applied = stitcher.applied()
+    values = spectrum.singular_values(applied)
     matrix = stitcher.affine().matrix
     return {
         "sparsity": float((matrix == 0).float().mean()) if isinstance(stitcher, Lasso) else None,
         "singular_values": None if values is None else values.tolist(),
-        "matrix_rank": None if values is None else int((values > _cut(values, matrix)).sum()),
+        "matrix_rank": None if values is None else spectrum.rank(values, applied),
     }
-
-
-def singular_values(affine: Affine) -> torch.Tensor | None:
-    """Of diag(s) W, descending, fp64 on the CPU; None where both sides are wider than 2,048."""
-    matrix = exact(affine.matrix).cpu()
-    return torch.linalg.svdvals(matrix) if min(matrix.shape) <= SPECTRUM else None
-
-
-def _cut(values: torch.Tensor, matrix: torch.Tensor) -> float:
-    """Below it a singular value is the rounding of fp32 weights."""
-    return float(values[0]) * max(matrix.shape) * torch.finfo(torch.float32).eps
 
 
 def _compared(score: Score):
@@ -132,8 +137,9 @@ def _compared(score: Score):
     return score.versus
 
 
-def _mean(results: Results) -> float:
-    return (results.front.accuracy + results.end.accuracy) / 2
+def _less(whole: float | None, part: float) -> float | None:
+    """The difference; None where there is nothing to compare with."""
+    return None if whole is None else whole - part
 
 
 def _finite(value: float | None) -> float | None:

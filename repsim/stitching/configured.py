@@ -6,29 +6,47 @@ from typing import Any
 
 import torch
 
+from repsim.data import altered
 from repsim.data.splits import Splits, divide
 from repsim.models import checkpoint
-from repsim.models.network import Network
-from repsim.stitching import rules, saved
+from repsim.stitching import attack_rules, controls, rules, saved
 from repsim.stitching.asked import Asked, Family
+from repsim.stitching.attacked import Attack
 from repsim.stitching.group import Measured
 from repsim.stitching.pair import Pair
 from repsim.stitching.runs import Training
 from repsim.stitching.targets import Objective
 
 
-def pair(configs: Sequence[Any], front: Path, end: Path, device: str) -> Pair:
+def pair(configs: Sequence[Any], artefacts: Path, device: str) -> Pair:
     """The two networks of a group, from their files, with all its layers. fp32 means fp32 on a GPU too, not TF32."""
+    c = configs[0]
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     layers = [c.front_layer for c in configs], [c.end_layer for c in configs]
-    return Pair(_network(front, device), _network(end, device), *layers, precision=configs[0].precision)
+    front = checkpoint.of_run(artefacts / c.front_network, c.front_epoch, "front_epoch")
+    end = checkpoint.of_run(artefacts / c.end_network, c.end_epoch, "end_epoch")
+    return Pair(front.to(device), end.to(device), *layers, precision=c.precision)
+
+
+def control_(pair: Pair, c: Any, images: Splits) -> None:
+    """Put into the place of f's values what the negative control of the Config `c` says."""
+    pair.shuffled = c.control == "shuffled"
+    if c.control in rules.STANDS_IN:
+        splits = [part for part in (images.train, images.match, images.validation, images.test) if part is not None]
+        pair.stand_in = controls.stand_in(c.control, c.control_seed, pair.front, splits)
 
 
 def splits(c: Any, context: Any) -> Splits:
     """The images of a group on the device; `context` is that of the job. Raises InputError if there are not enough."""
     places = context.data_folders, context.cache, context.device
     wanted = {"train": c.train_images, "match": c.match_images, "validation": c.validation_images, "test": c.test_images}
-    return divide(c.dataset, *places, **wanted)
+    found = divide(c.dataset, *places, **wanted)
+    return found if c.shortcut is None else _cued(found, c.shortcut)
+
+
+def _cued(found: Splits, right: float) -> Splits:
+    train, match, test = (altered.cued(part, right) for part in (found.train, found.match, found.test))
+    return Splits(train, match, found.validation and altered.cued(found.validation, right), test)
 
 
 def asked(c: Any, key: str) -> Asked:
@@ -42,9 +60,11 @@ def asked(c: Any, key: str) -> Asked:
         seed=c.seed,
         training=Training(c.epochs, c.optimizer, c.lr, c.weight_decay, c.momentum, c.schedule),
         select=c.select,
-        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg),
+        objective=Objective(c.target, c.temperature, rules.latents_of(c.latents), c.l1, c.cka_reg, attack_rules.adversary(c)),
         crossval=rules.candidates_of(c.crossval),
         controls=c.controls,
+        attack=None if c.attack == "none" else Attack(c.attack, attack_rules.tested(c), c.test_seed, c.attacked_images),
+        truncations=c.truncations,
     )
 
 
@@ -76,7 +96,3 @@ def _family(c: Any) -> Family:
         for names in (rules.OPTIONS[c.stitcher], rules.JOINT)
     )
     return Family(c.stitcher, options, joint, c.mask, c.ridge, c.front_stitch_rank, c.front_match_rank)
-
-
-def _network(path: Path, device: str) -> Network:
-    return checkpoint.load(path).to(device)

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from repsim.stitching import activations, batchnorm, packing, targets
+from repsim.stitching import activations, adversarial, batchnorm, packing, targets
 from repsim.stitching.activations import Fresh, Kept
 from repsim.stitching.evaluation import Entry, evaluate, needs, reestimated
 from repsim.stitching.optimizers import Optimizers
@@ -30,7 +30,9 @@ class Feed:
 
     `shuffled` gives (x, y, positions) of one training epoch, `training` the same images in order, `matching` those that
     direct matching uses; `validation` may be None. `images` is the number of training images if an activation may be
-    kept for each (no augmentation), else 0; `held_out` the same of the validation images.
+    kept for each (no augmentation), else 0; `held_out` the same of the validation images. `attacked` gives so many
+    of the test images (None: all) to be attacked, and `tick` is called before each step of that. `elsewhere` gives the
+    test images of another data set, if there is one.
     """
 
     shuffled: Callable[[], Iterable[tuple[Tensor, Tensor, Tensor]]]
@@ -40,6 +42,9 @@ class Feed:
     validation: Callable[[], Iterable[Batch]] | None = None
     images: int = 0
     held_out: int = 0
+    attacked: Callable[[int | None], Iterable[Batch]] | None = None
+    tick: Callable[[], None] = lambda: None
+    elsewhere: Callable[[], Iterable[Batch]] | None = None
 
 
 class Resumes(Protocol):
@@ -97,31 +102,41 @@ class Engine:
         sums, images = [], 0
         for x, y, index in self.feed.shuffled():
             reading = readings.read(x, index)
-            parts = parts or packing.chunks(self.pair, active, reading, self.budget)
-            sums.append(self._step(parts, epoch, reading, y, optimizers) * len(y))
+            reading = reading.displaced() if self.pair.shuffled else reading
+            parts = parts or self._parts(active, reading, x)
+            sums.append(self._step(parts, epoch, reading, (x, y), optimizers) * len(y))
             images += len(y)
         means = torch.stack(sums).cpu().double().sum(0) / images
         for run, mean in zip(chain.from_iterable(parts), means.tolist(), strict=True):
             run.finish_epoch(mean)
 
-    def _step(self, parts: list[list[Run]], epoch: int, reading: Reading, y: Tensor, optimizers: Optimizers) -> Tensor:
+    def _parts(self, active: list[Run], reading: Reading, x: Tensor) -> list[list[Run]]:
+        """Runs that can share a pass; those that are trained on attacked images pass alone."""
+        attacked = [run for run in active if run.objective.adversary is not None]
+        plain = [run for run in active if run.objective.adversary is None]
+        alone = adversarial.chunks(self.pair, attacked, x, self.budget)
+        return packing.chunks(self.pair, plain, reading, self.budget) + alone
+
+    def _step(self, parts: list[list[Run]], epoch: int, reading: Reading, batch: Batch, optimizers: Optimizers) -> Tensor:
         """One step of every run; their losses, in the order of `parts`."""
         runs = [run for part in parts for run in part]
         for run in runs:
             run.stitcher.begin_step(epoch, run.training.epochs, run.steps)
             run.steps += 1
         optimizers.clear()
-        losses = torch.cat(packing.each(parts, lambda part: self._learn(part, reading, y), self.pair.device, _forget))
+        losses = torch.cat(packing.each(parts, lambda part: self._learn(part, reading, *batch), self.pair.device, _forget))
         stitchers = [run.stitcher for run in runs]
         project_gradients(stitchers, [run.training.lr_at(epoch) for run in runs])
         optimizers.step(epoch)
         project_all(stitchers)
         return losses
 
-    def _learn(self, part: list[Run], reading: Reading, y: Tensor) -> Tensor:
+    def _learn(self, part: list[Run], reading: Reading, x: Tensor, y: Tensor) -> Tensor:
         """Gradients of the stitchers of one part; their losses."""
-        outputs = packing.learn(self.pair, part, reading, batch_statistics=self.norms == "train")
-        losses = _losses(part, outputs, reading, y)
+        if part[0].objective.adversary is not None:
+            losses = adversarial.losses(self.pair, part, reading, x, y)
+        else:
+            losses = _losses(part, packing.learn(self.pair, part, reading, self.norms == "train"), reading, y)
         penalties = [penalty for run in part for penalty in _penalties(run)]
         (losses.sum() + sum(penalties)).backward()
         return losses.detach()
@@ -157,10 +172,11 @@ class Engine:
 
 def _needs(runs: Sequence[Run]) -> Needs:
     """What must be read of a batch to train these runs."""
+    clean = [run for run in runs if run.objective.needs_clean]
     values = [run.end_layer for run in runs if run.objective.needs_value] + [layer for run in runs for layer in run.also]
     return Needs(
-        front=tuple(dict.fromkeys(run.front_layer for run in runs)),
-        carried=tuple(dict.fromkeys(run.end_layer for run in runs if run.needs_suffix)),
+        front=tuple(dict.fromkeys(run.front_layer for run in clean)),
+        carried=tuple(dict.fromkeys(run.end_layer for run in clean if run.needs_suffix)),
         end=tuple(dict.fromkeys(values)),
         front_logits=any(run.objective.needs_front_logits for run in runs),
         end_logits=any(run.objective.needs_end_logits for run in runs),

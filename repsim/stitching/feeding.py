@@ -10,11 +10,13 @@ import torch
 
 from repsim.data.augmentations import Augmentation
 from repsim.data.batches import batches, ordered
-from repsim.data.splits import Splits
+from repsim.data.images import Images, take
+from repsim.data.splits import SEED, Splits
 from repsim.errors import InputError
 from repsim.stitching.engine import Feed
 from repsim.stitching.pair import Pair
 
+ATTACKED_AT_ONCE = 250  # images of 32×32 pixels, fewer of larger ones: what an attack keeps is for its gradient
 SCORED_AT_ONCE = 500  # images; the engine splits what does not fit
 ORDER = 0  # seed of the order of matching: neighbours, which the null pairs, must be no kin in a data set sorted by class
 
@@ -38,6 +40,10 @@ class Progress:
                 yield batch
 
         return reported
+
+    def still(self) -> None:
+        """Called on the way through a batch: nothing more is done, but who was told to stop may leave."""
+        self.tick(min(1.0, self.done / self.expected), "attacking")
 
 
 @dataclass
@@ -72,10 +78,16 @@ def ordering(splits: Splits, batch_size: int, data_seed: int, progress: Progress
     return Order(torch.Generator().manual_seed(data_seed), splits, batch_size, progress)
 
 
-def feed(splits: Splits, batch_size: int, augment: Augmentation, order: Order, progress: Progress) -> Feed:
-    """All passes over the images; only the order and the changes of the training images are random, by `order`."""
+def feed(
+    splits: Splits, batch_size: int, augment: Augmentation, order: Order, progress: Progress, other: Images | None = None
+) -> Feed:
+    """All passes over the images; only the order and the changes of the training images are random, by `order`.
+
+    `other`: images of another data set that all is scored on besides.
+    """
     validation, whole = splits.validation, augment == "none" and progress.steps is None
     mixed = splits.match.subset(torch.randperm(len(splits.match), generator=torch.Generator().manual_seed(ORDER)))
+    at_once = max(1, ATTACKED_AT_ONCE * 32**2 // splits.test.shape[-1] ** 2)
     return Feed(
         shuffled=progress.over("training", lambda: order.draw(augment)),
         training=progress.over("reading", lambda: ordered(splits.train, batch_size)),
@@ -83,6 +95,9 @@ def feed(splits: Splits, batch_size: int, augment: Augmentation, order: Order, p
         test=progress.over("testing", lambda: ordered(splits.test, SCORED_AT_ONCE)),
         validation=None if validation is None else progress.over("validating", lambda: ordered(validation, SCORED_AT_ONCE)),
         images=len(splits.train) if whole else 0,
+        attacked=lambda n: progress.over("attacking", lambda: ordered(take(splits.test, n, SEED), at_once))(),
+        tick=progress.still,
+        elsewhere=None if other is None else progress.over("testing", lambda: ordered(other, SCORED_AT_ONCE)),
         held_out=0 if validation is None or progress.steps is not None else len(validation),
     )
 
@@ -98,7 +113,9 @@ def check_fit(pair: Pair, splits: Splits) -> None:
     images = splits.train
     for network in (pair.front, pair.end):
         facts = network.facts
-        if (facts.channels, facts.size, facts.classes) != (*images.images.shape[1:3], images.classes):
+        fits = network is pair.end or pair.same_task
+        classes = images.classes if fits else facts.classes  # across tasks f's answers are not read
+        if (facts.channels, facts.size, facts.classes) != (*images.images.shape[1:3], classes):
             raise InputError(
                 f"'{images.name}' does not fit a network made for {facts}",
                 where="dataset",

@@ -5,13 +5,23 @@ The rules are called as functions: the classes around them import torch's compil
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from repsim.stitching.runs import Run, Training
+from repsim.stitching.runs import Training
+
+
+class Moved(Protocol):
+    """What is trained: a module (its `undecayed` parameters keep their size), and how."""
+
+    @property
+    def stitcher(self) -> Any: ...
+    @property
+    def training(self) -> Training: ...
 
 
 @dataclass
@@ -27,7 +37,7 @@ class _Group:
 class Optimizers:
     """Both rules update each value on its own, so sharing one changes nothing; values without a gradient rest."""
 
-    def __init__(self, runs: Iterable[Run]):
+    def __init__(self, runs: Iterable[Moved]):
         groups: dict[tuple[Training, float], _Group] = {}
         for run in runs:
             for name, value in run.stitcher.named_parameters():

@@ -96,7 +96,7 @@ def chunks(pair: Pair, seats: Sequence[AnySeat], reading: Reading, budget: int) 
     alike: dict[tuple, list[AnySeat]] = {}
     for seat in seats:
         alike.setdefault((seat.end_layer, seat.also, seat.needs_suffix, seat.statistics is None), []).append(seat)
-    return [part for members in alike.values() for part in _split(members, budget // _bytes(pair, members[0], reading))]
+    return [part for members in alike.values() for part in split(members, budget // _bytes(pair, members[0], reading))]
 
 
 def each(
@@ -122,7 +122,7 @@ def each(
             batchnorm.restore_(seat.statistics, statistics)
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        parts[len(done) : len(done) + 1] = _split(part, (len(part) + 1) // 2)
+        parts[len(done) : len(done) + 1] = split(part, (len(part) + 1) // 2)
     return done
 
 
@@ -149,14 +149,15 @@ def keep_budget(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] // 3 if device.type == "cuda" else 1024 * MIB
 
 
-def _split(members: list[AnySeat], size: int) -> Iterator[list[AnySeat]]:
+def split(members: list[AnySeat], size: int) -> Iterator[list[AnySeat]]:
+    """The members in parts of `size`, at least one."""
     size = max(1, size)
     for first in range(0, len(members), size):
         yield members[first : first + size]
 
 
-def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
-    """What autograd keeps of one stitched batch, measured on two of its images."""
+def kept_of_two(work: Callable[[], object]) -> int:
+    """Bytes that autograd keeps of `work` on two images."""
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -164,11 +165,18 @@ def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
             kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
         return tensor
 
+    with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
+        work()
+    return sum(kept.values())
+
+
+def _bytes(pair: Pair, seat: Seat, reading: Reading) -> int:
+    """What autograd keeps of one stitched batch, measured on two of its images."""
+    kept = 0
     value = seat.stitcher(reading.front[seat.front_layer][:2].float()).detach()
     if seat.needs_suffix:
         suffix, dtype = pair.fused_suffix(seat.end_layer, seat.also)
         carried = [tensor[:2].to(dtype, copy=True) for tensor in reading.carried[seat.end_layer]]
-        with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
-            suffix(value.to(dtype, copy=True).requires_grad_().clone(), *carried)
+        kept = kept_of_two(lambda: suffix(value.to(dtype, copy=True).requires_grad_().clone(), *carried))
     images = len(reading.front[seat.front_layer])
-    return max(1, value.numel() * value.element_size() * images // 2, sum(kept.values()) * images // 2)
+    return max(1, value.numel() * value.element_size() * images // 2, kept * images // 2)

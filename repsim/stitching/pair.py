@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from repsim.models.cut import Suffix, cuts
 from repsim.models.fused import fused
 from repsim.models.network import Network
+from repsim.stitching.controls import StandIn
 
 Batch = tuple[Tensor, Tensor]  # x (n, c, h, w) in [0, 1], y (n,)
 Precision = Literal["fp32", "bf16"]
@@ -47,6 +48,10 @@ class Reading:
             None if self.end_logits is None else change(self.end_logits),
         )
 
+    def displaced(self) -> "Reading":
+        """f's values one image further within the batch, each beside what belongs to another image; a lone image stays."""
+        return replace(self, front={name: values.roll(1, 0) for name, values in self.front.items()})
+
     def tensors(self) -> list[Tensor]:
         """All tensors, in the order in which `map` visits them."""
         found: list[Tensor] = []
@@ -59,6 +64,8 @@ class Pair:
 
     Maps are kept channels-last: a stitcher is then one GEMM, without copies. With `precision` bf16 both networks
     compute in it while stitchers are trained; what is matched, validated and tested is read in fp32.
+    A `stand_in` gives values in the place of f's layers; `shuffled`: S learns from pairs of different images (see `controls`).
+    `same_task`: f answers in the classes that the labels have, which are g's (see `elsewhere`).
     Raises InputError for a layer that a network does not have.
     """
 
@@ -70,10 +77,13 @@ class Pair:
         end_layers: Iterable[str],
         precision: Precision = "fp32",
     ):
+        self.stand_in: StandIn | None = None
+        self.shuffled = False
+        self.same_task = True
         self.front, self.end, self.precision = _frozen(front), _frozen(end), precision
-        self._front_cuts, self._end_cuts = cuts(self.front), cuts(self.end)
-        self.front_shapes = {layer: self._front_cuts.shape(layer) for layer in sorted(set(front_layers))}
-        self.end_shapes = {layer: self._end_cuts.shape(layer) for layer in sorted(set(end_layers))}
+        self.front_cuts, self.end_cuts = cuts(self.front), cuts(self.end)
+        self.front_shapes = {layer: self.front_cuts.shape(layer) for layer in sorted(set(front_layers))}
+        self.end_shapes = {layer: self.end_cuts.shape(layer) for layer in sorted(set(end_layers))}
         self._suffixes: dict[tuple[str, tuple[str, ...]], Suffix] = {}
         self._fused: dict[tuple[str, tuple[str, ...]], tuple[Suffix, torch.dtype]] = {}
 
@@ -85,7 +95,7 @@ class Pair:
         """g behind `layer`; its `trace` also gives the values of the layers `also`."""
         key = (layer, tuple(also))
         if key not in self._suffixes:
-            self._suffixes[key] = self._end_cuts.suffix(layer, also).eval()
+            self._suffixes[key] = self.end_cuts.suffix(layer, also).eval()
         return self._suffixes[key]
 
     def fused_suffix(self, layer: str, also: Sequence[str] = ()) -> tuple[Suffix, torch.dtype]:
@@ -110,15 +120,28 @@ class Pair:
 
         With `training` in the pair's precision, else in fp32.
         """
-        read_front = self._front_cuts.reader(values=needs.front, logits=needs.front_logits)
-        read_end = self._end_cuts.reader(values=needs.end, carried=needs.carried, logits=needs.end_logits)
+        others = self.stand_in.reader(needs.front) if self.stand_in else None
+        read_front = self.front_cuts.reader(values=() if others else needs.front, logits=needs.front_logits)
+        read_end = self.end_cuts.reader(values=needs.end, carried=needs.carried, logits=needs.end_logits)
 
         @torch.no_grad()
         def read(x: Tensor) -> Reading:
             x = x.contiguous(memory_format=torch.channels_last)
             with self.autocast() if training else nullcontext():
                 f, g = read_front(x), read_end(x)
-            return Reading(f.values, g.carried, g.values, f.logits, g.logits)
+                values = others(x) if others else f.values
+            return Reading(values, g.carried, g.values, f.logits, g.logits)
+
+        return read
+
+    def through(self, front_layer: str, end_layer: str) -> Callable[[Tensor], tuple[Tensor, tuple[Tensor, ...]]]:
+        """x → f's value and what passes g's cut by, with gradients to x: for attacks. fp32."""
+        read_front = self.front_cuts.reader(values=[front_layer], gradients=True)
+        read_end = self.end_cuts.reader(carried=[end_layer], gradients=True) if self.end_cuts.carries(end_layer) else None
+
+        def read(x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+            x = x.contiguous(memory_format=torch.channels_last)
+            return read_front(x).values[front_layer], read_end(x).carried[end_layer] if read_end else ()
 
         return read
 

@@ -33,8 +33,11 @@ REGULARISED = ("birkhoff", "lasso")  # what `crossval` can choose for
 RIDGED = ("linear", "lowrank")
 FROM_MOMENTS = ("ps_inv", "matched")
 MASKS_FROM_MOMENTS = ("semi-match", "abs-semi-match", "soft-match", "hard-match")
+CLUSTERED = ("clusters", "random_clusters")  # controls that know images by their pixels
+STANDS_IN = ("untrained", *CLUSTERED)  # controls that read nothing of f's layers
 SOFT = ("soft_1", "soft_2", "soft_12", "soft_1_plus_2")
 PLAIN = ("cut", "logits")  # what `latents` may name besides layers
+MANY = 20  # epochs that an error lists
 MAX_FLATTENED = 8_192  # values of a side: a matrix of its moments then takes half a gigabyte, its decomposition minutes
 
 
@@ -74,6 +77,7 @@ def refusals(c: Any) -> Iterator[tuple[bool, str]]:
     yield from _of_objective(c)
     yield from _of_training(c)
     yield from _of_no_training(c)
+    yield from _of_control(c)
 
 
 def layer(sheet: Sequence[Mapping[str, Any]], name: str, field: str) -> tuple[Shape, list[str]]:
@@ -120,6 +124,15 @@ def check_fit(source: Source, network: Any) -> None:
     if (network.channels, network.size, network.classes) != (source.channels, source.size, source.classes):
         what = f"'{source.name}' does not fit a network made for {network}"
         raise InputError(what, where="dataset", do="name the data set it was trained on")
+
+
+def check_epoch(field: str, epoch: int | None, kept: Sequence[int] | None) -> None:
+    """Raise InputError for an epoch that is not among those after which a training keeps its network, where they are known."""
+    if epoch is None or kept is None or epoch in kept:
+        return
+    few = [*map(str, kept[:MANY]), *(["…"] if len(kept) > MANY else [])]
+    do = f"kept: {', '.join(few)}" if kept else "say checkpoint_every in the zoo block; an imported network has none"
+    raise InputError(f"the network is not kept after epoch {epoch}", where=field, do=do)
 
 
 def _check_size(joint: Joint) -> None:
@@ -197,3 +210,9 @@ def _weight(field: str, word: str) -> float:
     if not 0 < weight < float("inf"):
         raise ValueError(f"{field}: {word} is not a positive number")
     return weight
+
+
+def _of_control(c: Any) -> Iterator[tuple[bool, str]]:
+    yield c.control_seed != 0 and c.control in (None, "shuffled"), "control_seed: nothing is drawn here"
+    yield c.front_epoch is not None and c.control in STANDS_IN, f"front_epoch: with control {c.control} no value of f is read"
+    yield c.augment != "none" and c.control in CLUSTERED, f"augment: control {c.control} knows images as they are"

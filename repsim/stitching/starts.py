@@ -55,7 +55,7 @@ def begin(pair: Pair, asked: Sequence[Asked], batches: Callable[[], Iterable[Bat
     starts = Starts()
     for want in asked:
         for family, stitcher in zip(want.candidates(), blank[want.key], strict=True):
-            found = matching.prepare_(stitcher, cuts[want.key], family, want.init, want.seed)
+            found = matching.prepare_(stitcher, cuts[want.key], family, want.init, want.seed, pair.shuffled)
             optimum = copy.deepcopy(stitcher) if found and want.init == "matched" else None
             run = _run(want, stitcher.to(pair.device), diverged=not found)
             starts.candidates.setdefault(want.key, []).append(Candidate(family, run, _scored(stitcher)))
@@ -71,10 +71,14 @@ def control_key(want: Asked, family: Family, cut: Cut) -> Control:
 
 @dataclass(frozen=True)
 class _Matching:
-    """Moments of all cuts, and the mean class token of the end layers where it is learned."""
+    """Moments of all cuts, and the mean class token of the end layers where it is learned.
+
+    `shuffled`: what is matched are shuffled pairs, so that the optimum is the null itself.
+    """
 
     stream: Stream | None
     tokens: dict[str, Tensor]
+    shuffled: bool = False
 
     def prepare_(self, stitcher: Stitcher, cut: Cut, family: Family, init: str, seed: int, shuffled: bool = False) -> bool:
         """Restrict, mask and start `stitcher`; False where what it should start from could not be found."""
@@ -106,7 +110,7 @@ class _Matching:
         cut, family, seed = key
         if optimum is not None and key not in starts.matched:
             starts.matched[key] = Entry(cut[0], cut[1], optimum.to(device)).rounded()
-        for entries, shuffled in ((starts.matched, False), (starts.shuffled, True)):
+        for entries, shuffled in ((starts.matched, self.shuffled), (starts.shuffled, True)):
             if key not in entries:
                 stitcher = _built(cut, family)
                 if self.prepare_(stitcher, cut, family, "matched", seed, shuffled):
@@ -122,7 +126,7 @@ def _matching(pair: Pair, asked: Sequence[Asked], cuts: dict[str, Cut], batches:
     wanted = list(dict.fromkeys(cuts[want.key] for want in asked if _needs_moments(want)))
     if not wanted:
         return _Matching(None, {})
-    stream = stream_of(pair, wanted, null=any(want.controls for want in asked))
+    stream = stream_of(pair, wanted, null=pair.shuffled or any(want.controls for want in asked))
     learned = {end for _, end, joint in wanted if joint.class_token == "learned"}
     sums: dict[str, Tensor] = {}
     read = pair.reader(needs_of(wanted))
@@ -133,7 +137,7 @@ def _matching(pair: Pair, asked: Sequence[Asked], cuts: dict[str, Cut], batches:
         images += len(x)
         for layer in learned:
             sums[layer] = sums.get(layer, 0) + reading.end[layer][:, 0].double().sum(0).cpu()
-    return _Matching(stream, {layer: total / images for layer, total in sums.items()})
+    return _Matching(stream, {layer: total / images for layer, total in sums.items()}, pair.shuffled)
 
 
 def stream_of(pair: Pair, cuts: Sequence[Cut], null: bool = False) -> Stream:

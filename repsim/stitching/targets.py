@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from repsim.robustness.linf import Adversary
 from repsim.stitching.pair import Reading
 
 CUT, LOGITS = "cut", "logits"  # names that latents may give besides layers
@@ -27,6 +28,7 @@ class Objective:
         latents: (layer, weight): "cut", "logits", or a layer of g behind the cut.
         l1: adds l1 · mean|W| (Csiszárik et al. 2021).
         cka_reg: adds cka_reg · CKA(stitched value, g's own value).
+        adversary: in place of the plain loss of labels, one of attacked images (see `adversarial`).
     """
 
     target: str = "hard"
@@ -34,11 +36,17 @@ class Objective:
     latents: tuple[tuple[str, float], ...] = ()
     l1: float = 0.0
     cka_reg: float = 0.0
+    adversary: Adversary | None = None
 
     @property
     def needs_suffix(self) -> bool:
         """Whether anything behind the cut has a say."""
         return self.target != "match"
+
+    @property
+    def needs_clean(self) -> bool:
+        """Whether the images as they are pass f and the stitcher; Madry's loss reads attacked ones alone."""
+        return self.adversary is None or self.adversary.kind == "trades"
 
     @property
     def also(self) -> tuple[str, ...]:

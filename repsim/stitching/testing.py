@@ -30,12 +30,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Tested:
-    """Scores of f and g (f compared with g), of the entries in their order, and the moments of the test images at every cut."""
+    """Scores of f (compared with g; None where it answers in other classes), of g and of the entries in their order.
+
+    Beside them the moments of the test images at every cut.
+
+    `ready`: each entry as it was evaluated, with batch-norm statistics of its own where it has them.
+    """
 
     images: int
-    front: Score
+    front: Score | None
     end: Score
     scores: list[Score]
+    ready: dict[Entry, Entry]
     stream: Stream
     own: dict[str, Stream]
 
@@ -79,14 +85,14 @@ def test(engine: Engine, entries: Sequence[Entry], cuts: Sequence[Cut], alignmen
     ready = engine.ready(entries)
     readings = in_order(Fresh(pair, wanted), engine.feed.test())
     found = evaluate(pair, ready, readings, engine.budget, visit)
-    return Tested(donors.images, *donors.scores(), found, stream, own)
+    return Tested(donors.images, *donors.scores(), found, dict(zip(entries, ready, strict=True)), stream, own)
 
 
 class _Donors:
     """Sums of f's and g's own answers."""
 
     def __init__(self, pair: Pair):
-        self._classes = pair.end.facts.classes
+        self._classes, self._same_task = pair.end.facts.classes, pair.same_task
         self._front: Tensor | float = 0.0
         self._end: Tensor | float = 0.0
         self.images = 0
@@ -94,11 +100,14 @@ class _Donors:
     def add(self, reading: Reading, labels: Tensor) -> None:
         assert reading.front_logits is not None and reading.end_logits is not None
         front, end = reading.front_logits.float(), reading.end_logits.float()
-        self._front = self._front + scores.sums(front[None], labels, end)
+        if self._same_task:
+            self._front = self._front + scores.sums(front[None], labels, end)
         self._end = self._end + scores.sums(end[None], labels, None)
         self.images += len(labels)
 
-    def scores(self) -> tuple[Score, Score]:
+    def scores(self) -> tuple[Score | None, Score]:
         """Of f, compared with g; and of g."""
-        front, end = (torch.as_tensor(sums)[0].cpu() for sums in (self._front, self._end))
-        return scores.score(front, self._classes), scores.score(end, self._classes)
+        return self._score(self._front) if self._same_task else None, self._score(self._end)
+
+    def _score(self, sums: Tensor | float) -> Score:
+        return scores.score(torch.as_tensor(sums)[0].cpu(), self._classes)

@@ -63,8 +63,8 @@ def sweep_of(project: Project, front: str, end: str, asked: Asked) -> Sweep:
     (f, f_epoch), (g, g_epoch) = _network(project, there, front, "A"), _network(project, there, end, "B")
     catalog = Catalog(project.data_folders, project.cache)
     for one in (f, g):
-        catalog.register(one.run, one.facts)
-    place = {**zoo.place(f, g, "", ""), "front_epoch": f_epoch, "end_epoch": g_epoch}
+        catalog.register(one.run, one.facts, dataset=one.dataset)
+    place = {**zoo.place(f, g, "", "", job), "front_epoch": f_epoch, "end_epoch": g_epoch}
     ends = asked.layers if asked.end_layers is None else asked.end_layers
     flag = "--layers" if asked.end_layers is None else "--end-layers"
     layers = _layers(job, catalog, f, asked.layers, "--layers"), _layers(job, catalog, g, ends, flag)
@@ -82,7 +82,7 @@ def plan(project: Project, sweep: Sweep, runs: Sequence[Run], device: str) -> An
     job, catalog = sweep.jobs[COMPARE], Catalog(project.data_folders, project.cache)
     needed = {run for one in runs for run in one.inputs}
     for one in (network for network in known.everything(project) if network.run in needed):
-        catalog.register(one.run, one.facts)
+        catalog.register(one.run, one.facts, dataset=one.dataset)
     hook = job.hook("plan")
     assert hook, f"{job.path} compares networks but offers no plan(configs, catalog, device)"
     return hook([run.config for run in runs], catalog, device)

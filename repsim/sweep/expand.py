@@ -1,7 +1,7 @@
 """Owns the expansion: sweep file → ordered list of runs, each checked and named before anything is sent.
 
 Product → zip → when → include (see `repsim.sweep.points`) → exclude; last, equal runs are merged, and `order: shuffle` shuffles.
-A place is a pair of networks at a pair of layers, one network, or (`job: train`) a network to be trained.
+A place is a pair of networks at a pair of layers, one network, one at a layer, or (`job: train`) a network to be trained.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -19,11 +19,11 @@ from repsim.errors import SpecError, within
 from repsim.identity import canonical, digest, id_of
 from repsim.job import Job, JobConfig, RunId, joined
 from repsim.project import Project
-from repsim.sweep import kept, points, refusals
+from repsim.sweep import kept, points, refusals, words
 from repsim.sweep import networks as zoo
 from repsim.sweep.exclude import Draft, sifted
 from repsim.sweep.forming import Formed, Former
-from repsim.sweep.layers import layer_pairs
+from repsim.sweep.layers import layer_names, layer_pairs
 from repsim.sweep.networks import IMPORT, TRAIN, Network
 from repsim.sweep.run import Run
 from repsim.sweep.spec import Spec, load
@@ -64,6 +64,7 @@ def open_sweep(path: Path, project: Project, trace: Trace | None = None) -> Swee
 def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trace: Trace | None = None) -> Sweep:
     """The sweep that `spec` means; every run is checked. `where` is what errors call the file."""
     job = jobs.load(project.jobs, spec.job)
+    spec = words.spelled(spec, job)
     refusals.refuse_unknown(spec, job, where)
     refusals.refuse_misplaced(spec, job, where)
     refusals.refuse_too_many(spec, where)
@@ -73,7 +74,7 @@ def expand(spec: Spec, project: Project, name: str, path: Path, where: str, trac
     imports = cache(lambda: _imports(project, loaded[IMPORT]))
     nets = zoo.networks(spec, loaded[TRAIN], loaded[IMPORT], imports, where) if makers else []
     for net in nets:
-        catalog.register(net.run, net.facts, net.kept)
+        catalog.register(net.run, net.facts, net.kept, net.dataset)
     networks = tuple(_network_run(net, loaded[net.job]) for net in zoo.seeds_first(spec, nets)) if nets else ()
     sweep = Sweep(name, path, spec, loaded, networks, (), catalog=catalog)
     shelf = kept.shelf(project, path, job, lambda: kept.key(project, spec, nets, catalog))
@@ -118,14 +119,23 @@ def _ordered(runs: Sequence[Run], spec: Spec) -> tuple[Run, ...]:
 
 
 def _places(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[points.Fields]:
-    """What a run is about: a network to be trained, one network, or a pair of networks at a pair of layers."""
+    """What a run is about: a network to be trained, one network, one at a layer, or a pair of networks at a pair of layers."""
     subject = refusals.subject_of(job)
     if subject == "training":
         yield from zoo.seeds_first(spec, zoo.trainings(spec, job, where))
+    elif refusals.has_layer(job):
+        yield from _at_layers(spec, nets, catalog, job, where)
     elif subject == "network":
         yield from (zoo.alone(net, job) for net in zoo.seeds_first(spec, nets))
     else:
         yield from _cuts(spec, nets, catalog, job, where)
+
+
+def _at_layers(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[points.Fields]:
+    """Every network at every layer that `layers` means; each kind of network is asked for its layers once."""
+    named = cache(lambda facts: layer_names(spec, catalog.layers(facts), facts.arch, where, job.also_layers))
+    for net in zoo.seeds_first(spec, nets):
+        yield from ({**zoo.alone(net, job), "layer": layer} for layer in named(net.facts))
 
 
 def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where: str) -> Iterator[points.Fields]:
@@ -136,7 +146,7 @@ def _cuts(spec: Spec, nets: Sequence[Network], catalog: Catalog, job: Job, where
         if key not in known:
             known[key] = layer_pairs(spec, catalog, front, end, where, job.also_layers)
         for front_layer, end_layer in known[key]:
-            yield zoo.place(front, end, front_layer, end_layer)
+            yield zoo.place(front, end, front_layer, end_layer, job)
 
 
 def _labels(spec: Spec, job: Job) -> list[str]:

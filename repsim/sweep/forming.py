@@ -41,7 +41,7 @@ class Former:
 
     def __init__(self, model: type[JobConfig]):
         self._model, self._plain = model, is_plain(model)
-        self._apart = model.labels | model.apart
+        self._apart = (model.labels | model.apart) - _validated(model)
         self._readers: dict[tuple[str, ...], tuple[_Reader, _Reader]] = {}
         self._kinds: dict[Hashable, Kind] = {}
         self._owns: dict[Hashable, Own] = {}
@@ -80,6 +80,12 @@ class _Reader:
     @classmethod
     def of(cls, names: Sequence[str]) -> "_Reader":
         return cls(names, itemgetter(*names) if len(names) > 1 else lambda fields: tuple(fields[name] for name in names))
+
+
+def _validated(model: type[JobConfig]) -> frozenset[str]:
+    """Fields that have a validator of their own, which may look at other fields."""
+    found = {name for one in model.__pydantic_decorators__.field_validators.values() for name in one.info.fields}
+    return frozenset(model.model_fields) if "*" in found else frozenset(found)
 
 
 def _own(config: JobConfig, names: Sequence[str]) -> Own:

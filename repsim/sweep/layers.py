@@ -1,4 +1,4 @@
-"""Owns the `layers` block: names, globs and kinds → (front layer, end layer) for a pair of networks.
+"""Owns the `layers` block: names, globs and kinds → (front layer, end layer) for a pair of networks, or layers of one.
 
 The words relu, bn, conv and block always mean every layer of that kind; a layer that merely bears such a name
 is reached by a glob, as in `[r]elu`. A job may name more than the layers of a network (its `ALSO_LAYERS`), by the very word.
@@ -12,6 +12,7 @@ from repsim.errors import SpecError, nearest
 from repsim.sweep.networks import Network
 from repsim.sweep.spec import LayerGrid, Spec
 
+SAY = "for example 'layers: relu', or 'layers: [bn1, bn2]'"
 KINDS = {"relu": "ReLU", "bn": "BatchNorm2d", "conv": "Conv2d", "block": "block"}
 
 
@@ -33,7 +34,7 @@ def layer_pairs(
 ) -> list[tuple[str, str]]:
     """The (front layer, end layer) pairs of two networks that a job joins."""
     if spec.layers is None:
-        raise SpecError("say which layers are meant", where=where, do="for example 'layers: relu', or 'layers: [bn1, bn2]'")
+        raise SpecError("say which layers are meant", where=where, do=SAY)
     place = f"{where}: layers"
     sheets = catalog.layers(front.facts), catalog.layers(end.facts)
     if isinstance(spec.layers, LayerGrid):
@@ -44,6 +45,16 @@ def layer_pairs(
         return _same(fronts, ends, place)
     names = select(sheets[0], spec.layers, front.facts.arch, place, also)
     return _same(names, select(sheets[1], spec.layers, end.facts.arch, place, also), place)
+
+
+def layer_names(spec: Spec, sheet: Sheet, arch: str, where: str, also: Sequence[str] = ()) -> list[str]:
+    """The layers of one network at which a job works."""
+    if spec.layers is None:
+        raise SpecError("say which layers are meant", where=where, do=SAY)
+    if isinstance(spec.layers, LayerGrid):
+        what = "a job on single networks has no front and end layers"
+        raise SpecError(what, where=f"{where}: layers", do=f"name the layers alone, {SAY}")
+    return select(sheet, spec.layers, arch, f"{where}: layers", also)
 
 
 def _means(word: str, layer: dict) -> bool:

@@ -64,19 +64,24 @@ def made(fields: Mapping[str, Any]) -> str:
     return " ".join(["trained:", fields["recipe"], *([fields["adversary"]] if fields.get("adversary") else [])])
 
 
-def place(front: Named, end: Named, front_layer: str, end_layer: str) -> dict[str, Any]:
-    """The fields of a stitch that two networks and two layers decide."""
-    return {
+def place(front: Named, end: Named, front_layer: str, end_layer: str, job: Job) -> dict[str, Any]:
+    """The fields that two networks and two layers decide, of a job that joins them: as far as its Config has them."""
+    said = {
         "dataset": end.dataset,
         "front_network": front.run,
         "end_network": end.run,
         "front_arch": front.arch,
         "end_arch": end.arch,
+        "front_made": front.made,
+        "end_made": end.made,
+        "front_dataset": front.dataset,
+        "end_dataset": end.dataset,
         "front_seed": front.seed,
         "end_seed": end.seed,
         "front_layer": front_layer,
         "end_layer": end_layer,
     }
+    return {name: value for name, value in said.items() if name in job.config.model_fields}
 
 
 def networks(spec: Spec, train: Job, importer: Job, imports: Imports, where: str) -> list[Network]:
@@ -177,7 +182,7 @@ def _named_pairs(wanted: list[list[int]], pool: list[Network], where: str) -> It
         by_seed.setdefault(network.seed, []).append(network)
     for index, pair in enumerate(wanted):
         if len(pair) != 2:
-            raise SpecError(f"a pair has two seeds, not {pair}", where=f"{where}: pairs.{index}", do="write [[0, 1], [2, 3]]")
+            raise SpecError(f"a pair has two seeds, not {len(pair)}", where=f"{where}: pairs.{index}", do="write [[0, 1], [2, 3]]")
         for seed in pair:
             if seed not in by_seed:
                 raise SpecError(f"no network has seed {seed}", where=f"{where}: pairs.{index}", do=_seeds(by_seed))

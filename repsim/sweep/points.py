@@ -1,7 +1,7 @@
 """Owns the points of a sweep before they are checked: product → zip → when → include, each with the blocks that made it.
 
-Of the product, outermost first: axes of grid and zip that are seeds; places (pair by pair, then layer by layer; network by
-network); the other axes of grid, in file order; zip; case. So every cell has one seed before any has two. Values: `fixed` <
+Of the product, outermost first: axes of grid and zip that are seeds; places (pair by pair or network by network, then layer
+by layer); the other axes of grid, in file order; zip; case. So every cell has one seed before any has two. Values: `fixed` <
 place < grid and zip < case < when. A point of `include` is made of `fixed`, a place, the case that it names and its own values.
 """
 
@@ -143,4 +143,4 @@ def _ground(spec: Spec, draft: Draft, key: str) -> str | None:
         return "fixed"
     if key not in draft.fields:
         return None
-    return "layers" if key.endswith("_layer") else "pairs" if key.startswith(("front_", "end_")) else "zoo"
+    return "layers" if key == "layer" or key.endswith("_layer") else "pairs" if key.startswith(("front_", "end_")) else "zoo"

@@ -12,10 +12,13 @@ from repsim.sweep.networks import TRAIN
 from repsim.sweep.spec import Spec
 
 Subject = Literal["pair", "network", "training", "nothing"]
-PLACE = {"front_network", "end_network", "front_arch", "end_arch", "front_seed", "end_seed", "front_layer", "end_layer", "dataset"}
+PLACE = {
+    *("front_network", "end_network", "front_arch", "end_arch", "front_made", "end_made", "front_seed", "end_seed"),
+    *("front_layer", "end_layer", "front_dataset", "end_dataset", "dataset"),
+}
 """Fields that the zoo, pairs and layers blocks set."""
 PAIRING = ("pairs", "layers", "cross")
-"""Blocks that say how two networks are joined."""
+"""Blocks that say how two networks are joined; `layers` also at which layers of one network a job works."""
 SHORTEN = "split it, or shorten an axis"
 MAX_LOOKS = 100_000_000  # points × rules: some minutes
 One = TypeVar("One")
@@ -61,6 +64,11 @@ def subject_of(job: Job) -> Subject:
     return "pair" if "front_network" in fields else "network" if "network" in fields else "nothing"
 
 
+def has_layer(job: Job) -> bool:
+    """Whether a run of `job` works at one layer of one network."""
+    return subject_of(job) == "network" and "layer" in job.config.model_fields
+
+
 def _lacks_networks(spec: Spec, job: Job) -> bool:
     """Whether a network is needed that no block names."""
     if subject_of(job) == "pair":
@@ -71,8 +79,9 @@ def _lacks_networks(spec: Spec, job: Job) -> bool:
 
 
 def _refuse_pairing(spec: Spec, job: Job, subject: Subject, where: str) -> None:
-    said = [block for block in PAIRING if block in spec.model_fields_set]
-    if said and subject != "pair":
+    meant = PAIRING if subject == "pair" else ("layers",) if has_layer(job) else ()
+    said = [block for block in PAIRING if block in spec.model_fields_set and block not in meant]
+    if said:
         what = f"the job '{job.name}' joins no two networks, so '{said[0]}' says nothing to it"
         raise SpecError(what, where=f"{where}: {said[0]}", do="remove it")
 
@@ -81,7 +90,7 @@ def _refuse_clash(spec: Spec, job: Job, subject: Subject, where: str) -> None:
     """`fixed` may not set what the zoo sets; nor may any block where the runs are the networks themselves."""
     blocks, taken = {"fixed": spec.fixed}, PLACE
     if subject == "network":
-        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels)}
+        taken = {"network", "dataset", *({"arch", "seed"} & job.config.labels), *(["layer"] if has_layer(job) else [])}
     if subject == "training":
         blocks, taken = _blocks(spec), {"arch", "dataset", "seed"}.union(*(block.training for block in spec.zoo))
     for block, fields in blocks.items():

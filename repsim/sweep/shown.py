@@ -1,21 +1,22 @@
 """Owns what the table of a sweep shows where nothing is said: its rows, its columns and the number."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from repsim.errors import UserError
 from repsim.sweep.expand import Sweep
-from repsim.sweep.refusals import PLACE, subject_of
+from repsim.sweep.refusals import PLACE, has_layer, subject_of
 
-ROWS = ("arch", "width", "depth", "dataset", "made")
+ROWS = ("arch", "width", "depth", "dataset", "made", "layer")
 VALUES = ("penalty", "value", "accuracy")  # the number of a row: the first that it has
-REPEATS = {"network", "seed", "data_seed"}
-"""Fields in which the networks of one cell differ."""
+REPEATS = ("network", "seed", "*_seed")
+"""Fields in which the runs of one cell differ."""
 
 
 def table_of(sweep: Sweep) -> dict[str, Any]:
-    """`rows`, `cols` and `value`; of single networks by architecture, of comparisons by layer, and whatever else
-    the runs differ in.
+    """`rows`, `cols` and `value`; of single networks by architecture, of comparisons and of networks at layers by layer, and
+    whatever else the runs differ in.
 
     Raises: UserError for runs that are not about networks.
     """
@@ -58,19 +59,24 @@ def _ways(sweep: Sweep) -> list[str]:
 
 
 def _networks(sweep: Sweep) -> list[str]:
-    """The architecture, and what else tells kinds of networks apart."""
-    fields = sweep.jobs[sweep.spec.job].config.model_fields
-    return [name for name in ROWS if name in fields and (name == "arch" or _varies(sweep, name))] or ["case"]
+    """The architecture, what else tells kinds of networks apart, and the layer; where there are layers, all else if it varies."""
+    job = sweep.jobs[sweep.spec.job]
+    always = "layer" if has_layer(job) else "arch"
+    return [name for name in ROWS if name in job.config.model_fields and (name == always or _varies(sweep, name))] or ["case"]
 
 
 def _differences(sweep: Sweep) -> list[str]:
     """The case, and each further field in which runs differ."""
     config, rows = sweep.jobs[sweep.spec.job].config, _networks(sweep)
-    passed = {*rows, *REPEATS, *config.labels, *(key for case in sweep.spec.cases.values() for key in case)}
-    cols = [name for name in config.model_fields if name not in passed and _varies(sweep, name)]
+    passed = {*rows, *config.labels, *(key for case in sweep.spec.cases.values() for key in case)}
+    cols = [name for name in config.model_fields if name not in passed and not _repeats(name) and _varies(sweep, name)]
     cols = ["case", *cols] if sweep.spec.cases else cols
     left = {"case", *config.model_fields}.difference(rows)
     return cols or [next(name for name in ("recipe", "dataset", "case") if name in left)]
+
+
+def _repeats(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in REPEATS)
 
 
 def _varies(sweep: Sweep, name: str) -> bool:

@@ -37,7 +37,7 @@ def sweep_of(project: Project, front: str, end: str, front_layer: str, end_layer
     there = known.everything(project)
     f, g = known.find(project, there, front, "A"), known.find(project, there, end, "B")
     unsaid = {"stitcher": "linear"} | ({} if fields.keys() & {"init", "epochs"} else {"init": "matched"})
-    config = config_of(job, {**zoo.place(f, g, front_layer, end_layer), **unsaid, **fields}, HERE)
+    config = config_of(job, {**zoo.place(f, g, front_layer, end_layer, job), **unsaid, **fields}, HERE)
     check(job, config, project, (f, g), HERE)
     run = as_run(job, config, {"case": None, **{name: getattr(config, name) for name in sorted(job.config.labels)}})
     return Sweep(STITCH, project.root, Spec(job=STITCH), {STITCH: job}, (), (run,))
@@ -83,7 +83,7 @@ def check(job: Job, config: JobConfig, project: Project, networks: Sequence[know
     """What no type can say: the job's own check, if it has one."""
     catalog = Catalog(project.data_folders, project.cache)
     for network in networks:
-        catalog.register(network.run, network.facts)
+        catalog.register(network.run, network.facts, dataset=network.dataset)
     if hook := job.hook("check"):
         with within(where):
             hook(config, catalog)

@@ -19,6 +19,7 @@ MAX_VALUES = 1_000_000
 """Of all ranges of a file together: a few thousand lines of ranges would unfold into more than a machine holds."""
 LIKE = "like"
 """Key of a case that names the case it inherits from."""
+Judged = Literal["label", "shortcut", "augmentation", "outputs", "layers", "ranks"]
 MAX_LINE = 20  # cases from one to the first that it inherits from
 
 
@@ -127,8 +128,12 @@ class Spec(Strict):
     exclude: list[dict[str, Axis]] = []
     order: Literal["seeds", "shuffle"] | Shuffle = "seeds"
     """In what order runs are packed and sent. seeds: every cell has one seed, or pair, before any has two."""
+    judge: Annotated[list[Judged], BeforeValidator(as_axis)] = []
+    """Tests of measures and stitchers that `repsim judge` reads this sweep for."""
     table: dict[str, Any] = {}
     """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
+    plot: dict[str, Any] = {}
+    """The same of a picture against a number: see `repsim.report.against`."""
     _origins: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
     """By case and key: key path of what says it, where that is the case of another."""
 

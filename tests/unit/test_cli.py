@@ -390,3 +390,12 @@ def test_the_cost_of_a_plan_adds_up_with_what_the_tasks_need_to_start(here):
     total = float(re.search(r"about ([\d.]+) task-hours", said)[1])
     parts = [float(hours) for hours in re.findall(r": ([\d.e-]+) h\b", said)]
     assert total == pytest.approx(sum(parts), abs=0.01)
+
+
+def test_a_table_of_networks_at_layers_has_the_layers_in_their_order(here):
+    (here.sweeps / "probes.yaml").write_text("job: probe\nzoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: ['*2', conv1]")
+    call("sweep", "run", "probes", "--workers", "1")
+    found = call("results", "table", "probes", "--format", "csv").out.splitlines()
+    assert [line.split(",")[0] for line in found] == ["layer", "conv1", "conv2", "bn2", "relu2"]
+    assert {line.split(",")[4] for line in found[1:]} == {"51.0"}
+    assert "conv2" in call("sweep", "status", "probes").out

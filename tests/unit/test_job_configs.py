@@ -20,6 +20,7 @@ GOOD = [
     ("compare", PLACE | {"measure": "cka"}),
     ("compare", PLACE | {"measure": "svcca", "align": "pool", "images": 2000}),
     ("evaluate", {"network": "c" * 12, "dataset": "cifar10", "attack": "pgd", "seed": 3}),
+    ("rotate", {"network": "c" * 12, "dataset": "cifar10", "layer": "relu1", "matrix": "g_relu", "matrix_seed": 3}),
 ]
 
 

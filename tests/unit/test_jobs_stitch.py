@@ -46,8 +46,14 @@ class Sheets:
     def network(self, run):
         return self.facts
 
+    def dataset(self, run):
+        return "digits32"
+
     def network_layers(self, run):
         return list(self.sheet)
+
+    def kept(self, run):
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +185,8 @@ def test_work_counts_every_candidate_of_crossval():
 
 
 def test_labels_are_no_part_of_what_sets_a_group_apart():
-    assert JOB.config.labels == {"front_arch", "end_arch", "front_seed", "end_seed"}
+    told = ("arch", "made", "dataset", "seed")
+    assert JOB.config.labels == {f"{side}_{name}" for side in ("front", "end") for name in told}
     one, other = (
         config(front_seed=1, seed=3),
         config(front_seed=2, front_layer="bn1", end_layer="bn1", epochs=9, stitcher="birkhoff"),

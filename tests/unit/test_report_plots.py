@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from math import isnan, nan
 
 import matplotlib.image
@@ -85,6 +86,12 @@ def test_title_axes_and_caption_say_what_unit_and_n():
     assert figure.axes[0].get_ylabel() == "penalty (accuracy points)"
     assert figure.axes[0].get_xlabel() == "layer"
     assert [entry.get_text() for entry in figure.legends[0].get_texts()] == ["linear", "birkhoff"]
+
+
+@pytest.mark.parametrize("averaged", ["pair", "network"])
+def test_the_caption_says_what_a_dot_is(averaged):
+    figure = plots._figure(replace(table_of(layers=("bn1",)), unit_of_mean=averaged))
+    assert f"dots: {averaged}s, where at most 12" in figure.get_supxlabel().replace("\n", " ")
 
 
 def test_each_architecture_has_its_panel_with_its_own_layers():

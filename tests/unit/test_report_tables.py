@@ -72,6 +72,18 @@ def test_text_is_aligned_with_the_caption_below():
     )
 
 
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        ("stitch", "Stitching penalty: (acc front + acc end)/2 − acc stitched"),
+        ("rotate", "Rotation penalty: acc with nothing inserted − acc rotated, both retrained"),
+    ],
+)
+def test_the_caption_tells_the_penalty_of_the_job(job, told):
+    table = table_of(expected_runs(), (0.01, 0.02, 0.06), definition=TableDefinition(job=job))
+    assert caption(table).startswith(f"{told}, in accuracy points. ")
+
+
 def test_text_fits_the_width_and_holds_every_cell_once():
     cases = [f"case_{i} with a quite long name that cannot stand on one line" for i in range(7)]
     expected = expected_runs(layers=[f"layer{i}.0.bn1" for i in range(5)], cases=cases, archs=("tiny10", "resnet20"))

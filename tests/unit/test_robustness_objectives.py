@@ -1,6 +1,7 @@
 """Adversarial training: each objective is its definition written out, and what is trained so withstands attacks."""
 
 from dataclasses import replace
+from math import log
 
 import pytest
 import torch
@@ -77,6 +78,23 @@ def test_trades_is_cross_entropy_and_beta_times_the_divergence_of_attacked_from_
     torch.testing.assert_close(loss, wanted)
     same(gradients(net, loss), gradients(twin, wanted))
     assert all(torch.equal(a, b) for a, b in zip(net.buffers(), twin.buffers(), strict=True))
+
+
+def test_trades_has_the_value_worked_out_by_hand_for_one_pixel():
+    """Logits ± (4 (x − ½) + ½ ln 3): the pixel ½ has the probabilities ¾, ¼; one end of its ball 9⁄10, 1⁄10, the other ½, ½."""
+
+    class OnePixel(nn.Module):
+        def forward(self, x):
+            z = 4 * (x.flatten(1) - 0.5) + 0.5 * log(3)
+            return torch.cat([z, -z], 1)
+
+    start = torch.empty(6, 1, 1, 1).normal_(0, 1, generator=seeded(3)).flatten()
+    upwards, downwards = 0.75 * log(5 / 6) + 0.25 * log(5 / 2), 0.75 * log(3 / 2) + 0.25 * log(1 / 2)
+    divergence = sum(upwards if each > 0 else downwards for each in start) / 6
+    assert 0 < int((start > 0).sum()) < 6
+    x, y = torch.full((6, 1, 1, 1), 0.5), torch.tensor([0, 0, 1, 1, 1, 0])
+    loss = trades(Linf(log(3) / 8, 0.1, 4), beta=6.0)(OnePixel(), x, y, seeded(3))
+    assert float(loss) == pytest.approx((log(4 / 3) + log(4)) / 2 + 6 * divergence, rel=1e-5)
 
 
 def test_trades_without_beta_is_plain_training():

@@ -8,7 +8,7 @@ import torch
 from test_jobs_stitch import JOB, SMALL, config, context, folder
 
 from repsim.errors import Interrupted
-from repsim.stitching import resume
+from repsim.stitching import epochfile, resume
 from repsim.stitching.resume import Resume
 
 __all__ = ["context", "folder"]
@@ -31,7 +31,7 @@ def group(**shared):
 def often(monkeypatch):
     """Saved after every epoch, however short."""
     monkeypatch.setattr(resume, "Resume", partial(Resume, every_s=0.0))
-    monkeypatch.setattr(resume, "SHARE", 1e9)
+    monkeypatch.setattr(epochfile, "SHARE", 1e9)
 
 
 def rows_of(configs, context) -> list[dict]:

@@ -12,6 +12,7 @@ from repsim.report import plans
 from repsim.state import State
 from repsim.sweep import mirrored, refusals
 from repsim.sweep.filters import matcher
+from repsim.sweep.shown import table_of
 
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..3}\n"
 RELU = ZOO + "layers: relu\n"
@@ -333,6 +334,21 @@ def test_a_job_on_single_networks_has_one_run_per_network_and_trains_them_first(
     assert {standing.state for standing in toy.states(project, found).values()} == {State.DONE}
 
 
+def test_a_job_on_a_layer_has_one_run_per_network_and_layer(project):
+    """Networks turn by turn, layers in the order of each network; the table is by layer, whatever is a seed is averaged."""
+    text = "job: probe\nzoo: {arch: [net, other], dataset: d, seeds: 0..1}\nlayers: [relu, conv1]\n"
+    text += "grid: {noise_seed: [0, 1], rank: [1, 2]}"
+    found = toy.sweep(project, text)
+    layers = {"net": ["conv1", "relu1", "relu2"], "other": ["conv1", "relu1"]}
+    places = [(arch, seed, layer) for seed in (0, 1) for arch in ("net", "other") for layer in layers[arch]]
+    said = [(c.noise_seed, (c.arch, c.seed, c.layer), c.rank) for c in (run.config for run in found.runs)]
+    assert said == [(noise, place, rank) for noise in (0, 1) for place in places for rank in (1, 2)]
+    assert [run.inputs for run in found.runs] == [(run.config.network,) for run in found.runs]
+    assert table_of(found) == {"rows": ["arch", "layer"], "cols": ["rank"], "value": "accuracy"}
+    assert configs(project, text + "\nexclude: [{layer: 'relu*'}]")[0]["layer"] == "conv1"
+    assert toy.run(project, found) == ["done"] * 8
+
+
 def test_a_network_may_be_measured_on_other_data_or_named_by_its_id(project):
     found = configs(project, "job: measure\n" + ZOO + "grid: {dataset: [d, e]}")
     assert [c["dataset"] for c in found] == ["d", "e"] * 4
@@ -395,6 +411,11 @@ MISTAKES = [
         "repsim zoo import",
     ),
     (ZOO, "say which layers", "layers: relu"),
+    ("job: probe\n" + ZOO, "say which layers", "layers: relu"),
+    ("job: probe\n" + ZOO + "layers: rellu1", "layers: net has no layer 'rellu1'", "'relu1'"),
+    ("job: probe\n" + ZOO + "layers: {front: relu, end: relu}", "layers: a job on single networks has no front and end", "alone"),
+    ("job: probe\n" + RELU + "pairs: self", "pairs: the job 'probe' joins no two networks", "remove it"),
+    ("job: probe\n" + RELU + "fixed: {layer: relu1}", "fixed.layer: 'layer' is set by the zoo", ""),
     (ZOO + "layers: rellu1", "layers: net has no layer 'rellu1'", "'relu1'"),
     (ZOO + "layers: {front: relu}", "layers.end: is missing", ""),
     (ZOO + "layers: {front: relu, ende: relu}", "layers.ende: unknown key 'ende'", "'end'"),

@@ -5,7 +5,7 @@ from itertools import product
 from typing import ClassVar, Literal
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from repsim import identity
 from repsim.job import JobConfig
@@ -47,6 +47,23 @@ def test_what_is_formed_after_others_is_what_is_formed_alone():
         assert repr(formed) == repr(alone)
         assert formed == alone
         assert formed.model_fields_set == alone.model_fields_set
+
+
+def test_a_field_whose_validator_looks_at_others_is_judged_with_them():
+    class Seeded(JobConfig):
+        apart: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+        how: Literal["none", "some"] = "none"
+        seed: int = 0
+
+        @field_validator("seed")
+        @classmethod
+        def _none_has_no_seed(cls, seed, info):
+            return 0 if info.data["how"] == "none" else seed
+
+    former = Former(Seeded)
+    points = [{"how": how, "seed": seed} for how, seed in product(("none", "some"), range(3))]
+    assert [former.form(point).config.seed for point in points] == [0, 0, 0, 0, 1, 2]
 
 
 def test_the_pieces_of_a_form_are_those_of_its_id():

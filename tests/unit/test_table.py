@@ -273,3 +273,55 @@ def test_what_a_status_does_not_speak_of_is_not_marked_and_both_marks_stand_toge
     assert (cell.doubtful, cell.n) == (2, 2)
     lines = render(build(TableDefinition(value="value"), rows.iloc[1:], expected), "text").splitlines()
     assert any("(2/3)†*" in line for line in lines) and len({line.index("(") for line in lines[2:4]}) == 1
+
+
+def with_controls():
+    """Three pairs, each stitched as it is, from an untrained network, and from clusters; rows with a null accuracy beside."""
+    real = expected_runs()
+    runs = [
+        real.assign(control=None),
+        *(real.assign(control=one, run_id=real["run_id"] + one) for one in ("untrained", "clusters")),
+    ]
+    expected = pd.concat(runs, ignore_index=True)
+    scores = {"untrained": 0.3, "clusters": 0.95}
+    rows = finished(expected, by_seed).assign(
+        accuracy=[scores.get(str(one), 0.7) for one in expected["control"]], null_accuracy=0.1
+    )
+    return expected, rows
+
+
+def test_controls_stand_beside_the_real_numbers_where_they_are_asked_for_and_the_null_among_them():
+    expected, rows = with_controls()
+    table = build(TableDefinition(value="accuracy", controls=True), rows, expected)
+    found = {col: table.cells[("bn1",), col].mean for col in table.col_keys if col[0] == "linear"}
+    names = ("real", "null", "untrained", "clusters")
+    assert list(found) == [("linear", name) for name in names]
+    assert list(found.values()) == pytest.approx([70, 10, 30, 95])
+    assert {table.cells[("bn1",), ("linear", name)].n for name in names} == {3}
+    assert "linear / untrained" in render(table, "markdown")
+
+
+def test_controls_are_left_out_of_a_table_that_does_not_ask_for_them():
+    expected, rows = with_controls()
+    cell = build(TableDefinition(value="accuracy"), rows, expected).cells[LINEAR]
+    assert (cell.mean, cell.n, cell.expected) == (pytest.approx(70), 3, 3)
+    named = build(TableDefinition(value="accuracy", cols=["control"]), rows, expected)
+    assert named.cells[("bn1",), ("untrained",)].mean == pytest.approx(30)
+
+
+def test_a_case_that_is_a_control_is_a_column_of_its_own_and_two_controls_are_never_averaged():
+    expected, rows = with_controls()
+    case = expected["case"].where(expected["control"] != "untrained", "blank")
+    apart = expected.assign(case=case)[expected["control"] != "clusters"]
+    assert build(TableDefinition(value="accuracy"), rows, apart).cells[("bn1",), ("blank",)].mean == pytest.approx(30)
+    with pytest.raises(UserError, match="mean of several controls"):
+        build(TableDefinition(value="accuracy"), rows, expected[expected["control"].notna()])
+
+
+def test_a_measure_has_its_null_as_a_control_and_what_has_none_says_so():
+    expected = expected_runs()
+    rows = finished(expected, by_seed).assign(value=0.8, null=0.2)
+    table = build(TableDefinition(value="value", controls=True), rows, expected)
+    assert [table.cells[("bn1",), ("linear", one)].mean for one in ("real", "null")] == pytest.approx([0.8, 0.2])
+    with pytest.raises(UserError, match="no negative controls"):
+        build(TableDefinition(controls=True), finished(expected, by_seed), expected)

@@ -11,6 +11,7 @@ from repsim.job import NAME, NETWORK, Context, JobConfig, JobRow, RunId
 
 VERSION = 1
 ALSO_LAYERS = ("logits",)
+WORDS = {"measure": {"all": ["cka", "rbf"]}}
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Row(JobRow):
     images: int = Field(description="images compared")
     scale: str = Field(description="similarity or distance")
     convention: str = Field(description="what the number depends on")
+    front_accuracy: float = Field(0.9, description="accuracy of f")
+    end_accuracy: float = Field(0.9, description="accuracy of g")
 
 
 def inputs(config: Config) -> list[RunId]:

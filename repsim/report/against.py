@@ -1,0 +1,153 @@
+"""Owns the picture of a table against a number: what a rank, an epoch or a size does, one line per column of the table.
+
+The last row key is the number; the keys before it (a layer) make one column of panels each. `plot: panels:` of a sweep puts the
+lines into rows of panels, each with a y axis and a name of its own: what is counted in images beside what is a similarity.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, log2, nan
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from repsim.errors import UserError, nearest
+from repsim.report import plots
+from repsim.report.plots import COLOURS, DASHES, FEW, MARKERS, in_picture
+from repsim.report.wording import caption, title
+from repsim.tablekeys import LAYERS
+from repsim.yamlfile import Strict
+
+if TYPE_CHECKING:
+    from repsim.table import Cell, Key, Table
+
+NONE = "–"  # how a table shows a field that is not set
+WIDE = 8  # times the smallest number that the largest is where an axis is logarithmic
+
+
+class PlotDefinition(Strict):
+    """The `plot` block of a sweep. `panels`: y axis → columns of the table that are drawn against it; none: all in one."""
+
+    panels: dict[str, list[str]] = {}
+
+
+def is_number(table: "Table") -> bool:
+    """Whether the last row key counts something: each of its labels is a number, or that it is not set, and none is a layer."""
+    labels = {row[-1] for row in table.row_keys}
+    layer = f"front_{table.row_names[-1]}" in LAYERS or table.row_names[-1] in LAYERS
+    return not layer and len(labels - {NONE}) > 1 and all(_number(label) is not None for label in labels - {NONE})
+
+
+def draw(table: "Table", definition: PlotDefinition, path: Path) -> None:
+    """Draw `table` to `path`: mean and 95 % interval of each cell, its pairs as dots where they are few.
+
+    What is not set (a layer as it is, among ranks) stands right of the largest number. A hollow marker is short of its runs.
+
+    Raises: UserError for a suffix that cannot be drawn, an empty table, a column that it has not, a folder that cannot be written.
+    """
+    plots.check_suffix(path)
+    if not is_number(table):
+        what = f"the rows end with {table.row_names[-1]}, which is no number to draw against"
+        raise UserError(what, where="plot", do="put the number last, as in table: {rows: [front_layer, rank]}")
+    if not any(cell.n for cell in table.cells.values()):
+        raise UserError("there is nothing to draw: no run has finished", where=str(path), do="see: repsim sweep status")
+    plots.save(_figure(table, _rows(table, definition)), path)
+
+
+def _rows(table: "Table", definition: PlotDefinition) -> dict[str, list["Key"]]:
+    """Name of the y axis → columns, of each row of panels."""
+    known = {" / ".join(col): col for col in table.col_keys}
+    for name in (name for names in definition.panels.values() for name in names):
+        if name not in known:
+            raise UserError(f"the table has no column '{name}'", where="plot.panels", do=nearest(name, known))
+    if definition.panels:
+        return {axis: [known[name] for name in names] for axis, names in definition.panels.items()}
+    name = table.definition.value.replace("_", " ")
+    return {f"{name} ({table.unit})" if table.unit else name: list(table.col_keys)}
+
+
+def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]]) -> Figure:
+    columns = list(dict.fromkeys(row[:-1] for row in table.row_keys))
+    width = 2.4 * len(columns) + 2.6
+    figure = Figure(figsize=(max(7.0, width), 2.5 * len(rows) + 1.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
+    places = _places(table)
+    for across, (axis, cols) in zip(grid, rows.items(), strict=True):
+        for axes, column in zip(across, columns, strict=True):
+            _panel(axes, table, column, cols, places)
+        across[0].set_ylabel(axis)
+    for axes, column in zip(grid[0], columns, strict=True):
+        axes.set_title(" / ".join(column), fontsize="medium")
+    for axes in grid[-1]:
+        axes.set_xlabel(table.row_names[-1].replace("_", " "))
+    _words(figure, list(grid[:, 0]), table, rows, max(7.0, width))
+    return figure
+
+
+def _panel(axes: Axes, table: "Table", column: "Key", cols: Sequence["Key"], places: Mapping[str, float]) -> None:
+    mine = [row for row in table.row_keys if row[:-1] == column]
+    for place, col in enumerate(cols):
+        shift = 0.08 * (place - (len(cols) - 1) / 2)
+        cells = {places[row[-1]] + shift: table.cell(row, col) for row in mine}
+        _line(axes, dict(sorted(cells.items())), list(table.col_keys).index(col), " / ".join(col))
+    axes.set_xticks(list(places.values()), [_tick(label, table.row_names[-1]) for label in places], fontsize="small")
+    axes.set_xlim(min(places.values()) - 0.4, max(places.values()) + 0.4)
+    axes.grid(color="0.9", linewidth=0.6)
+
+
+def _line(axes: Axes, cells: Mapping[float, "Cell | None"], index: int, label: str) -> None:
+    """Mean and interval at each number; nan leaves a gap."""
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    dash = DASHES[index // len(COLOURS) % len(DASHES)] if index >= len(COLOURS) else DASHES[index % len(DASHES)]
+    means = [cell.mean if cell else nan for cell in cells.values()]
+    axes.plot(list(cells), means, color=colour, linestyle=dash, linewidth=1.1, alpha=0.8)
+    for x, cell in cells.items():
+        if not cell or not cell.n:
+            continue
+        if 1 < cell.n_pairs <= FEW:
+            axes.plot([x] * cell.n_pairs, cell.values, ".", color=colour, markersize=3, alpha=0.4, zorder=1)
+        half = cell.half if isfinite(cell.half) else None
+        face = "white" if cell.short else colour
+        axes.errorbar(x, cell.mean, half, color=colour, marker=marker, markersize=4.5, markerfacecolor=face, capsize=2, zorder=3)
+    axes.plot([], [], color=colour, marker=marker, markersize=4.5, linestyle=dash, label=label)
+
+
+def _places(table: "Table") -> dict[str, float]:
+    """Label → where it stands on x, in order: numbers to scale, or by their logarithm where they span a wide range."""
+    labels = {row[-1] for row in table.row_keys}
+    numbers = {label: number for label in labels if (number := _number(label)) is not None}
+    least, most = min(numbers.values()), max(numbers.values())
+    if least > 0 and most >= WIDE * least:
+        places = {label: log2(number) for label, number in numbers.items()}
+    else:
+        places = {label: 10 * (number - least) / (most - least) for label, number in numbers.items()}
+    beyond = {NONE: max(places.values()) + 1} if NONE in labels else {}
+    return dict(sorted({**places, **beyond}.items(), key=lambda one: one[1]))
+
+
+def _number(label: str) -> float | None:
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _tick(label: str, name: str) -> str:
+    return "full" if label == NONE and "rank" in name else label
+
+
+def _words(figure: Figure, axes: Sequence[Axes], table: "Table", rows: Mapping[str, Sequence["Key"]], width: float) -> None:
+    """Title, legends beside their rows, and the caption with n and what the bars are."""
+    drawn = {col for cols in rows.values() for col in cols}
+    cells = [cell for (_, col), cell in table.cells.items() if col in drawn]
+    what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0].split(", in ")[0]
+    headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {plots.runs_text(cells)}"
+    figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
+    entries = [one for row in axes for one in zip(*row.get_legend_handles_labels(), strict=True)]
+    figure.legend(*zip(*entries, strict=True), loc="outside right center", fontsize="small", frameon=False, handlelength=3)
+    figure.supxlabel(fill(caption(table, in_picture(table, cells)), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
