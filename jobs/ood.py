@@ -13,9 +13,9 @@ from repsim.data import sources
 from repsim.job import NAME, STITCHER, Context, JobConfig, JobRow, NetworkFacts, RunId
 from repsim.probing import ood_rules
 from repsim.probing.ood_fields import Classifier, Detector, FineTuning, Verdict
-from repsim.stitching import rules
-from repsim.stitching.config_fields import Cut, Family, Images, Kept, State, Training
-from repsim.stitching.row_fields import Accuracies, Controls, Cost, Donors, Likeness
+from repsim.stitching import attack_rules, rules
+from repsim.stitching.config_fields import Adversarial, Attacked, Cut, Family, Images, Kept, State, Training
+from repsim.stitching.row_fields import Accuracies, Controls, Cost, Donors, Likeness, Robust, Shift, Truncated
 
 VERSION = 1
 PRIOR_RATE = 1.0  # `group_work` reckons in seconds
@@ -35,7 +35,7 @@ class Pair(JobConfig):
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test stitcher and detector on")
 
 
-class Config(FineTuning, Classifier, Detector, Kept, Images, Training, Family, Cut, State, Pair):
+class Config(Attacked, Adversarial, FineTuning, Classifier, Detector, Kept, Images, Training, Family, Cut, State, Pair):
     """One stitcher between two layers, and one detector of the activations behind it; fields of the last base come first."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
@@ -45,10 +45,11 @@ class Config(FineTuning, Classifier, Detector, Kept, Images, Training, Family, C
         """What cannot be meant."""
         rules.must_be_readable(self)
         yield from rules.refusals(self)
+        yield from attack_rules.refusals(self)
         yield from ood_rules.refusals(self)
 
 
-class Row(Verdict, Cost, Likeness, Controls, Donors, Accuracies, JobRow):
+class Row(Truncated, Shift, Robust, Verdict, Cost, Likeness, Controls, Donors, Accuracies, JobRow):
     """What one stitcher scored, and what one detector says of it; null where the run diverged or it has no meaning."""
 
 
@@ -65,7 +66,7 @@ def group_key(config: Config) -> Hashable:
 def group_work(configs: Sequence[Config], catalog: Any, device: str) -> float:
     """Seconds that a group is reckoned at: each stitcher once, each detector once."""
     trained, tested = _images(configs[0])
-    stitches = {STITCH(c): LEARNING * c.epochs * trained + tested for c in configs}
+    stitches = {STITCH(c): _passed(c) for c in configs}
     schools = {
         SCHOOL(c): LEARNING * (c.classifier_epochs + 2 * c.finetune_epochs) for c in configs if c.detector in ood_rules.TRAINED
     }
@@ -78,6 +79,7 @@ def check(config: Config, catalog: Any) -> None:
     sources.must_be_there(config.dataset, catalog.data_folders)
     source = sources.get(config.dataset)
     rules.check_images(config, source)
+    attack_rules.check(config, source)
     for network in inputs(config):
         rules.check_fit(source, catalog.network(network))
     rules.check_epoch("front_epoch", config.front_epoch, catalog.kept(config.front_network))
@@ -104,6 +106,13 @@ def run(configs: Sequence[Config], context: Context) -> Iterator[Row]:
         outcome = "diverged" if one.each.run.diverged else "ok"
         known = {name: value for name, value in one.columns.items() if name in Row.model_fields}
         yield Row(run_id=context.run_id(one.config), outcome=outcome, **known)
+
+
+def _passed(config: Config) -> float:
+    """Images passed through a stitched network, a step of training or of its attack as many as it costs."""
+    trained, tested = _images(config)
+    attacked = attack_rules.test_passes(config, sources.get(config.dataset))
+    return LEARNING * (config.epochs * trained * attack_rules.passes(config) + attacked) + tested
 
 
 def _images(config: Config) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from repsim.interval import LEVEL
 
-DRAWS, SEED = 999, 0  # of a permutation test
+DRAWS, SEED = 199, 0  # of a permutation test: p in steps of 0.005, and a suite of fifty measures in seconds
 
 
 def average_precision(within: Sequence[float], across: Sequence[float]) -> float:

@@ -50,7 +50,7 @@ class FineTuning(BaseModel):
     margin_out: float = Field(-7.0, description="energies of outliers below it cost")
     energy_weight: float = Field(0.1, gt=0, le=1000, description="weight of these costs beside the cross-entropy")
     outliers: str = Field(
-        "blobs jigsaw mixed", max_length=1000, description="auxiliary outliers: data sets, noise, blobs, jigsaw, mixed, by spaces"
+        "blobs jigsaw", max_length=1000, description="auxiliary outliers: data sets, noise, blobs, jigsaw, mixed, by spaces"
     )
     outlier_images: int | None = Field(None, ge=2, description="how many, as many of each; null: as there are native images")
     inliers: str | None = Field(None, pattern=WORD, description="data set of the native images; null: the training images of S")

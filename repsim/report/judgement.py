@@ -8,6 +8,7 @@ from math import inf, isfinite
 from typing import Any
 
 from repsim.judging.score import Score
+from repsim.judging.statistics import DRAWS
 from repsim.judging.suite import COLUMNS, Column, Judgement, places
 from repsim.report.tables import MARKDOWN
 
@@ -15,7 +16,7 @@ SURE = 0.05
 FIELDS = ("measure", "test", "score", "value", "half", "p", "n", "networks", "chance", "source")
 ABOUT = (
     "Score ± half-width of its 95 % interval (jackknife over networks; none where they are too few); 1 is perfect in each column. "
-    "* p < 0.05, one-sided, networks permuted (999 orders); columns without any are not so tested. "
+    f"* p < 0.05, one-sided, networks permuted ({DRAWS} orders); columns without any are not so tested. "
     "place: mean rank over the columns scored, 1 is best."
 )
 

@@ -7,6 +7,7 @@ import toy
 from commandline import call
 
 from repsim import job
+from repsim.errors import SpecError
 from repsim.similarity.known import KNOWN
 
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..2}\n"
@@ -41,9 +42,8 @@ def test_a_suite_that_is_not_computed_says_how_and_one_that_is_scores_every_meas
 def test_what_cannot_be_judged_is_said_in_a_line(here):
     toy.sweep(here, TEXT.replace("judge: layers\n", ""), "plain")
     assert "plain.yaml: serves no test" in call("judge", "plain").err
-    wrong = toy.sweep
-    with pytest.raises(Exception, match="layers"):
-        wrong(here, TEXT.replace("judge: layers", "judge: layer"), "wrong")
+    with pytest.raises(SpecError, match="layers"):
+        toy.sweep(here, TEXT.replace("judge: layers", "judge: layer"), "wrong")
     assert "did you mean 'markdown'" in call("judge", "plain", "--format", "markdwn").err
 
 
@@ -53,3 +53,19 @@ def test_all_measures_stand_for_themselves_and_a_new_one_is_among_them(here):
     assert {run.labels["case"] for run in sweep.runs} == {"every cka", "every rbf"}
     words = job.load(Path(__file__).parents[2] / "jobs", "compare").words["measure"]["all"]
     assert set(words) == {name for name, known in KNOWN.items() if known.family != "outputs"}
+
+
+def test_a_word_is_spelled_out_in_every_block_each_value_once_and_left_alone_where_a_field_has_no_words(here):
+    plain = "cases: {every: {measure: rbf}}\n"
+    one = TEXT.replace("cases: {every: {measure: all}}\n", plain)
+    for name, blocks in {
+        "in_grid": one.replace(plain, "grid: {measure: [rbf, all]}\n"),
+        "in_include": one + "include: [{measure: all, front_layer: bn1, end_layer: bn1}]\n",
+        "in_when": one + "when: [{if: {front_layer: bn1, end_layer: bn1}, then: {measure: all}}]\n",
+    }.items():
+        told = [
+            run.config.measure
+            for run in toy.sweep(here, blocks, name).runs
+            if run.config.front_layer == run.config.end_layer == "bn1"
+        ]
+        assert set(told) == {"cka", "rbf"} and told.count("cka") == 6, name

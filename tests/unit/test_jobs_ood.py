@@ -155,6 +155,14 @@ def test_g_s_own_confidence_is_the_untaught_suffix(context, folder):
     assert row.native_score == pytest.approx(-float(sure.mean()), rel=1e-4)
 
 
+def test_a_stitcher_trained_against_attacks_is_judged_as_any_other(context):
+    hard = {"adversary": "madry", "epsilon": 0.2, "attack_steps": 2, "attack": "pgd", "test_steps": 5, "attacked_images": 60}
+    asked = {"init": "ps_inv", "epochs": 2, "detector": "mahalanobis", "test_images": 200}
+    plain, robust = rows([quick(**asked), quick(**asked, **hard)], context)
+    assert plain.robust_accuracy is None and 0 <= robust.robust_accuracy < robust.accuracy
+    assert robust.native_score == plain.native_score and robust.stitched_score != plain.stitched_score
+
+
 def test_a_run_that_diverged_has_no_verdict_but_its_controls_have(context):
     wild = {"init": "random", "optimizer": "sgd", "momentum": 0.99, "lr": 100.0, "epochs": 20, "target": "match", "select": "last"}
     asked = quick(**wild, detector="mahalanobis")
@@ -190,7 +198,7 @@ def test_a_group_that_is_told_to_stop_leaves_without_a_row(context):
         ({"shrinkage": 1.5}, "shrinkage"),
         ({"sanity": "digits"}, "sanity: digits is what g was made for"),
         ({"sanity": "digits32"}, "sanity: digits32 is what g was made for"),
-        ({"sanity": "mixed"}, "sanity: mixed is among the outliers"),
+        ({"sanity": "jigsaw"}, "sanity: jigsaw is among the outliers"),
         ({"outliers": "noise digits32", "sanity": None}, "outliers: digits32 is what g was made for"),
         ({"outliers": " "}, "outliers: name one or more"),
         ({"outliers": "noise noise"}, "outliers: name one or more data sets or kinds, each once"),
