@@ -1,6 +1,7 @@
 """Owns why runs fail: the closed list of causes, how an error or a state of Slurm becomes one, and each one's rule of retry."""
 
 import errno
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,6 +85,15 @@ def poisons(error: Exception) -> bool:
 
 KILLED_FOR_MEMORY = ("oom-kill event", "oom_kill event", ": Out Of Memory", "xceeded job memory limit", "xceeded step memory limit")
 """What Slurm writes into the log of a task that was killed for its memory; its state may say FAILED and no more."""
+
+
+TOLD_TO_STOP = re.compile(r"^srun: error: .*: tasks? [\d,-]+: Terminated$", re.M)
+"""What srun writes of a process that a signal ended before it could take signals itself: somebody's order, not a fault."""
+
+
+def told_to_stop(text: str) -> bool:
+    """Whether the end of a task's log says that it was ended by an order while it began; Slurm calls that FAILED."""
+    return TOLD_TO_STOP.search(text) is not None
 
 
 def of_log(text: str) -> Cause | None:

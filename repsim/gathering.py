@@ -53,7 +53,7 @@ def gathered(store: Path, job: Job, names: Sequence[str], ids: Collection[RunId]
     if set(names) <= set(OFTEN):
         (_, _, table), bad, *_ = often(store, job)
         table = table.select(names)
-        table = table if wanted is None else table.take(wanted.rows(table[KEY]))
+        table = parts.narrow(table if wanted is None else table.take(wanted.rows(table[KEY])))
     else:
         table, bad = _steady(store, job, lambda entries: _read_all(entries, job.name, _only(job, names), wanted))
     _tell(bad)

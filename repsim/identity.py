@@ -20,17 +20,24 @@ SINGLE = (str, int, float, bool, NoneType)
 
 def canonical(config: JobConfig) -> dict[str, Any]:
     """The fields of `config` that decide its result and differ from their default."""
-    return config.model_dump(mode="json", exclude=set(config.labels), exclude_defaults=True)
+    said = config.model_dump(mode="json", exclude=set(config.labels), exclude_defaults=True)
+    return {name: _unsigned(value) for name, value in said.items()}
 
 
 def run_id(job: str, version: int, config: JobConfig) -> RunId:
     """SHA-256 of the sorted compact JSON of (job, version, canonical config), first 12 hex digits."""
-    return _hashed(f'{{"config":{_form(config)},"job":{_json(job)},"version":{version}}}')
+    return _run_id(job, version, _form(config))
 
 
-def id_of(job: Job, config: JobConfig) -> RunId:
-    """`run_id` for a loaded job."""
-    return run_id(job.name, job.version, config)
+def _run_id(job: str, version: int, form: str) -> RunId:
+    return _hashed(f'{{"config":{form},"job":{_json(job)},"version":{version}}}')
+
+
+def id_of(job: Job, config: JobConfig, pieces: Iterable[str] | None = None) -> RunId:
+    """`run_id` for a loaded job; `pieces` are those of a plain config, where they are known."""
+    if pieces is None:
+        return run_id(job.name, job.version, config)
+    return _run_id(job.name, job.version, _joined(pieces))
 
 
 def group_id(job: str, runs: Iterable[RunId]) -> str:
@@ -45,11 +52,20 @@ def digest(value: Any) -> str:
 
 def _form(config: JobConfig) -> str:
     """`canonical` as sorted compact JSON. Of plain fields the pieces are remembered: a sweep says few values, over and over."""
-    model, values = type(config), config.__dict__
-    if not is_plain(model):
+    if not is_plain(type(config)):
         return _json(canonical(config))
-    pieces = [_piece(model, name, values[name]) for name in sorted(config.model_fields_set)]
-    return "{" + ",".join(filter(None, pieces)) + "}"
+    return _joined(pieces(config, config.model_fields_set))
+
+
+def pieces(config: JobConfig, names: Iterable[str]) -> tuple[str, ...]:
+    """What the fields `names` of a plain config add to its form, in any order."""
+    model, values = type(config), config.__dict__
+    return tuple(filter(None, (_piece(model, name, values[name]) for name in names)))
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    """They sort as their names do: the quote that ends a name comes before all that names are made of."""
+    return "{" + ",".join(sorted(pieces)) + "}"
 
 
 @lru_cache(maxsize=100_000, typed=True)
@@ -57,7 +73,12 @@ def _piece(model: type[JobConfig], name: str, value: Any) -> str:
     """The field as it stands in the form; nothing for a label and for what is at its default."""
     if name in model.labels or value == model.model_fields[name].default:
         return ""
-    return f"{_json(name)}:{_json(value)}"
+    return f"{_json(name)}:{_json(_unsigned(value))}"
+
+
+def _unsigned(value: Any) -> Any:
+    """0.0 for −0.0: equal numbers have equal ids."""
+    return value + 0.0 if type(value) is float else value
 
 
 @cache

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from repsim import log
+from repsim.journal import Journal
 from repsim.pack import Pack
 from repsim.progress import Listen
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 POLL_S = 0.2
 LEAVE_S = 20.0

@@ -13,11 +13,12 @@ from typing import Any
 
 from repsim import hardware, log, processes
 from repsim import plan as planning
+from repsim.journal import Journal
 from repsim.lanes import INTERRUPTED, Lane, Lanes, Stop
 from repsim.pack import Pack
 from repsim.plan import Plan, Stage
 from repsim.progress import Listen
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 MAX_TASKS = 1000  # each leaves two small files; above that a task holds several groups
 Record = Callable[[Stage], Submission]

@@ -100,7 +100,7 @@ def refuse_stopped(known: Iterable[Submission], sweep: str) -> None:
         raise UserError(
             f"the sweep is held: {why.words}",
             where=str(one.folder / STOP),
-            do=f"mend it, then: repsim sweep resume {sweep}, and submit again",
+            do=f"{'' if why.by == 'hand' else 'mend it, then: '}repsim sweep resume {sweep}, and submit again",
         )
 
 

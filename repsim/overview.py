@@ -22,7 +22,7 @@ from repsim import parts, written
 from repsim.errors import UserError
 from repsim.job import Job
 from repsim.manifest import Entry
-from repsim.schema import RENAMED
+from repsim.schema import KEY, RENAMED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ STALE_S = 3600.0  # after an hour nobody is still writing one
 
 
 class Overview(NamedTuple):
-    """Rows of parts, one part after the other: `counts` says how many each has."""
+    """Rows of parts, one part after the other; `counts` says how many each has. All text but ids is coded: it repeats itself."""
 
     entries: tuple[Entry, ...]
     counts: tuple[int, ...]
@@ -54,7 +54,7 @@ class Overview(NamedTuple):
         if not tables:
             return self
         counts = (*self.counts, *map(len, tables))
-        return Overview((*self.entries, *entries), counts, _joined(self.table, [self.table, *tables]))
+        return Overview((*self.entries, *entries), counts, _joined(self.table, [self.table, _coded(_joined(tables[0], tables))]))
 
     def holders(self, rows: Sequence[int]) -> list[Entry]:
         """The parts in which these rows lie, each once."""
@@ -72,7 +72,23 @@ def empty(wanted: "pa.Schema") -> Overview:
     """That of no part."""
     import pyarrow as pa
 
-    return Overview((), (), pa.Table.from_batches([], wanted))
+    return Overview((), (), pa.Table.from_batches([], coded(wanted)))
+
+
+def coded(schema: "pa.Schema") -> "pa.Schema":
+    """The types that an overview holds these columns as."""
+    import pyarrow as pa
+
+    kind = pa.dictionary(pa.int32(), pa.string())
+    fields = [one.with_type(kind) if one.name != KEY and one.type == pa.string() else one for one in schema]
+    return pa.schema(fields, schema.metadata)
+
+
+def _coded(table: "pa.Table") -> "pa.Table":
+    for index, field in enumerate(coded(table.schema)):
+        if field.type != table.schema.field(index).type:
+            table = table.set_column(index, field, table[index].dictionary_encode())
+    return table
 
 
 def load(store: Path, job: Job, wanted: "pa.Schema") -> Overview:
@@ -80,7 +96,7 @@ def load(store: Path, job: Job, wanted: "pa.Schema") -> Overview:
     for file in files(store, job.name):
         with suppress(OSError, UserError, ValueError, TypeError, KeyError):
             if _sum(file) == file.name.split(".")[-2]:
-                return _loaded(file, store, job, wanted)
+                return _loaded(file, store, job, coded(wanted))
     return empty(wanted)
 
 

@@ -17,12 +17,13 @@ from repsim.breaker import Breaker
 from repsim.cause import Cause
 from repsim.errors import InputError, UserError
 from repsim.job import NETWORK, Context, Job
+from repsim.journal import Journal
 from repsim.orders import Lookout
 from repsim.patience import Patience
 from repsim.progress import Beat, Listen
 from repsim.restarts import MOST, STEP, USR2, History
 from repsim.stored import Overtaken, Stored
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SAFETY = 1.3  # how much longer than expected a group may take, where its plan does not say
 UNFINISHED = 0.99  # only a published group counts as 1

@@ -54,6 +54,8 @@ class BadPart(InputError):
 def read(path: Path, job: str, wanted: "pa.Schema", ids: Wanted | None = None) -> "pa.Table":
     """Those columns of `wanted` that the part has, as the types of today; only the rows of `ids`, if given.
 
+    Text that `wanted` has as a dictionary is never written out.
+
     Raises BadPart for a file that is no such part, FileNotFoundError where it is gone (merged meanwhile, say), and DiskError
     where the disk, and not the file, is at fault.
     """
@@ -65,9 +67,10 @@ def read(path: Path, job: str, wanted: "pa.Schema", ids: Wanted | None = None) -
         with _opened(path) as part:
             names = _names(part, job, wanted)
             wide = _wide(path, part, list(names.values()))
-            if not wide:
+            coded = [held for name, held in names.items() if pa.types.is_dictionary(wanted.field(name).type)]
+            if not wide and not coded:
                 return _rows(part, names, wanted, ids)
-        with _opened(path, metadata=part.metadata, read_dictionary=wide) as part:
+        with _opened(path, metadata=part.metadata, read_dictionary=[*wide, *coded]) as part:
             return _rows(part, names, wanted, ids)
     except (FileNotFoundError, MemoryError):
         raise
@@ -196,13 +199,14 @@ def _is_wide(name: str, found: list[Chunk]) -> bool:
 def _rows(part: "pq.ParquetFile", names: dict[str, str], wanted: "pa.Schema", ids: Wanted | None) -> "pa.Table":
     import pyarrow as pa
 
-    keep = None if ids is None else ids.rows(_narrow(part.read([names[KEY]], use_threads=False))[names[KEY]])
+    keep = None if ids is None else ids.rows(narrow(part.read([names[KEY]], use_threads=False))[names[KEY]])
     if keep is not None and len(keep) == 0:
         return pa.Table.from_batches([], _only(wanted, names))
-    table = _narrow(part.read(list(names.values()), use_threads=False)).select(list(names.values()))
+    table = part.read(list(names.values()), use_threads=False).select(list(names.values())).rename_columns(list(names))
+    table = narrow(table, [name for name in names if not pa.types.is_dictionary(wanted.field(name).type)])
     table.validate(full=True)
     table = table if keep is None or len(keep) == len(table) else table.take(keep)
-    table = table.rename_columns(list(names)).cast(_only(wanted, names))
+    table = table.cast(_only(wanted, names))
     _must_name_runs(table[KEY])
     return table
 
@@ -213,15 +217,15 @@ def _only(schema: "pa.Schema", names: Collection[str]) -> "pa.Schema":
     return pa.schema([schema.field(name) for name in names])
 
 
-def _narrow(table: "pa.Table") -> "pa.Table":
-    """`table` with its text written out; BadPart where that would fill the memory."""
+def narrow(table: "pa.Table", names: Collection[str] | None = None) -> "pa.Table":
+    """`table` with its text, or that of some columns, written out; BadPart where that would fill the memory."""
     import pyarrow as pa
 
     for index, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
+        if pa.types.is_dictionary(field.type) and (names is None or field.name in names):
             if unpacked_bytes(table[index]) > MAX_BYTES:
                 raise BadPart(f"its column {field.name} would unpack to more than {MAX_BYTES:,} bytes")
-            table = table.set_column(index, field.name, table[index].cast(field.type.value_type))
+            table = table.set_column(index, field.with_type(field.type.value_type), table[index].cast(field.type.value_type))
     return table
 
 

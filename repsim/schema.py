@@ -84,6 +84,8 @@ def widens(old: "pa.DataType", new: "pa.DataType") -> bool:
     """Whether a column of type `old` can be read as `new` without losing anything but digits beyond float64."""
     from pyarrow import types as kinds
 
+    if kinds.is_dictionary(new):
+        return widens(old.value_type if kinds.is_dictionary(old) else old, new.value_type)
     if old.equals(new) or kinds.is_null(old):
         return True
     if kinds.is_list(new):

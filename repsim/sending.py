@@ -43,11 +43,15 @@ class Order:
 
 @dataclass
 class Sending:
-    """Sends pieces in order; `sent` grows array by array, whatever ends it. `lanes`: the job ids of each pool, oldest first."""
+    """Sends pieces in order; `sent` grows array by array, whatever ends it.
+
+    Of each pool of cards: `lanes` are the job ids of its arrays, oldest first; `surplus` what of earlier ones must end before.
+    """
 
     order: Order
     sent: list[Sent] = field(default_factory=list)
     lanes: dict[str, list[str]] = field(default_factory=dict)
+    surplus: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def send(self, pieces: Sequence[Piece]) -> list[Sent]:
         """All of them. A limit of Slurm ends it once something was sent; other refusals and Ctrl-C are raised. The rest is told."""
@@ -64,14 +68,20 @@ class Sending:
     def _limited(self, pieces: Sequence[Piece]) -> list[Piece]:
         """The pieces with their share of `max_parallel`, and without nodes that are bad."""
         known = submission.every(self.order.project.submissions)
-        tasks = cluster.queue([one.name for one in known if not one.closed])
+
+        def ask() -> list[cluster.Task]:
+            return cluster.queue([one.name for one in known if not one.closed])
+
+        tasks = ask()
         bad, found = nodes.suspects(nodes.faults(known, endings=accounting.remembered(self.order.project.cache))), list(pieces)
         for pool in dict.fromkeys(piece.part.pool for piece in pieces):
             places = [place for place, piece in enumerate(pieces) if piece.part.pool == pool]
             part, earlier = pieces[places[0]].part, ceiling.live(known, tasks, pool)
             self.lanes[pool] = [each.job for each in earlier]
             sizes, healthy = [len(pieces[place].tasks) for place in places], nodes.avoiding(part, bad)
-            for place, share in zip(places, ceiling.share(earlier, sizes, part.max_parallel, self.order.tell), strict=True):
+            room = ceiling.share(earlier, sizes, part.max_parallel, ask, self.order.tell)
+            self.surplus[pool] = room.after
+            for place, share in zip(places, room.parallel, strict=True):
                 found[place] = replace(found[place], part=healthy.model_copy(update={"max_parallel": share}))
         return found
 
@@ -83,7 +93,8 @@ class Sending:
         lane = self.lanes[piece.part.pool]
         place = shares.before(len(lane), piece.most)
         try:
-            self._send(piece, tuple(dict.fromkeys([*makers, *([] if place is None else [lane[place]])])))
+            ahead = [] if place is None else [lane[place]]
+            self._send(piece, tuple(dict.fromkeys([*makers, *ahead, *self.surplus[piece.part.pool]])))
         except sbatch.ParentGone as error:  # it ended while we were at it
             if all((self.order.project.artefacts / run / NETWORK).is_file() for run in piece.inputs):
                 self._send(piece, ())

@@ -9,7 +9,6 @@ results/submissions/NAME/plan.json        what each task is to do; immutable
                          slurm/           what submitit keeps, and the logs
 """
 
-import errno
 import json
 import os
 import platform
@@ -226,28 +225,6 @@ def local_alive(sent: dict[str, Any]) -> bool:
     if sent.get("host") != platform.node():
         return time.time() - sent["at"] < 86_400
     return processes.lives(sent["pid"], sent.get("born"))
-
-
-class Journal:
-    """Appends the attempt records of one restart of one task; every line is on disk before the work goes on."""
-
-    def __init__(self, submission: Submission, task: int, restart: int):
-        self._path = submission.folder / "attempts" / f"{task}.{restart}.{os.urandom(4).hex()}.jsonl"
-        self._size = 0
-
-    def write(self, **event: Any) -> None:
-        """Append one record with the time now. What a write that failed left half is cut off by the next: it may be the same."""
-        line = (json.dumps({"at": time.time(), **event}) + "\n").encode()
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            if os.fstat(file).st_size != self._size:
-                os.ftruncate(file, self._size)
-            if os.write(file, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-            os.fsync(file)
-        finally:
-            os.close(file)
-        self._size += len(line)
 
 
 def _write(path: Path, text: str) -> None:

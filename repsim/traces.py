@@ -144,6 +144,8 @@ class _Record:
     def _stillborn(self, index: int, last: str | None) -> Standing:
         """A task that Slurm calls failed and that never began a group: interpreter, path, set-up or what it asks for are wrong."""
         one, element = self.one, self.tasks.get((self.one.name, index))
+        if last == "FAILED" and cause.told_to_stop(log.last_words(one, index)):
+            return Standing(State.NEW, None, None, one.name, index)
         why = f"Slurm says {element.reason}; " if element and element.reason not in UNTELLING else ""
         seen = f"do the nodes see {one.slurm}, and has one of them what the profile asks for?"
         said = log.last_line(log.file_of(one, index)) or f"it left no log: {why}{seen}"

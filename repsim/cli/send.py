@@ -20,7 +20,7 @@ from repsim.sweep.expand import Sweep
 
 def profile_of(project: Project, sweep: Sweep, name: str | None) -> tuple[str, Profile]:
     """The profile called `name`, else the sweep's own, else `local`."""
-    chosen = name or sweep.spec.profile or "local"
+    chosen = (sweep.spec.profile or "local") if name is None else name
     return chosen, load_profile(project.profiles, chosen)
 
 

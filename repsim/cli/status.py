@@ -64,7 +64,17 @@ def told(spec: str | None, asked: Asked, watch: bool, json: bool) -> None:
 def text_of(shown: dict[str, Any]) -> str:
     """The object of a sweep's status for people."""
     bad = [f"  bad       {shown['bad_parts']} × no part that can be read, see: repsim results check"] if shown["bad_parts"] else []
-    return printable("\n".join([plans.status_text(shown), *bad, *halts.halts_lines(shown), *live.live_lines(shown)]))
+    lines = [plans.status_text(shown), *bad, *halts.halts_lines(shown), *live.live_lines(shown), *_next(shown)]
+    return printable("\n".join(lines))
+
+
+def _next(shown: dict[str, Any]) -> list[str]:
+    """The command that sends what nobody was asked to compute yet, where nothing else is under way or in the way."""
+    counts = [shown["networks"], shown["runs"]]
+    idle = not any(of.get(busy) for of in counts for busy in BUSY) and not shown["stops"]
+    new = sum(of.get(State.NEW.value, 0) for of in counts)
+    name = shown["sweep"]
+    return [f"  next      repsim sweep submit {name}, or here: repsim sweep run {name}"] if idle and new else []
 
 
 def _watch(project: Project, sweep: Sweep, asked: Asked, json: bool) -> None:
@@ -129,7 +139,7 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
     shown |= grid_json(sweep, states, asked.rows, asked.cols)
     shown |= halts.halts_json(known, sweep.name, {(task.name, task.index) for task in alive})
     shown["bad_parts"] = sum(len(store.bad_parts(project.store, job)) for job in sweep.jobs.values())
-    return shown | live.live_json(known, states, alive) | queues.age_json(queue)
+    return shown | live.live_json(known, states, alive, sweep.all_runs) | queues.age_json(queue)
 
 
 def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known: Sequence[Submission]) -> plans.Hours:

@@ -12,6 +12,7 @@ from repsim.cause import Cause, rule
 from repsim.cli import here, send
 from repsim.cli.output import Filters, Json, ProfileOption, SpecArgument, Yes, confirm, opened, say, show
 from repsim.cluster import Task
+from repsim.errors import UserError, nearest
 from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report.plans import number
@@ -20,7 +21,17 @@ from repsim.state import Standing, State
 from repsim.sweep.expand import Sweep
 from repsim.sweep.filters import matcher
 
-CauseOption = Annotated[Cause | None, typer.Option("--cause", help="Only what failed for this cause.")]
+
+def _cause(word: str) -> Cause:
+    if word not in set(Cause):
+        raise UserError(f"no run fails for '{word}'", where="--cause", do=nearest(word, Cause))
+    return Cause(word)
+
+
+CauseOption = Annotated[
+    Cause | None,
+    typer.Option("--cause", parser=_cause, metavar="|".join(Cause), help="Only what failed for this cause."),
+]
 BUSY = (State.RUNNING, State.PENDING)
 
 

@@ -17,7 +17,8 @@ def halts_lines(shown: Mapping[str, Any]) -> list[str]:
     """The object of `halts_json` for people."""
     lines = [f"  held      {line}" for line in dict.fromkeys(map(_stopped, shown["stops"]))]
     if lines:
-        lines.append(f"            go on, once it is mended: repsim sweep resume {shown['sweep']}")
+        mended = ", once it is mended" if any(stop["by"] == "breaker" for stop in shown["stops"]) else ""
+        lines.append(f"            go on{mended}: repsim sweep resume {shown['sweep']}")
     counts = ", ".join(f"{count:,} {name}" for name, count in shown["restarts"].items())
     return lines + ([f"  restarts  {counts}"] if counts else [])
 

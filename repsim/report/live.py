@@ -12,6 +12,7 @@ from repsim.report import queue as queues
 from repsim.report.plans import number
 from repsim.state import Standing, State
 from repsim.submission import Submission
+from repsim.sweep.expand import Run
 
 NEWEST = 3
 SHOWN_TASKS = 20
@@ -19,8 +20,10 @@ LONGEST = 120  # letters of a message
 AT_ONCE = 3  # tasks that die before their first group: the next would too
 
 
-def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tasks: Sequence[Task]) -> dict[str, Any]:
-    """What `sweep status` says beyond counts, of submissions that hold one of the runs in `states`; `tasks` are the live ones."""
+def live_json(
+    known: Sequence[Submission], states: Mapping[RunId, Standing], tasks: Sequence[Task], runs: Iterable[Run]
+) -> dict[str, Any]:
+    """What `sweep status` says beyond counts, of submissions that hold one of `runs`; `tasks` are the live ones."""
     ids, failed = set(states), {run for run, standing in states.items() if standing.state is State.FAILED}
     held = {one.name: groups for one in known if (groups := _groups(one, ids))}
     mine = [one for one in known if one.name in held]
@@ -33,7 +36,7 @@ def live_json(known: Sequence[Submission], states: Mapping[RunId, Standing], tas
         "warnings": [words for one in mine for words in _stillborn(one, stillborn.get(one.name, set()), tasks)],
         **queues.queue_json(mine, tasks),
         "live": [_task(task, mine, found, held) for task in tasks if task.state == "RUNNING" and task.name in held],
-        "newest_failures": [_failure(span, held) for span in progress.newest_failures(lasting, NEWEST)],
+        "newest_failures": _failures(list(progress.newest_failures(lasting, NEWEST)), held, runs),
     }
 
 
@@ -101,9 +104,14 @@ def _task(task: Task, known: Iterable[Submission], found: Iterable[Span], held: 
     }
 
 
-def _failure(span: Span, held: Mapping[str, Mapping[str, list[RunId]]]) -> dict[str, Any]:
-    example = held[span.submission.name][span.group][0]
-    return {"at": span.end, "cause": span.cause, "message": span.message, "host": span.host, "example": example}
+def _failures(spans: Sequence[Span], held: Mapping[str, Mapping[str, list[RunId]]], runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Each with one of its runs as example, by id and, where it is one of `runs`, in words."""
+    examples = [held[span.submission.name][span.group][0] for span in spans]
+    slugs = {run.id: run.slug for run in runs if run.id in examples} if examples else {}
+    return [
+        {"at": s.end, "cause": s.cause, "message": s.message, "host": s.host, "example": run, "slug": slugs.get(run, run)}
+        for s, run in zip(spans, examples, strict=True)
+    ]
 
 
 def _live(task: Mapping[str, Any]) -> str:
@@ -115,7 +123,7 @@ def _live(task: Mapping[str, Any]) -> str:
 
 
 def _failed(one: Mapping[str, Any], now: float) -> str:
-    """3 min ago on n1: oom_gpu: the first line of the message (a run)."""
+    """3 min ago on n1: oom_gpu: the first line of the message (a run in words)."""
     first, ago = (one["message"] or "").partition("\n")[0], max(0.0, now - one["at"]) / 60
     said = first if len(first) <= LONGEST else first[: LONGEST - 1] + "…"
-    return f"{ago:.0f} min ago on {one['host']}: {one['cause']}: {said}  ({one['example']})"
+    return f"{ago:.0f} min ago on {one['host']}: {one['cause']}: {said}  ({one['slug']})"

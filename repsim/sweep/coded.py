@@ -3,7 +3,7 @@
 import base64
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -22,6 +22,12 @@ class Column:
     def __getitem__(self, row: int) -> Any:
         return self.values[0 if self.codes is None else self.codes[row]]
 
+    def valued(self, values: Sequence[Any]) -> "Column":
+        """The column of what stands in `values` for each of its own. ValueError: there are more or fewer."""
+        if len(values) != len(self.values):
+            raise ValueError("values and codes do not fit")
+        return Column(values, self.codes)
+
     def all(self, rows: int) -> Iterable[Any]:
         """The value of each of so many rows."""
         return repeat(self.values[0], rows) if self.codes is None else map(self.values.__getitem__, self.codes)
@@ -35,12 +41,21 @@ class Column:
 
 def of(rows: Iterable[Any]) -> Column:
     """The column of these values. What compares equal and is written otherwise (1, 1.0, True) stays apart."""
+    return _column(rows, lambda value: value if type(value) is str else (type(value), repr(value)))
+
+
+def objects(rows: Iterable[Any]) -> Column:
+    """The same of objects that are told apart as such, whatever they hold."""
+    return _column(rows, id)
+
+
+def _column(rows: Iterable[Any], key: Callable[[Any], Hashable]) -> Column:
     whole = list(rows)  # which keeps each alive, so that no two of them share an id
     ids = list(map(id, whole))
     place: dict[Any, int] = {}
     values, codes = [], {}
     for one, value in dict(zip(ids, whole, strict=True)).items():  # few objects, over and over
-        code = codes[one] = place.setdefault(value if type(value) is str else (type(value), repr(value)), len(values))
+        code = codes[one] = place.setdefault(key(value), len(values))
         if code == len(values):
             values.append(value)
     return Column(values, list(map(codes.__getitem__, ids)) if len(values) != 1 else None)

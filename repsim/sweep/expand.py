@@ -22,6 +22,7 @@ from repsim.project import Project
 from repsim.sweep import kept, points, refusals, words
 from repsim.sweep import networks as zoo
 from repsim.sweep.exclude import Draft, sifted
+from repsim.sweep.forming import Formed, Former
 from repsim.sweep.layers import layer_names, layer_pairs
 from repsim.sweep.networks import IMPORT, TRAIN, Network
 from repsim.sweep.run import Run
@@ -91,8 +92,8 @@ def _runs(sweep: Sweep, nets: Sequence[Network], where: str, trace: Trace) -> ke
     places = refusals.at_most(_places(spec, nets, catalog, job, where), where) if spec.zoo else [{}]
     refusals.refuse_too_many(spec, where, len(places))
     drafts, trace.taken = sifted(spec, refusals.at_most(points.drafts(spec, places, job, where), where), job, where)
-    labels = _labels(spec, job)
-    trace.made = [(draft, _run(spec, job, draft, labels, where)) for draft in drafts]
+    labels, former = _labels(spec, job), Former(job.config)
+    trace.made = [(draft, _run(spec, job, draft, labels, former, where)) for draft in drafts]
     distinct = _distinct([run for _, run in trace.made], where)
     _check(sweep.jobs, [*sweep.networks, *distinct], catalog, where)
     return _ordered(distinct, spec), len(trace.made) - len(distinct)
@@ -154,14 +155,14 @@ def _labels(spec: Spec, job: Job) -> list[str]:
     return [*named, *sorted(job.config.labels)]
 
 
-def _run(spec: Spec, job: Job, draft: Draft, labels: Sequence[str], where: str) -> Run:
+def _run(spec: Spec, job: Job, draft: Draft, labels: Sequence[str], former: Former, where: str) -> Run:
     try:
-        config = job.config.model_validate(draft.fields)
+        formed = former.form(draft.fields)
     except ValidationError as error:
         block = _blamed(spec, job, error, draft)
         found = yamlfile.explain(error, job.config, draft.fields, where, block)
         raise SpecError(found.what + _beside(spec, error, draft, block), where=found.where, do=found.do) from None
-    return as_run(job, config, {"case": draft.case, **{name: draft.fields.get(name) for name in labels}})
+    return _as_run(job, formed, {"case": draft.case, **{name: draft.fields.get(name) for name in labels}})
 
 
 def _blamed(spec: Spec, job: Job, error: ValidationError, draft: Draft) -> str:
@@ -191,8 +192,14 @@ def _network_run(net: Network, job: Job) -> Run:
 
 def as_run(job: Job, config: JobConfig, labels: dict[str, Any]) -> Run:
     """The run of `config`, under the id and in the group that every sweep gives it."""
+    return _as_run(job, Formed(config), labels)
+
+
+def _as_run(job: Job, formed: Formed, labels: dict[str, Any]) -> Run:
+    config = formed.config
     group = _group(job.name, repr(job.group_key(config)))
-    return Run(id_of(job, config), job.name, config, tuple(job.inputs(config)), group, labels)
+    run = id_of(job, config, formed.pieces)
+    return Run(run, job.name, config, tuple(job.inputs(config)), group, labels, formed.kind)
 
 
 @lru_cache(maxsize=10_000)
@@ -207,7 +214,7 @@ def _check(loaded: dict[str, Job], runs: Sequence[Run], catalog: Catalog, where:
     passed: set[Hashable] = set()
     for run in runs:
         hook = hooks[run.job]
-        seen = (joined(run.config), *map(catalog.told, run.inputs))
+        seen = (run.kind or joined(run.config), *map(catalog.told, run.inputs))
         if hook is None or seen in passed:
             continue
         with within(" · ".join(filter(None, [where, run.labels.get("case")]))):

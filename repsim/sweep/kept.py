@@ -31,7 +31,7 @@ from repsim.sweep.networks import Network
 from repsim.sweep.run import Recalled, Run
 from repsim.sweep.spec import Spec
 
-FORMAT = 1
+FORMAT = 2
 LEAST = 2000  # runs: fewer are formed as fast as they are read
 Found = tuple[tuple[Run, ...], int]
 """Runs in their order, and how many equal ones were merged."""
@@ -140,26 +140,32 @@ class Table:
 
 
 def _written(runs: Sequence[Run]) -> dict[str, Any]:
-    """Runs of one plain job as plain JSON: the ids as one text, all else in columns."""
-    dictionaries = [run.config.__dict__ for run in runs]
+    """Runs of one plain job as plain JSON: the ids as one text, what kinds share once for each kind, all else in columns."""
+    model, dictionaries = type(runs[0].config), [run.config.__dict__ for run in runs]
+    kinds = coded.objects(run.kind for run in runs)
+    own = [name for name in model.model_fields if name in model.labels | model.apart]
     return {
         "ids": " ".join(run.id for run in runs),
-        "given": coded.written(coded.of(sorted(run.config.model_fields_set) for run in runs)),
-        "inputs": coded.written(coded.of(list(run.inputs) for run in runs)),
+        "kinds": coded.written(kinds.valued(list(range(len(kinds.values))))),
+        "given": [sorted(kind.config.model_fields_set) for kind in kinds.values],
+        "shared": {name: [getattr(kind.config, name) for kind in kinds.values] for name in model.model_fields if name not in own},
+        "own": {name: coded.written(coded.of(one[name] for one in dictionaries)) for name in own},
+        "inputs": coded.written(coded.of(run.inputs for run in runs)),
         "groups": coded.written(coded.of(map(attrgetter("group"), runs))),
-        "fields": {name: coded.written(coded.of(one[name] for one in dictionaries)) for name in type(runs[0].config).model_fields},
         "labels": {name: coded.written(coded.of(run.labels[name] for run in runs)) for name in runs[0].labels},
     }
 
 
 def _runs(said: dict[str, Any], job: Job) -> tuple[Run, ...]:
     ids = said["ids"].split(" ")
-    fields, labels = ({name: coded.read(one, len(ids)) for name, one in said[block].items()} for block in ("fields", "labels"))
-    table = Table(job.config, fields, labels, coded.read(said["given"], len(ids)))
+    kinds = coded.read(said["kinds"], len(ids))
+    shared = {name: kinds.valued(values) for name, values in said["shared"].items()}
+    own, labels = ({name: coded.read(one, len(ids)) for name, one in said[block].items()} for block in ("own", "labels"))
+    table = Table(job.config, shared | own, labels, kinds.valued(said["given"]))
     inputs = coded.read(said["inputs"], len(ids))
-    shared = Column([tuple(one) for one in inputs.values], inputs.codes).all(len(ids))
+    networks = inputs.valued([tuple(one) for one in inputs.values]).all(len(ids))
     groups = coded.read(said["groups"], len(ids)).all(len(ids))
-    each = enumerate(zip(ids, shared, groups, strict=False))
+    each = enumerate(zip(ids, networks, groups, strict=False))
     return tuple(Recalled(table, row, {"id": run, "job": job.name, "inputs": of, "group": group}) for row, (run, of, group) in each)
 
 

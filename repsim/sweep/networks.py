@@ -182,7 +182,7 @@ def _named_pairs(wanted: list[list[int]], pool: list[Network], where: str) -> It
         by_seed.setdefault(network.seed, []).append(network)
     for index, pair in enumerate(wanted):
         if len(pair) != 2:
-            raise SpecError(f"a pair has two seeds, not {pair}", where=f"{where}: pairs.{index}", do="write [[0, 1], [2, 3]]")
+            raise SpecError(f"a pair has two seeds, not {len(pair)}", where=f"{where}: pairs.{index}", do="write [[0, 1], [2, 3]]")
         for seed in pair:
             if seed not in by_seed:
                 raise SpecError(f"no network has seed {seed}", where=f"{where}: pairs.{index}", do=_seeds(by_seed))

@@ -1,12 +1,13 @@
 """Owns what one run of a sweep is; one whose sweep was expanded before makes its configuration when it is asked for."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, Protocol
 
 from repsim.job import JobConfig, RunId
 from repsim.sweep.coded import Column
+from repsim.sweep.forming import Kind
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Run:
     inputs: tuple[RunId, ...]
     group: str
     labels: dict[str, Any]
+    kind: Kind | None = field(default=None, compare=False, repr=False)  # where it was formed with others
 
     @property
     def dataset(self) -> str:

@@ -131,10 +131,9 @@ class Spec(Strict):
     judge: Annotated[list[Judged], BeforeValidator(as_axis)] = []
     """Tests of measures and stitchers that `repsim judge` reads this sweep for."""
     table: dict[str, Any] = {}
-    """What a table of it shows where a command does not say."""
+    """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
     plot: dict[str, Any] = {}
     """The same of a picture against a number: see `repsim.report.against`."""
-    """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
     _origins: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
     """By case and key: key path of what says it, where that is the case of another."""
 

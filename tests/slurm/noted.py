@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,7 @@ def _take_time(run_id: str, context: Any) -> None:
 
 def _stop_then_link(folder: Path, source: Any, target: Any) -> None:
     """Between write and rename: one process takes the order to stop, and does."""
-    try:
+    with suppress(FileNotFoundError):  # another process took it, or nobody gave it
         (folder / STOP).rename(folder / f"stopped.{os.getpid()}")
-    except FileNotFoundError:
-        pass
-    else:
         os.kill(os.getpid(), signal.SIGSTOP)
     _link(source, target)

@@ -135,7 +135,7 @@ def test_what_a_killed_task_left_is_sent_again_and_nothing_else(project):
 def test_a_task_that_is_told_to_stop_leaves_within_seconds_and_the_rest_is_sent_again(project):
     sweep = toy.sweep(project, "job: slow\ngrid: {value: 0..1}\nfixed: {seconds: 40}", "waits")
     (sent,) = submit(project, sweep)
-    until_running(project, sweep)
+    wait_until(lambda: set(states(project, sweep)) == {State.RUNNING}, PATIENCE_S, lambda: states(project, sweep))
     began = time.monotonic()
     cluster.call("scancel", "--signal=TERM", sent.job_id)
     until_quiet(project, 20)

@@ -191,7 +191,7 @@ def _refuse(state: dict[str, Any], said: dict[str, str], indices: list[int]) -> 
         raise Refused(BUSY)
     if said.get("partition", "gpu") not in state["partitions"]:
         raise Refused(failed + "Invalid partition name specified")
-    known = {e["job"] for e in state["elements"].values() if not e.get("purged")}
+    known = {name for e in state["elements"].values() if not e.get("purged") for name in (e["job"], e["element"])}
     if any(job not in known for _, job in _parents(said)):
         raise Refused(failed + "Job dependency problem")
 
@@ -203,7 +203,7 @@ def _await(state: dict[str, Any]) -> None:
         parents = _parents(said)
         if element["state"] != "PENDING" or not parents or not element["reason"].startswith(("None", "Depend")):
             continue
-        ends = {job: [e["state"] for e in state["elements"].values() if e["job"] == job] for _, job in parents}
+        ends = {job: [e["state"] for e in state["elements"].values() if job in (e["job"], e["element"])] for _, job in parents}
         over = all(all(end in ENDED for end in found) for found in ends.values())
         never = over and any(kind == "afterok" and set(ends[job]) != {"COMPLETED"} for kind, job in parents)
         element["reason"] = "DependencyNeverSatisfied" if never else "None" if over else "Dependency"
@@ -212,7 +212,7 @@ def _await(state: dict[str, Any]) -> None:
 
 
 def _parents(said: dict[str, str]) -> list[tuple[str, str]]:
-    """(kind, job id) of each dependency."""
+    """(kind, id of a job or of an element) of each dependency."""
     parts = [part.split(":") for part in said.get("dependency", "").split(",") if part]
     return [(kind, job) for kind, *jobs in parts for job in jobs]
 

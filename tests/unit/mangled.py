@@ -79,7 +79,6 @@ def short(path: Path) -> Tree:
     """A good sweep file, its axes and zoo cut to two each, so that it has few runs."""
     tree = yaml.safe_load(path.read_text())
     listed = isinstance(tree.get("pairs"), list)
-    tree["zoo"] = tree["zoo"][:2] if isinstance(tree["zoo"], list) else tree["zoo"]
     for block in tree["zoo"] if isinstance(tree["zoo"], list) else [tree["zoo"]]:
         block["seeds"] = block["seeds"] if listed else _two(block["seeds"])
     for axes in (*tree.get("cases", {}).values(), tree.get("grid", {})):
@@ -89,12 +88,6 @@ def short(path: Path) -> Tree:
     if isinstance(tree.get("layers"), dict):
         tree["layers"] |= {end: tree["layers"][end][:1] for end in ("front", "end") if isinstance(tree["layers"][end], list)}
     return tree
-
-
-def ruleless(tree: Tree) -> None:
-    """Takes out the rules, which may name what `short` has cut off."""
-    for block in ("when", "exclude"):
-        tree.pop(block, None)
 
 
 def _two(values: Any) -> Any:

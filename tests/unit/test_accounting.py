@@ -9,7 +9,8 @@ import toy
 
 from repsim import accounting, nodes, reconcile
 from repsim.accounting import Accounts, Ending, Lost
-from repsim.submission import Journal, Submission
+from repsim.journal import Journal
+from repsim.submission import Submission
 
 ROWS = """
 17_0|{name}|NODE_FAIL|2026-01-01T10:00:00|n1

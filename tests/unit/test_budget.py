@@ -11,11 +11,11 @@ from commandline import call
 from repsim import budget, plan, planfile, store
 from repsim.budget import Budget, Spent
 from repsim.errors import InputError, UserError
+from repsim.journal import Journal
 from repsim.measured import Rate
 from repsim.plan import Limits
 from repsim.profile import Profile
 from repsim.state import Standing, State
-from repsim.submission import Journal
 
 NUMBERS = "job: square\ngrid: {value: [1.0, 2.0, 3.0, 4.0]}\n"
 

@@ -8,8 +8,8 @@ from tasks import pack
 
 from repsim import orders
 from repsim.breaker import ROW
+from repsim.journal import Journal
 from repsim.report import halts
-from repsim.submission import Journal
 
 SLURM = "cluster: slurm\npartition: gpu\ndevice: cpu\n"
 
@@ -39,7 +39,7 @@ def test_a_breaker_that_tripped_is_shown_with_its_error_an_example_and_the_way_o
     assert stop["run"] in {run.id for run in sweep.runs}
     text = call("sweep", "status", "toy").out
     assert "held      10 groups failed one after the other with the same error (code): ZeroDivisionError: no square today" in text
-    assert f"repsim sweep logs {stop['run']}" in text and "repsim sweep resume toy" in text
+    assert f"repsim sweep logs {stop['run']}" in text and "go on, once it is mended: repsim sweep resume toy" in text
 
 
 def test_submit_refuses_while_a_stop_stands_and_names_the_way(here, tmp_path):
@@ -71,7 +71,9 @@ def test_stop_and_resume_say_what_they_did_and_can_be_repeated(here):
     again = call("sweep", "stop", "toy")
     assert again.code == 0 and "stopped already" in again.out
     assert pack(one).run() == 3 * ["interrupted"]
-    assert "stopped by hand" in call("sweep", "status", "toy").out
+    text = call("sweep", "status", "toy").out
+    assert "stopped by hand" in text and "go on: repsim sweep resume toy" in text and "  next  " not in text
+    assert "→ repsim sweep resume toy, and submit again" in call("sweep", "submit", "toy", "--yes").err
     assert call("sweep", "resume", "toy", "--json").json == {"resumed": [one.name]}
     assert "nothing of it is stopped" in call("sweep", "resume", "toy").out
     assert pack(one).run() == 3 * ["done"]

@@ -168,6 +168,7 @@ def test_a_new_field_with_a_default_leaves_ids_alone():
 def test_equal_numbers_have_equal_ids_however_they_are_written():
     assert run_id("j", 1, Config(rate=1e-3)) == run_id("j", 1, Config(rate=0.001))
     assert run_id("j", 1, Config(rate=1)) == run_id("j", 1, Config(rate=1.0))
+    assert run_id("j", 1, Config(rate=-0.0)) == run_id("j", 1, Config(rate=0.0)) == "9194265d7bc1"
 
 
 def test_a_label_is_no_part_of_the_id():

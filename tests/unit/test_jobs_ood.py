@@ -139,9 +139,10 @@ def test_every_detector_and_every_stitcher_of_a_group_is_made_once(context, monk
     assert len({row.accuracy for row in found[:4]}) == 1
 
 
-@pytest.mark.parametrize("classifier", ["suffix", "fresh", "mcnn"])
-def test_any_classifier_makes_a_detector(context, classifier):
-    row, plain = rows([quick(**DEEP, classifier=classifier), quick(**DEEP, classifier=classifier, detector="msp")], context)
+@pytest.mark.parametrize(("classifier", "width"), [("suffix", None), ("fresh", None), ("mcnn", 8)])
+def test_any_classifier_makes_a_detector(context, classifier, width):
+    asked = {**DEEP, "classifier": classifier, "classifier_width": width}
+    row, plain = rows([quick(**asked), quick(**asked, detector="msp")], context)
     assert row.sanity_auroc > 0.8 and row.classifier_accuracy > 0.75 and row.auroc > 0.5
     assert plain.classifier_parameters == row.classifier_parameters
 

@@ -9,9 +9,10 @@ from commandline import call
 
 from repsim import cluster, nodes
 from repsim.cause import Cause
+from repsim.journal import Journal
 from repsim.nodes import Fault
 from repsim.profile import Profile
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 NOW = 2_000_000.0
 HOUR = 3600.0

@@ -7,7 +7,8 @@ from commandline import call
 from repsim import cluster, queued, reconcile
 from repsim.cluster import Task
 from repsim.errors import ClusterError
-from repsim.submission import Journal, Submission
+from repsim.journal import Journal
+from repsim.submission import Submission
 
 NOW = 2_000_000_000.0
 

@@ -11,10 +11,11 @@ from commandline import call
 
 from repsim import log, submission
 from repsim.errors import InputError
+from repsim.journal import Journal
 from repsim.report import queue as queues
 from repsim.report import reasons
 from repsim.signature import signature
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 MOODS = "job: square\nzip: {batch: 0..3, value: [1.0, 2.0, 3.0, 4.0], mood: [well, fails, fails, refuses]}"
@@ -291,5 +292,7 @@ def test_examples_of_failures_are_named_by_case_before_the_id(here):
     call("sweep", "run", "cases", "--workers", "1")
     (one,) = call("sweep", "status", "cases", "--json").json["failures"]
     assert one["slug"] == f"sad/{one['example']}"
-    assert f"(e.g. sad/{one['example']})" in call("sweep", "status", "cases").out
+    text = call("sweep", "status", "cases").out
+    assert f"(e.g. sad/{one['example']})" in text
+    assert f"  (sad/{one['example']})\n" in text[text.index("  newest ") :]
     assert f"  e.g. sad/{one['example']}, in " in call("sweep", "logs", "cases", "--failed").out

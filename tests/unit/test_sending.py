@@ -190,6 +190,32 @@ def test_the_limit_counts_what_was_sent_earlier(project, fake):
     assert options(fake)[2]["array"] == "0-7%6", "other cards, another limit"
 
 
+def test_what_runs_beyond_the_new_share_of_an_earlier_array_is_waited_for(project, fake):
+    profile = MANY.model_copy(update={"max_parallel": 4})
+    submit(project, toy.sweep(project, EIGHT), profile=profile)
+    fake.start("100_0", "100_1", "100_2")
+    submit(project, toy.sweep(project, EIGHT.replace("1.0", "2.0"), "more"), profile=profile)
+    assert ["update", "JobId=100", "ArrayTaskThrottle=2"] in fake.asked("scontrol")
+    assert (options(fake)[1]["array"], options(fake)[1]["dependency"]) == ("0-7%2", "afterany:100_0")
+    fake.start("108_0", "108_1")
+    submit(project, toy.sweep(project, EIGHT.replace("1.0", "3.0"), "third"), profile=profile)
+    assert options(fake)[2]["array"] == "0-7%1"
+    assert options(fake)[2]["dependency"] == "afterany:108_0", "shares of 2, 1, 1: the first keeps 2, and one of it is waited for"
+
+
+def test_an_array_that_slurm_will_not_throttle_is_not_waited_for(project, fake):
+    profile = MANY.model_copy(update={"max_parallel": 4})
+    submit(project, toy.sweep(project, EIGHT), profile=profile)
+    fake.start("100_0", "100_1", "100_2", "100_3")
+    (fake.bin / "scontrol").write_text(
+        (fake.bin / "scontrol").read_text().replace("#!/bin/sh\n", "#!/bin/sh\ncase $1 in update) exit 1;; esac\n")
+    )
+    told = []
+    submit(project, toy.sweep(project, EIGHT.replace("1.0", "2.0"), "more"), profile=profile, tell=told.append)
+    assert "max_parallel may be exceeded" in told[0]
+    assert "dependency" not in options(fake)[1]
+
+
 def test_a_size_of_arrays_that_the_cluster_does_not_say_is_assumed_and_told(project, fake):
     (fake.bin / "scontrol").write_text("#!/bin/sh\necho 'Configuration data as of now'\n")
     told = []

@@ -10,8 +10,9 @@ import toy
 
 from repsim import cleaning, cluster, dropped, log, processes, reconcile, state, submission
 from repsim.errors import ClusterError, InputError
+from repsim.journal import Journal
 from repsim.state import MAX_KILLED, State
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: [0, 1], value: [1.0, 2.0]}"
 
@@ -105,6 +106,16 @@ def test_a_task_that_died_before_its_first_group_failed(project, squares, shown,
     one.close({0: shown})
     assert states(project, squares) == ["failed"] * 4
     assert causes(project, squares) == {cause}
+
+
+def test_a_task_that_was_told_to_stop_before_it_could_listen_is_new_again(project, squares):
+    one, gone = send(project, squares), "srun: error: n1: task 0: Killed\n"
+    log.file_of(one, 0).write_text(gone)
+    assert states(project, squares, element(one, shown="FAILED")) == ["failed"] * 4
+    order = "slurmstepd-n1: error: *** STEP 12.0 ON n1 CANCELLED AT 2026-11-22T23:08:20 ***\nsrun: error: n1: task 0: Terminated\n"
+    log.file_of(one, 0).write_text(f"{order}srun: Force Terminated StepId=12.0\n")
+    assert states(project, squares, element(one, shown="FAILED")) == ["new"] * 4
+    assert states(project, squares, element(one, shown="OUT_OF_MEMORY")) == ["failed"] * 4
 
 
 def test_a_stored_row_wins_over_queue_failure_and_loss(project, squares):

@@ -11,9 +11,10 @@ from commandline import call
 
 from repsim import answers, cluster, cost, progress, reconcile
 from repsim.cli import status
+from repsim.journal import Journal
 from repsim.progress import Beat, Span
 from repsim.report import live
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 NOW = 1_000_000.0
@@ -55,6 +56,17 @@ def start(at: float, group: str) -> dict:
 
 def end(at: float, group: str, outcome: str, cause: str | None = None) -> dict:
     return {"at": NOW + at, "event": "end", "group": group, "outcome": outcome, "cause": cause, "message": f"{cause}: no"}
+
+
+def test_what_nobody_was_asked_to_compute_yet_is_told_with_the_command(here):
+    assert "next      repsim sweep submit squares, or here: repsim sweep run squares" in call("sweep", "status", "squares").out
+    assert call("sweep", "run", "squares").code == 0
+    assert "  next  " not in call("sweep", "status", "squares").out
+
+
+def test_what_is_queued_needs_no_next_command(here, one):
+    here.queue.write_text("".join(f"17_{i}|{i}|PENDING|Resources||{one.name}\n" for i in range(2)))
+    assert "  next  " not in call("sweep", "status", "squares").out
 
 
 def test_wasted_hours_are_those_of_attempts_that_gave_no_row(one):

@@ -9,9 +9,10 @@ from commandline import call
 
 from repsim import cause, retry
 from repsim.cause import RULES, Cause
+from repsim.journal import Journal
 from repsim.profile import Profile
 from repsim.state import MAX_KILLED
-from repsim.submission import Journal, Submission
+from repsim.submission import Submission
 
 SQUARES = "job: square\ngrid: {batch: 0..3, value: [1.0, 2.0]}"
 
@@ -211,3 +212,9 @@ def test_a_retry_on_a_profile_of_this_machine_names_the_command_that_retries_her
     sent(slurm.project, (0, "code"))
     answer = call("sweep", "retry", "squares", "--profile", "local", "--yes")
     assert (answer.code, "compute here with: repsim sweep retry squares --here" in answer.err) == (2, True)
+
+
+def test_a_cause_that_there_is_not_is_refused_with_the_nearest(slurm):
+    answer = call("sweep", "retry", "squares", "--cause", "oom_gp")
+    assert answer.code == 2
+    assert "--cause: no run fails for 'oom_gp'\n  → did you mean 'oom_gpu' or 'oom_host'?" in answer.err

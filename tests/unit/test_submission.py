@@ -6,7 +6,8 @@ import pytest
 import toy
 
 from repsim import records
-from repsim.submission import Journal, Submission
+from repsim.journal import Journal
+from repsim.submission import Submission
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from tasks import pack, parts, rows, squares
 
 from repsim import orders, store, stored, worker
 from repsim.breaker import OF_ALL, ROW, Breaker
+from repsim.journal import Journal
 from repsim.orders import Lookout, Stop
-from repsim.submission import Journal
 
 
 def moods(project, *said: tuple[str, int]):

@@ -12,8 +12,8 @@ from tasks import last_events, pack, parts, rows, squares
 from repsim import measuring, orders, store, worker
 from repsim.breaker import Breaker
 from repsim.errors import DiskError, UserError
+from repsim.journal import Journal
 from repsim.patience import Patience, passes
-from repsim.submission import Journal
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
