@@ -1,9 +1,8 @@
 """Train networks of a zoo, from their seeds, and keep their weights for the jobs that stitch and compare.
 
 Artefacts of a run: `network.pt`, the network that counts (`models.checkpoint`): the average of its weights where the recipe has
-one (`ema`), else what the last step left; beside an average `last.pt`, what the last step left; `epoch_0010.pt` …, the network
-that counts after that epoch (`checkpoint_every`); `resume.pt` while it is trained, from which a run that was stopped or killed
-goes on to the same weights. A network that diverged leaves a row, with outcome `diverged`, and no network to build on.
+one (`ema`), else what the last step left, which beside an average is `last.pt`; `epoch_0010.pt` …, the same after that epoch
+(`checkpoint_every`); `resume.pt`, from which a killed run goes on to the same weights. One that diverged leaves a row alone.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -41,19 +40,13 @@ class Config(JobConfig):
     data_seed: int | None = Field(None, ge=0, lt=2**31, description="seed of order, augmentation, dropout, attacks; null: as seed")
     train_images: int | None = Field(None, ge=1, description="train on so many images, the same for every network; null: all")
     label_noise: float = Field(0.0, ge=0, le=1, description="share of the training labels drawn anew, uniform over all classes")
-    shortcut: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="a cue in every image, test images too, that names its class with this probability; null: none",
-    )
+    shortcut: float | None = Field(None, ge=0, le=1, description="how often a cue in every image names its class; null: no cue")
     validation: int = Field(0, ge=0, description="training images held out, to score the curve on; 0: it is of the test images")
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed that says which images are held out")
     eval_every: int = Field(1, ge=0, description="score after every so many epochs, for the curve alone; 0: never")
     checkpoint_every: int = Field(0, ge=0, description="keep the network after every so many epochs; 0: never")
     deterministic: bool = Field(False, description="only kernels that give the same bits each time; slower on a GPU")
     together: int = Field(1, ge=1, le=1024, description="train so many networks of successive seeds at once, on one device")
-    # in place of the recipe's; null: as the recipe has it
     epochs: int | None = Field(None, ge=1, le=100_000, description="passes over the training images; null: the recipe's")
     batch_size: int | None = Field(None, ge=1, le=65_536, description="images per step; null: the recipe's")
     optimizer: recipes.Optimizer | None = Field(None, description="optimiser; null: the recipe's")
@@ -200,14 +193,11 @@ def _train(configs: Sequence[Config], context: Context) -> Iterator[Row]:
 
 def _splits(config: Config, context: Context) -> "dict[str, Images]":
     """train, validation where images are held out, and test."""
-    from repsim.data import altered, images, splits
+    from repsim.data import altered, splits
 
     where = (config.dataset, context.data_folders, context.cache, context.device)
     three = splits.three(*where, validation=config.validation, seed=config.split_seed)
-    held = {} if three.validation is None else {"validation": three.validation}
-    taken = {"train": images.take(three.train, config.train_images, seed=0), **held, "test": three.test}
-    found = {name: altered.cued(part, config.shortcut) for name, part in taken.items()}
-    return {**found, "train": altered.relabelled(found["train"], config.label_noise)}
+    return altered.parts(three, config.train_images, config.label_noise, config.shortcut)
 
 
 def _built(config: Config, device: str) -> "Network":

@@ -9,11 +9,22 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from repsim.data.images import Images
+from repsim.data.images import Images, take
+from repsim.data.splits import Three
 from repsim.errors import InputError
 
 LABELS, CUES = 1, 2  # seeds of what is drawn of a set of so many images
 SIDE = 5  # pixels of a cue, a square in the upper left corner
+
+
+def parts(three: Three, train_images: int | None, label_noise: float, shortcut: float | None) -> dict[str, Images]:
+    """What a training sees, by name: `train`, so many images of it (None: all), `validation` where images are held out, and `test`.
+
+    Cues are in all of them, labels drawn anew in `train` alone.
+    """
+    held = {} if three.validation is None else {"validation": cued(three.validation, shortcut)}
+    train = relabelled(cued(take(three.train, train_images, seed=0), shortcut), label_noise)
+    return {"train": train, **held, "test": cued(three.test, shortcut)}
 
 
 def relabelled(images: Images, share: float) -> Images:
