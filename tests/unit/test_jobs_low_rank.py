@@ -58,6 +58,11 @@ def rows(job, configs, context):
     return [found[context.run_id(one)] for one in configs]
 
 
+def about(accuracy):
+    """The same but for one of the 500 images: sums in another order may move one that lies on the border."""
+    return pytest.approx(accuracy, abs=0.0021)
+
+
 @pytest.mark.parametrize("rank", [None, 2])
 def test_each_way_gives_what_the_job_of_its_own_gives(rank, context):
     ways = ["task", "matched", "probe", "cka", "pwcca", "nbs"]
@@ -66,14 +71,15 @@ def test_each_way_gives_what_the_job_of_its_own_gives(rank, context):
     stitches = [{"init": "ps_inv", "epochs": 2, "weight_decay": 1e-5}, {"init": "matched"}]
     common = {**PAIR, **IMAGES, "stitcher": "linear", "batch_size": 256, "front_stitch_rank": rank}
     trained, direct = rows(STITCH, [STITCH.config(**common, **fields) for fields in stitches], context)
-    assert (task.value, task.residual) == (trained.accuracy, pytest.approx(trained.residual, rel=1e-5))
-    assert (matched.value, matched.null) == (direct.accuracy, direct.null_accuracy) and task.null is None
+    assert (task.value, task.residual) == (about(trained.accuracy), pytest.approx(trained.residual, rel=1e-5))
+    assert (matched.value, matched.null) == (about(direct.accuracy), about(direct.null_accuracy)) and task.null is None
     assert (task.front_accuracy, task.end_accuracy, task.images) == (direct.front_accuracy, direct.end_accuracy, 500)
     (alone,) = rows(PROBE, [PROBE.config(network="aaaa", dataset="digits", layer="relu2", rank=rank, **IMAGES)], context)
-    assert (probe.value, probe.null, probe.explained) == (alone.accuracy, alone.null_accuracy, pytest.approx(alone.explained))
+    explained = pytest.approx(alone.explained)
+    assert (probe.value, probe.null, probe.explained) == (about(alone.accuracy), about(alone.null_accuracy), explained)
     compared = [COMPARE.config(**PAIR, measure=way, front_rank=rank) for way in ways[3:]]
     for mine, theirs in zip(similar, rows(COMPARE, compared, context), strict=True):
-        assert (mine.value, mine.convention, mine.scale) == (pytest.approx(theirs.value), theirs.convention, theirs.scale)
+        assert (mine.value, mine.convention, mine.scale) == (pytest.approx(theirs.value, rel=1e-5), theirs.convention, theirs.scale)
 
 
 def test_a_layer_is_nearest_to_itself_and_less_so_at_lower_ranks(context):
