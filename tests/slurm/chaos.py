@@ -24,7 +24,7 @@ import ground as grounds
 import noted
 import verdict as verdicts
 from ground import SWEEP, Ground
-from injections import DECK, mend
+from injections import DECK, mend, resume_nodes
 from people import Answer, People
 from verdict import Ledger, Verdict
 
@@ -193,18 +193,30 @@ def _settle(ground: Ground, people: People, ledger: Ledger) -> int:
             ledger.look()
             time.sleep(WATCH_S)
         if time.monotonic() > end:
-            raise TimeoutError(f"not done {SETTLE_S:.0f} s after the last strike; submit says: {answer.out} {answer.err}")
+            said = f"submit says: {answer.out} {answer.err}{_seen(ground)}"
+            raise TimeoutError(f"not done {SETTLE_S:.0f} s after the last strike; {said}")
     raise AssertionError
 
 
 def _alive(ground: Ground) -> bool:
-    """Whether anything of the sweep is queued or running; what Slurm holds is released, as the status says one should."""
+    """Whether anything of the sweep is queued or running; what Slurm holds is released, as the status says one should.
+
+    Nodes that it put aside are resumed: after a lost node it drains one for a "Duplicate jobid", until none is left.
+    """
     lines = ground.cluster.run("squeue", "-h", "-r", "-o", "%i|%r|%j").splitlines()
     mine = [line.split("|") for line in lines if line.split("|")[2].startswith("repsim-")]
     for element, reason, _ in mine:
         if reason.replace(" ", "_") in HELD:
             ground.cluster.run("scontrol", "release", element)
+    if mine:
+        resume_nodes(ground)
     return bool(mine)
+
+
+def _seen(ground: Ground) -> str:
+    """What Slurm shows of tasks and nodes: without it nobody can tell afterwards why nothing went on."""
+    tasks = ground.cluster.run("squeue", "-r", "-o", "%i|%T|%r|%E|%N|%j")
+    return f"squeue:\n{tasks}\nsinfo:\n{ground.cluster.run('sinfo', '-N', '-o', '%N|%T|%E|%P')}"
 
 
 def _asked(people: People, *words: str) -> Answer:

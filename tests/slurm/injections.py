@@ -228,7 +228,6 @@ def _without(ground: Ground, rng: random.Random, fault: str) -> Injection:
     away = ground.away_s if fault == "lose-slurmd" and rng.random() < 0.5 else rng.uniform(1, 4)
     yield away
     bring_back(ground, node)
-    ground.hurt.discard(node)
     return True
 
 
@@ -245,11 +244,18 @@ def mend(ground: Ground) -> None:
 
 
 def bring_back(ground: Ground, node: str) -> None:
-    """slurmd is started; a node that Slurm has put aside meanwhile, as for a task that would not die, is resumed."""
-    try:
+    """slurmd is started, and the node is resumed where Slurm has put it aside meanwhile."""
+    with suppress(AssertionError):
         ground.cluster.fault("start-node", node)
-    except AssertionError:
-        _obeyed(ground, "scontrol", "update", f"nodename={node}", "state=resume")
+    ground.hurt.discard(node)
+    resume_nodes(ground)
+
+
+def resume_nodes(ground: Ground) -> None:
+    """An administrator's work: nodes that Slurm has put aside, for a task that would not die or one sent twice, take jobs again."""
+    for node, state in ground.cluster.nodes().items():
+        if node not in ground.hurt and state.startswith(("drain", "down")):
+            _obeyed(ground, "scontrol", "update", f"nodename={node}", "state=resume")
 
 
 def _ordered(ground: Ground, people: People, rng: random.Random, order: str) -> Injection:
