@@ -16,24 +16,19 @@ from repsim.job import NAME, Context, JobConfig, JobRow, RunId
 from repsim.probing import methods
 from repsim.similarity import rules as comparing
 from repsim.stitching import rules
+from repsim.stitching.config_fields import Networks
 
 VERSION = 1
 RESUMES = True
 PRIOR_RATE = 4e-5  # seconds per image passed through a network, a guess for one GPU until runs are measured
 
 
-class Config(JobConfig):
+class Config(Networks, JobConfig):
     """One way to judge one layer of f, at one rank, and one of g."""
 
     labels: ClassVar[frozenset[str]] = frozenset({"front_arch", "end_arch", "front_seed", "end_seed"})
     apart: ClassVar[frozenset[str]] = frozenset({"front_network", "end_network", "seed", "data_seed"})
 
-    front_network: RunId = Field(pattern=NAME, description="run of the network f")
-    end_network: RunId = Field(pattern=NAME, description="run of the network g; may be f's")
-    front_arch: str | None = Field(None, description="label: architecture of f")
-    end_arch: str | None = Field(None, description="label: architecture of g")
-    front_seed: int | None = Field(None, description="label: seed of f")
-    end_seed: int | None = Field(None, description="label: seed of g")
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test on")
     front_layer: str = Field(min_length=1, description="layer of f, the source")
     end_layer: str = Field(min_length=1, description="layer of g, the target")

@@ -14,7 +14,7 @@ from repsim.job import NAME, STITCHER, Context, JobConfig, JobRow, NetworkFacts,
 from repsim.probing import ood_rules
 from repsim.probing.ood_fields import Classifier, Detector, FineTuning, Verdict
 from repsim.stitching import attack_rules, rules
-from repsim.stitching.config_fields import Adversarial, Attacked, Cut, Family, Images, Kept, State, Training
+from repsim.stitching.config_fields import Adversarial, Attacked, Cut, Family, Images, Kept, Networks, State, Training
 from repsim.stitching.row_fields import Accuracies, Controls, Cost, Donors, Likeness, Robust, Shift, Truncated
 
 VERSION = 1
@@ -23,15 +23,9 @@ IMAGE_S = 4e-5  # seconds per image passed through g, a guess for one GPU until 
 LEARNING = 3  # a step of training takes as long as so many forward passes
 
 
-class Pair(JobConfig):
+class Pair(Networks, JobConfig):
     """The two networks, and what they are stitched on."""
 
-    front_network: RunId = Field(pattern=NAME, description="run whose network f is used up to front_layer")
-    end_network: RunId = Field(pattern=NAME, description="run whose network g is used from end_layer on")
-    front_arch: str | None = Field(None, description="label: architecture of f")
-    end_arch: str | None = Field(None, description="label: architecture of g")
-    front_seed: int | None = Field(None, description="label: seed of f")
-    end_seed: int | None = Field(None, description="label: seed of g")
     dataset: str = Field(pattern=NAME, description="data set to train, validate and test stitcher and detector on")
 
 

@@ -23,6 +23,17 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a data set
 Pixels = Annotated[float, BeforeValidator(pixels)]
 
 
+class Networks(BaseModel):
+    """The two networks, and what people know them by."""
+
+    front_network: str = Field(pattern=NAME, description="run whose network f is used up to front_layer")
+    end_network: str = Field(pattern=NAME, description="run whose network g is used from end_layer on; may be f's")
+    front_arch: str | None = Field(None, description="label: architecture of f")
+    end_arch: str | None = Field(None, description="label: architecture of g")
+    front_seed: int | None = Field(None, description="label: seed of f")
+    end_seed: int | None = Field(None, description="label: seed of g")
+
+
 class State(BaseModel):
     """As what f and g are taken: after which epoch, and what stands in f's place where the stitch is a negative control."""
 
