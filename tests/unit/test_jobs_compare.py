@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from inspect import signature
 from pathlib import Path
 
+import jobground
 import pytest
 import torch
 import toy
@@ -77,13 +78,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def context(folder):
-    ids: dict = {}
-    return jobs.Context("cpu", (), folder / "cache", folder, lambda one: ids.setdefault(one, f"run-{len(ids)}"))
+    return jobground.context_of(folder)
 
 
 def rows(configs, context):
-    found = {row.run_id: row for row in JOB.run(configs, context)}
-    return [found[context.run_id(one)] for one in configs]
+    return jobground.rows_of(JOB, configs, context)
 
 
 def test_the_rows_of_a_group_are_the_plain_measures_on_gathered_features(folder, context):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import jobground
 import pytest
 import torch
 from pydantic import ValidationError
@@ -56,13 +57,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def context(folder):
-    ids: dict = {}
-    return jobs.Context("cpu", (), folder / "cache", folder, lambda one: ids.setdefault(one, f"run-{len(ids)}"))
+    return jobground.context_of(folder)
 
 
 def rows(configs, context):
-    found = {row.run_id: row for row in JOB.run(configs, context)}
-    return [found[context.run_id(one)] for one in configs]
+    return jobground.rows_of(JOB, configs, context)
 
 
 def test_clean_scores_are_those_that_training_reports(folder, context):

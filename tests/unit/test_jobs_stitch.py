@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import jobground
 import pytest
 import torch
 from pydantic import ValidationError
@@ -69,8 +70,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def context(folder):
-    ids: dict = {}
-    return jobs.Context("cpu", (), folder / "cache", folder, lambda one: ids.setdefault(one, f"run-{len(ids)}"))
+    return jobground.context_of(folder)
 
 
 @pytest.mark.parametrize(
