@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +15,11 @@ from repsim.job import load
 from repsim.project import Project
 from repsim.report import checks
 from repsim.report.plans import number
-from repsim.sweep import curves, grids, shown
+from repsim.sweep import curves
 from repsim.sweep.expand import Sweep
-from repsim.tablekeys import LAYERS
+
+if TYPE_CHECKING:
+    from repsim.table import Table
 
 app = plain()
 app.command("heatmap")(matrices.heatmap)
@@ -176,30 +178,13 @@ def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, A
     return {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value}
 
 
-def _built(project: Project, sweep: Sweep, asked: dict[str, Any]) -> Any:
-    """The table of a sweep: its own definition, changed by what was asked."""
-    import pandas as pd
-
+def _built(project: Project, sweep: Sweep, asked: dict[str, Any]) -> "Table":
+    """The table of a sweep: its own definition, changed by what was asked; numbers that may mean nothing are told of."""
+    from repsim import frames, tabulating
     from repsim import table as tables
-    from repsim import yamlfile
 
-    said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
-    definition = yamlfile.validate(tables.TableDefinition, said, str(sweep.path), "table")
-    job = sweep.jobs[sweep.spec.job]
-    stored = store.read(project.store, job, ids=[run.id for run in sweep.runs])
-    store.must_agree(stored, job, {run.id: run.config for run in sweep.runs})
-    found = stored.to_pandas()
-    expected = pd.DataFrame([{"run_id": run.id, **run.config.model_dump(), "case": run.labels["case"]} for run in sweep.runs])
-    table = tables.build(definition, found, expected, _layers(project, sweep, [*definition.rows, *definition.cols]))
-    shown.refuse_mixed(sweep, [*definition.rows, *definition.cols])
+    definition, found = tabulating.definition(sweep, asked), frames.stored(project, sweep)
     if doubted := tables.doubtful(found, definition.value):
         said = f"{number(len(doubted), 'number')} shown may mean nothing, as in: {next(iter(doubted.values()))}"
         say(f"repsim: {said} (see: repsim results heatmap {sweep.name})")
-    return table
-
-
-def _layers(project: Project, sweep: Sweep, keys: list[str]) -> list[str]:
-    """The layers of all networks in their order; asked only where a key of the table is a layer."""
-    if not set(LAYERS) & set(keys):
-        return []
-    return list(dict.fromkeys(name for names in grids.layers(project, sweep, sweep.runs).values() for name in names))
+    return tabulating.built(project, sweep, definition, found)
