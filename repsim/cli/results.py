@@ -1,4 +1,4 @@
-"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
+"""Owns `repsim results …`: check, compact, aggregate, plot, curve; beside them `table` and what `matrices` shows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repsim import checking, child, compaction, store, submission
-from repsim.cli import matrices
+from repsim.cli import matrices, tables
 from repsim.cli.lazily import plain
-from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
-from repsim.errors import InputError, SpecError, nearest
+from repsim.cli.output import Json, SpecArgument, opened, project_of, say, show
+from repsim.errors import InputError
 from repsim.job import load
 from repsim.project import Project
 from repsim.report import checks
@@ -25,14 +25,7 @@ app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
-FORMATS = ("text", "markdown", "latex", "csv", "json")
-
-Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
-Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
-Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
-Value = Annotated[
-    str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
-]
+app.command("table")(tables.table)
 
 
 @app.command()
@@ -81,35 +74,12 @@ def compact(json: Json = False) -> None:
 
 
 @app.command()
-def table(
-    spec: SpecArgument,
-    rows: Rows = None,
-    cols: Cols = None,
-    value: Value = None,
-    spread: Annotated[str | None, typer.Option("--spread", help="What stands behind ±: interval (95 %, default) or std.")] = None,
-    controls: Controls = False,
-    format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
-    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
-    json: Json = False,
-) -> None:
-    """The table of a sweep, mean ± 95 % interval (n of expected n): penalties per layer and case, or accuracies of networks."""
-    from repsim.report import tables
-
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
-    project, sweep = opened(spec)
-    asked = {**_asked(rows, cols, value), "spread": spread, "controls": controls}
-    text = tables.render(_built(project, sweep, asked), "json" if json else format)
-    give(text, out)
-
-
-@app.command()
 def plot(
     spec: SpecArgument,
-    rows: Rows = None,
-    cols: Cols = None,
-    value: Value = None,
-    controls: Controls = False,
+    rows: tables.Rows = None,
+    cols: tables.Cols = None,
+    value: tables.Value = None,
+    controls: tables.Controls = False,
     out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
     json: Json = False,
 ) -> None:
@@ -180,11 +150,9 @@ def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, A
 
 def _built(project: Project, sweep: Sweep, asked: dict[str, Any]) -> "Table":
     """The table of a sweep: its own definition, changed by what was asked; numbers that may mean nothing are told of."""
-    from repsim import frames, tabulating
-    from repsim import table as tables
+    from repsim import tabulating
 
-    definition, found = tabulating.definition(sweep, asked), frames.stored(project, sweep)
-    if doubted := tables.doubtful(found, definition.value):
-        said = f"{number(len(doubted), 'number')} shown may mean nothing, as in: {next(iter(doubted.values()))}"
-        say(f"repsim: {said} (see: repsim results heatmap {sweep.name})")
+    definition = tabulating.definition(sweep, asked)
+    found = tabulating.rows(project, sweep, definition)
+    tables.tell_doubtful(found, definition.value, sweep.name)
     return tabulating.built(project, sweep, definition, found)
