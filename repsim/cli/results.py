@@ -1,4 +1,4 @@
-"""Owns `repsim results …`: check, compact, aggregate, plot, curve; beside them `table` and what `matrices` shows."""
+"""Owns `repsim results …`: check, compact, plot, curve; beside them the commands of `tables`, `matrices` and `tidy`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repsim import checking, child, compaction, store, submission
-from repsim.cli import matrices, tables
+from repsim import checking, child, compaction, submission
+from repsim.cli import matrices, tables, tidy
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, opened, project_of, say, show
 from repsim.errors import InputError
 from repsim.job import load
 from repsim.project import Project
 from repsim.report import checks
-from repsim.report.plans import number
 from repsim.sweep import curves
 from repsim.sweep.expand import Sweep
 
@@ -26,25 +25,8 @@ app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
 app.command("table")(tables.table)
-
-
-@app.command()
-def aggregate(
-    spec: SpecArgument,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; by default results/aggregate/SWEEP.parquet.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Merge the parts of a sweep into one Parquet file of distinct finished runs."""
-    project, sweep = opened(spec)
-    job = sweep.jobs[sweep.spec.job]
-    table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
-    store.must_agree(table, job, {run.id: run.config for run in sweep.runs})
-    path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
-    store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
-    data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
-    show(json, data, f"{len(table):,} of {number(len(sweep.runs), 'run')} → {path}")
+app.command("aggregate")(tidy.aggregate)
+app.command("dictionary")(tidy.dictionary)
 
 
 @app.command()
