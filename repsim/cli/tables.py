@@ -8,6 +8,7 @@ import typer
 
 from repsim import store
 from repsim.cli.output import Json, SpecArgument, give, project_of, say, spec_path
+from repsim.cli.tableoptions import Cols, Controls, Rows, Value
 from repsim.errors import SpecError, UserError, nearest
 from repsim.project import Project
 from repsim.report.plans import number
@@ -19,13 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "markdown", "latex", "csv", "json", "parquet")
 
-Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
-Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
 Pages = Annotated[str | None, typer.Option("--pages", help="One table for each value of these columns, separated by commas.")]
-Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
-Value = Annotated[
-    str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
-]
 Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="KEY=VALUE", help="Only these runs, as in case='linear*'; again with one key: any of them."),
@@ -96,11 +91,11 @@ def _tables(spec: str, named: str | None, asked: dict[str, Any]) -> "Sequence[Ta
     project, sweep, filed = _opened(spec, named)
     definition = tabulating.definition(sweep, asked, filed)
     found = tabulating.rows(project, sweep, definition)
-    tell_doubtful(found, definition.value, sweep.name)
+    _tell_doubtful(found, definition.value, sweep.name)
     return tabulating.pages(project, sweep, definition, found)
 
 
-def tell_doubtful(found: Any, value: str, name: str) -> None:
+def _tell_doubtful(found: Any, value: str, name: str) -> None:
     """Say of numbers that may mean nothing how many there are, with one of them."""
     from repsim.table import doubtful
 
