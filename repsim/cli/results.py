@@ -1,4 +1,4 @@
-"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
+"""Owns `repsim results …`: check, compact, table, plot, curve; beside them the commands of `matrices` and `tidy`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repsim import checking, child, compaction, store, submission
-from repsim.cli import matrices
+from repsim import checking, child, compaction, submission
+from repsim.cli import matrices, tidy
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
 from repsim.errors import InputError, SpecError, nearest
@@ -25,6 +25,8 @@ app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
+app.command("aggregate")(tidy.aggregate)
+app.command("dictionary")(tidy.dictionary)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
@@ -33,25 +35,6 @@ Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in
 Value = Annotated[
     str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
 ]
-
-
-@app.command()
-def aggregate(
-    spec: SpecArgument,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; by default results/aggregate/SWEEP.parquet.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Merge the parts of a sweep into one Parquet file of distinct finished runs."""
-    project, sweep = opened(spec)
-    job = sweep.jobs[sweep.spec.job]
-    table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
-    store.must_agree(table, job, {run.id: run.config for run in sweep.runs})
-    path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
-    store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
-    data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
-    show(json, data, f"{len(table):,} of {number(len(sweep.runs), 'run')} → {path}")
 
 
 @app.command()

@@ -17,7 +17,7 @@ ORCHESTRATION = [
     "cli.sweep",
     "cli.asked",
     "cli.going cli.stitch cli.compare cli.judge cli.zoo cli.results cli.models cli.data cli.doctor",
-    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.seeing cli.steer cli.status cli.halt cli.costs cli.scan",
+    "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.tidy cli.seeing cli.steer cli.status cli.halt cli.costs cli.scan",
     "cli.send",
     "cli.here",
     "cli.output",
@@ -31,7 +31,7 @@ ORCHESTRATION = [
     "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
     "report.judgeplot",
-    "report.checks report.curves report.heatmaps report.identity report.comparisons report.judgement",
+    "report.checks report.dictionary report.curves report.heatmaps report.identity report.comparisons report.judgement",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "lanes",
     "pack",
@@ -47,7 +47,7 @@ ORCHESTRATION = [
     "judging.groups judging.outputs judging.layers judging.sensitivity",
     "judging.statistics judging.score sweep.judged",
     "plan imports checking compaction scanning retry nodes cleaning exports counterparts judging.readings",
-    "described",
+    "described tidy",
     "tabulating",
     "table frames",
     "sweep.evaluations sweep.comparisons sweep.grids",
@@ -64,6 +64,7 @@ ORCHESTRATION = [
     "catalog interval pace matrices tablekeys tablecontrols",
     "limits batchscript sbatch",
     "profile",
+    "dictionary",
     "identity store cluster hardware code child matrix answers",
     "gathering",
     "overview",
@@ -71,6 +72,7 @@ ORCHESTRATION = [
     "manifest quarantine",
     "parts",
     "schema vectors claims",
+    "units meanings",
     "notify breaker",
     "progress log orders restarts",
     "journal",
@@ -89,7 +91,7 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "tidy", "vectors", "written")
 OWNERS = {
     "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),
