@@ -1,15 +1,15 @@
-"""Owns `repsim results …`: check, compact, table, plot, curve; beside them the commands of `matrices` and `tidy`."""
+"""Owns `repsim results …`: check, compact, table, curve; beside them the commands of `pictures`, `matrices` and `tidy`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from repsim import checking, child, compaction, submission
-from repsim.cli import matrices, tidy
+from repsim.cli import matrices, pictures, report, tidy
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
+from repsim.cli.tableoptions import Cols, Controls, Rows, Value
 from repsim.errors import InputError, SpecError, nearest
 from repsim.job import load
 from repsim.project import Project
@@ -25,8 +25,10 @@ app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
+app.command("plot")(pictures.plot)
 app.command("aggregate")(tidy.aggregate)
 app.command("dictionary")(tidy.dictionary)
+app.command("report")(report.report)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
@@ -87,29 +89,6 @@ def table(
 
 
 @app.command()
-def plot(
-    spec: SpecArgument,
-    rows: Rows = None,
-    cols: Cols = None,
-    value: Value = None,
-    controls: Controls = False,
-    out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
-    json: Json = False,
-) -> None:
-    """The same numbers as a picture: by layer, or against a number where the rows end with one (a rank), with intervals."""
-    from repsim.report import plots
-
-    project, sweep = opened(spec)
-    path = out or project.results / "plots" / f"{sweep.name}.png"
-    table = _built(project, sweep, {**_asked(rows, cols, value), "controls": controls})
-    if against := _against(sweep, table):
-        against(path)
-    else:
-        plots.penalty_by_layer(table, path)
-    show(json, {"file": str(path)}, f"→ {path}")
-
-
-@app.command()
 def curve(
     runs: Annotated[
         list[str],
@@ -144,17 +123,6 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     if stitches:
         raise InputError("is a stitch: only trainings are drawn", where=stitches[0], do="leave it out, or leave --out out")
     pictures.draw(found, path)
-
-
-def _against(sweep: Sweep, table: Any) -> Callable[[Path], None] | None:
-    """Draws the table against a number; None where it is not to be drawn so."""
-    from repsim import yamlfile
-    from repsim.report import against
-
-    definition = yamlfile.validate(against.PlotDefinition, sweep.spec.plot, str(sweep.path), "plot")
-    if not (sweep.spec.plot or against.is_number(table)):
-        return None
-    return lambda path: against.draw(table, definition, path)
 
 
 def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, Any]:
