@@ -31,13 +31,6 @@ app.command("dictionary")(tidy.dictionary)
 app.command("report")(report.report)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
-Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
-Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
-Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
-Value = Annotated[
-    str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
-]
-
 
 @app.command()
 def check(
