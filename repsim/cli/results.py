@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from repsim import checking, child, compaction, submission
-from repsim.cli import matrices, pictures, tables, tidy
+from repsim.cli import matrices, pictures, report, tables, tidy
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import InputError
@@ -22,13 +22,7 @@ app.command("table")(tables.table)
 app.command("plot")(pictures.plot)
 app.command("aggregate")(tidy.aggregate)
 app.command("dictionary")(tidy.dictionary)
-
-Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
-Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
-Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
-Value = Annotated[
-    str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
-]
+app.command("report")(report.report)
 
 
 @app.command()
