@@ -1,7 +1,8 @@
 """Owns what happens to tests of what may not be installed: they are skipped, and that is said in the very last lines.
 
 Those marked `slurm` need Slurm, and fail without it where REPSIM_REQUIRE_SLURM=1; those marked `accounting` need a database
-besides, and are always skipped without. Those marked `browser` need Chromium and its driver, and fail where REPSIM_REQUIRE_BROWSER=1.
+besides, and are always skipped without. Those marked `browser` need Chromium and its driver, and fail where
+REPSIM_REQUIRE_BROWSER=1.
 """
 
 import os

@@ -194,7 +194,9 @@ def test_no_text_of_a_sweep_runs_as_script(driver, project, tmp_path):
     data["tables"][0]["rows"][0] = [HOSTILE]
     data["methods"]["latex"] = HOSTILE
     page = opened(driver, written(tmp_path, data))
-    ActionChains(page).move_to_element(page.find_elements(By.CSS_SELECTOR, "td[data-i]")[0]).perform()
+    target = page.find_elements(By.CSS_SELECTOR, "td[data-i]")[0]
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", target)
+    ActionChains(page).move_to_element(target).perform()
     assert page.find_element(By.ID, "tip").is_displayed()
     assert page.execute_script("return window.bad") is None
     assert page.find_elements(By.CSS_SELECTOR, "img, iframe, object") == [] and page.get_log("browser") == []
@@ -207,7 +209,7 @@ def test_a_legend_singles_out_one_line(page):
     button = page.find_elements(By.CSS_SELECTOR, ".series")[1]
     press(page, button)
     assert button.get_attribute("aria-pressed") == "true"
-    drawn = page.find_elements(By.CSS_SELECTOR, ".plot svg.panel [data-s]")
+    drawn = page.find_element(By.CSS_SELECTOR, ".plot").find_elements(By.CSS_SELECTOR, "svg.panel [data-s]")
     assert {one.get_attribute("data-s") for one in drawn if "dim" not in one.get_attribute("class").split()} == {"1"}
     press(page, button)
     assert not page.find_elements(By.CSS_SELECTOR, ".dim")

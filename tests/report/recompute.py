@@ -15,6 +15,7 @@ import json
 import re
 import sys
 from collections import Counter
+from fnmatch import fnmatchcase
 from math import atan, cos, isnan, pi, sin, sqrt
 from pathlib import Path
 
@@ -75,6 +76,14 @@ def wanted(frame: pd.DataFrame, table: dict) -> dict[tuple, pd.DataFrame]:
         if mine == page:
             parts.setdefault((row, col), []).append(i)
     return {key: real(frame.iloc[places]) for key, places in parts.items()}
+
+
+def filtered(frame: pd.DataFrame, where: dict[str, list]) -> pd.DataFrame:
+    """The runs that have one of the values (globs) in each of the columns."""
+    for name, values in where.items():
+        patterns = ["–" if value is None else text(value) for value in values]
+        frame = frame[[any(fnmatchcase(text(value), pattern) for pattern in patterns) for value in frame[name]]]
+    return frame
 
 
 def real(runs: pd.DataFrame) -> pd.DataFrame:
@@ -165,10 +174,10 @@ def check_tables(data: dict, frame: pd.DataFrame, tally: Tally) -> dict[str, lis
     found = {}
     for table in [*data["tables"], *data["drawn"]]:
         said = table["definition"]
-        if said["controls"] or said.get("where"):
-            print(f"{table['id']}: left out, its definition has controls or a filter")
+        if said["controls"]:
+            print(f"{table['id']}: left out, its definition shows controls")
             continue
-        parts = wanted(frame, table)
+        parts = wanted(filtered(frame, said.get("where", {})), table)
         scale, bootstrap = (100 if table["unit"] else 1), said["spread"] == "bootstrap"
         places = {(tuple(table["rows"][c[0]]), tuple(table["cols"][c[1]])) for c in table["cells"]}
         tally.compare("cells there", table["id"], len(places ^ parts.keys()), 0)

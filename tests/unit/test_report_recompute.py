@@ -82,7 +82,7 @@ def test_a_word_of_the_page_that_was_changed_is_found_and_so_is_a_point_that_was
 
 def test_the_script_shares_nothing_with_what_it_checks():
     imported = re.findall(r"^(?:from|import) (\w+)", SCRIPT.read_text(), re.M)
-    assert set(imported) <= {"html", "json", "re", "sys", "collections", "math", "pathlib", "numpy", "pandas"}
+    assert set(imported) <= {"html", "json", "re", "sys", "collections", "fnmatch", "math", "pathlib", "numpy", "pandas"}
 
 
 def test_its_quantile_is_that_of_students_t():

@@ -43,8 +43,8 @@
       const table = tables.get(name);
       if (!table || index === undefined) continue;
       const cell = named(table, Number(index));
-      const only = Object.values(table.only).length ? ` · ${table.title}` : "";
-      const head = `${joined(table.rows[cell.row])} · ${joined(table.cols[cell.col])}${only}`;
+      const page = table.page.map((one) => ` · ${one[1]}`).join("");
+      const head = `${joined(table.rows[cell.row])} · ${joined(table.cols[cell.col])}${page}`;
       if (!box.children.length) box.append(element("b", head));
       box.append(element("span", table.value.replaceAll("_", " ")));
       const list = document.createElement("dl");
