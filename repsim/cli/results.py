@@ -1,4 +1,4 @@
-"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` shows of comparisons."""
+"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` and `papers` show."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repsim import checking, child, compaction, store, submission
-from repsim.cli import matrices
+from repsim.cli import matrices, papers
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
 from repsim.errors import InputError, SpecError, nearest
@@ -25,6 +25,7 @@ app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
+app.command("compare-paper")(papers.compare_paper)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
