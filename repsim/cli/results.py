@@ -1,15 +1,15 @@
-"""Owns `repsim results …`: check, compact, aggregate, table, plot, curve; beside them what `matrices` and `papers` show."""
+"""Owns `repsim results …`: check, compact, table, curve; beside them those of `pictures`, `matrices`, `papers`, `tidy`."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repsim import checking, child, compaction, store, submission
-from repsim.cli import matrices, papers
+from repsim import checking, child, compaction, submission
+from repsim.cli import matrices, papers, pictures, report, tidy
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
+from repsim.cli.tableoptions import Cols, Controls, Rows, Value
 from repsim.errors import InputError, SpecError, nearest
 from repsim.job import load
 from repsim.project import Project
@@ -26,33 +26,11 @@ app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
 app.command("compare-paper")(papers.compare_paper)
+app.command("plot")(pictures.plot)
+app.command("aggregate")(tidy.aggregate)
+app.command("dictionary")(tidy.dictionary)
+app.command("report")(report.report)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
-
-Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]
-Cols = Annotated[str | None, typer.Option("--cols", help="Columns that make the columns, separated by commas.")]
-Controls = Annotated[bool, typer.Option("--controls", help="Negative controls in columns beside the real numbers.")]
-Value = Annotated[
-    str | None, typer.Option("--value", help="The number shown: penalty, accuracy, residual, or any number of a row.")
-]
-
-
-@app.command()
-def aggregate(
-    spec: SpecArgument,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file to write; by default results/aggregate/SWEEP.parquet.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Merge the parts of a sweep into one Parquet file of distinct finished runs."""
-    project, sweep = opened(spec)
-    job = sweep.jobs[sweep.spec.job]
-    table = store.read(project.store, job, ids=[run.id for run in sweep.runs])
-    store.must_agree(table, job, {run.id: run.config for run in sweep.runs})
-    path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
-    store.write_table(store.with_column(table, "case", {run.id: run.labels.get("case") for run in sweep.runs}), path)
-    data = {"file": str(path), "rows": len(table), "expected": len(sweep.runs), "columns": table.num_columns + 1}
-    show(json, data, f"{len(table):,} of {number(len(sweep.runs), 'run')} → {path}")
 
 
 @app.command()
@@ -105,29 +83,6 @@ def table(
 
 
 @app.command()
-def plot(
-    spec: SpecArgument,
-    rows: Rows = None,
-    cols: Cols = None,
-    value: Value = None,
-    controls: Controls = False,
-    out: Annotated[Path | None, typer.Option("--out", help="PNG, SVG or PDF; by default results/plots/SWEEP.png.")] = None,
-    json: Json = False,
-) -> None:
-    """The same numbers as a picture: by layer, or against a number where the rows end with one (a rank), with intervals."""
-    from repsim.report import plots
-
-    project, sweep = opened(spec)
-    path = out or project.results / "plots" / f"{sweep.name}.png"
-    table = _built(project, sweep, {**_asked(rows, cols, value), "controls": controls})
-    if against := _against(sweep, table):
-        against(path)
-    else:
-        plots.penalty_by_layer(table, path)
-    show(json, {"file": str(path)}, f"→ {path}")
-
-
-@app.command()
 def curve(
     runs: Annotated[
         list[str],
@@ -162,17 +117,6 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     if stitches:
         raise InputError("is a stitch: only trainings are drawn", where=stitches[0], do="leave it out, or leave --out out")
     pictures.draw(found, path)
-
-
-def _against(sweep: Sweep, table: Any) -> Callable[[Path], None] | None:
-    """Draws the table against a number; None where it is not to be drawn so."""
-    from repsim import yamlfile
-    from repsim.report import against
-
-    definition = yamlfile.validate(against.PlotDefinition, sweep.spec.plot, str(sweep.path), "plot")
-    if not (sweep.spec.plot or against.is_number(table)):
-        return None
-    return lambda path: against.draw(table, definition, path)
 
 
 def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, Any]:
