@@ -11,7 +11,8 @@ from typing import Any
 from repsim.against_paper import Check, Claim, Comparison, Line
 from repsim.papers import PAPERS
 from repsim.published import KNOWN, Place
-from repsim.report.tables import LATEX, MARKDOWN
+from repsim.report.latex import escaped
+from repsim.report.markdown import ESCAPED as MARKDOWN
 from repsim.selected import Mean
 
 WIDTH = 100
@@ -182,9 +183,9 @@ def _latex(found: Sequence[Comparison]) -> str:
 
 
 def _tabular(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    first, *rest = [" & ".join(cell.translate(LATEX) for cell in row) + r" \\" for row in [head, *rows]]
+    first, *rest = [" & ".join(escaped(cell) for cell in row) + r" \\" for row in [head, *rows]]
     columns = "p{6cm}" + "l" * (len(head) - 1) if head is FINDINGS else "l" * len(head)
-    begin = [r"\begin{table}", r"\centering", rf"\caption{{{caption.translate(LATEX)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+    begin = [r"\begin{table}", r"\centering", rf"\caption{{{escaped(caption)}}}", rf"\begin{{tabular}}{{{columns}}}"]
     return "\n".join([*begin, r"\toprule", first, r"\midrule", *rest, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
