@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import repsim
 from repsim import dictionary, store, tabulating, vectors
 from repsim.dictionary import CASE, Entry
-from repsim.errors import InputError, UserError
+from repsim.errors import InputError, UserError, nearest
 from repsim.job import Job
 from repsim.project import Project
 from repsim.schema import KEY, SCHEMA_VERSION, schema_of
@@ -85,6 +85,14 @@ def read(path: Path) -> Tidy:
     if KEY not in table.column_names:
         raise InputError(f"it has no column {KEY}", where=str(path), do=ANEW)
     return Tidy(table, entries, facts)
+
+
+def only(tidy: Tidy, names: Sequence[str]) -> "pa.Table":
+    """The table, or only these columns of it, in the order named. Raises: UserError for one that is not there."""
+    for name in names:
+        if name not in tidy.table.column_names:
+            raise UserError(f"there is no column '{name}'", where="--columns", do=nearest(name, tidy.table.column_names))
+    return tidy.table.select(list(dict.fromkeys(names))) if names else tidy.table
 
 
 def _told(said: dict[bytes, bytes], path: Path) -> tuple[dict[str, Any], tuple[Entry, ...]]:

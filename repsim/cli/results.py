@@ -27,6 +27,8 @@ app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
 app.command("aggregate")(tidy.aggregate)
 app.command("dictionary")(tidy.dictionary)
+app.command("export")(tidy.export)
+app.command("diff")(tidy.diff)
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 Rows = Annotated[str | None, typer.Option("--rows", help="Columns that make the rows, separated by commas.")]

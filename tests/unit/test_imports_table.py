@@ -31,7 +31,8 @@ ORCHESTRATION = [
     "report.live report.costs",
     "report.halts report.queue report.logs report.faults",
     "report.judgeplot",
-    "report.checks report.dictionary report.curves report.heatmaps report.identity report.comparisons report.judgement",
+    "report.dictionary report.differences",
+    "report.checks report.curves report.heatmaps report.identity report.comparisons report.judgement",
     "report.plans report.tables report.plots report.rows report.evaluations report.networks worker",
     "lanes",
     "pack",
@@ -47,6 +48,9 @@ ORCHESTRATION = [
     "judging.groups judging.outputs judging.layers judging.sensitivity",
     "judging.statistics judging.score sweep.judged",
     "plan imports checking compaction scanning retry nodes cleaning exports counterparts judging.readings",
+    "differences",
+    "compared",
+    "widened matched flatfiles",
     "described tidy",
     "tabulating",
     "table frames",
@@ -91,9 +95,10 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "tidy", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
+TIDY = ("tidy", "widened", "flatfiles", "matched", "compared")
 OWNERS = {
-    "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
+    "pyarrow": (*STORE, *TIDY, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),
     "typer": ("cli",),
     "rich": ("cli", "report"),
