@@ -16,9 +16,11 @@ from repsim.errors import UserError, nearest
 from repsim.matched import Matched, one_column
 from repsim.schema import KEY
 from repsim.tidy import Tidy
+from repsim.vectors import computed
 
 SHOWN = 3  # commonest changes of a text
 MANY = 10_000  # networks that stand alone, beyond which their interval would take gigabytes
+KINDS = ("lost", "found", "reshaped")
 NETWORKS = (("front_network", "end_network"), ("network", "network"), (KEY, KEY))
 
 
@@ -91,6 +93,8 @@ class Pair:
     def compared(self, name: str, tolerance: float) -> tuple[np.ndarray, Numbers | Texts]:
         """Which runs changed in a column, and what is to be said of it."""
         kinds = [_kind(side.table.schema.field(name).type) for side in (self.a, self.b)]
+        if "text" not in kinds and kinds[0] == kinds[1] and self._of(self.a, name).equals(self._of(self.b, name)):
+            return np.zeros(len(self.matched.a), bool), Numbers(name, self._unit(name), len(self.matched.a), 0, 0)
         if kinds == ["number", "number"]:
             return self._told(name, tolerance, *_gaps(*self._values(name)))
         if kinds == ["list", "list"]:
@@ -121,7 +125,11 @@ class Pair:
 
     def _of(self, side: Tidy, name: str) -> Any:
         """A column in the runs of both."""
-        return side.table[name].take(_indices(self.matched.a if side is self.a else self.matched.b))
+        rows, column = self.matched.a if side is self.a else self.matched.b, side.table[name]
+        return column if len(rows) == len(column) and (rows[1:] > rows[:-1]).all() else column.take(_indices(rows))
+
+    def _unit(self, name: str) -> str:
+        return next((one.unit for one in self.a.entries if one.column == name), "")
 
     def _values(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         if name not in self._numbers:
@@ -135,9 +143,8 @@ class Pair:
         """`gap` is b − a, nan where there is no number of it; `beside` names the runs without one."""
         within = ~equal & (np.abs(gap) <= tolerance)
         changed = ~equal & ~within
-        counts = {kind: int((changed & mask).sum()) for kind, mask in beside.items()}
-        unit = next((one.unit for one in self.a.entries if one.column == name), "")
-        told = Numbers(name, unit, int(equal.sum()), int(within.sum()), int(changed.sum()), **counts)
+        lost, found, reshaped = (int((changed & beside[kind]).sum()) if kind in beside else 0 for kind in KINDS)
+        told = Numbers(name, self._unit(name), int(equal.sum()), int(within.sum()), int(changed.sum()), lost, found, reshaped)
         rows = np.flatnonzero(changed & ~np.isnan(gap))
         if not len(rows):
             return changed, told
@@ -205,13 +212,5 @@ def _list_gaps(one: Any, other: Any) -> Gaps:
 
 def _flat(column: Any) -> tuple[np.ndarray, np.ndarray]:
     """How long each list is, −1 for none, and all their elements."""
-    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    size = np.diff(np.frombuffer(whole.offsets.cast("int64").buffers()[1], np.int64)[whole.offsets.offset :][: len(whole) + 1])
-    there = np.asarray(whole.is_valid().to_pylist(), bool)
-    return np.where(there, size, -1), columns.numbers(_chunked(whole.flatten().cast("float64")))
-
-
-def _chunked(values: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.chunked_array([values])
+    size = columns.numbers(computed("list_value_length", column).cast("float64"))
+    return np.nan_to_num(size, nan=-1).astype(np.int64), columns.numbers(computed("list_flatten", column).cast("float64"))

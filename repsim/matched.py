@@ -103,7 +103,8 @@ def _codes(a: Tidy, b: Tidy, names: Sequence[str], left: Sequence[np.ndarray]) -
 def _taken(tidy: Tidy, name: str, rows: np.ndarray) -> Any:
     import pyarrow as pa
 
-    return tidy.table[name].take(pa.array(rows, pa.int64()))
+    whole = len(rows) == len(tidy.table)
+    return tidy.table[name] if whole else tidy.table[name].take(pa.array(rows, pa.int64()))
 
 
 def one_column(one: Any, other: Any) -> Any:
@@ -112,7 +113,7 @@ def one_column(one: Any, other: Any) -> Any:
 
     if not one.type.equals(other.type):
         one, other = one.cast(pa.string()), other.cast(pa.string())
-    return pa.chunked_array([*one.chunks, *other.chunks], one.type)
+    return pa.chunked_array([*one.chunks, *other.chunks], one.type).unify_dictionaries()
 
 
 def _unique_in_both(a: np.ndarray, b: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], int]:

@@ -67,15 +67,20 @@ def write(tidy: Tidy, path: Path) -> None:
 
 
 def read(path: Path) -> Tidy:
-    """What `write` wrote. Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`."""
+    """What `write` wrote; text is a dictionary in memory, as it is in the file: a million rows repeat few words.
+
+    Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    limits: Any = {"thrift_string_size_limit": MAX_FOOTER, "page_checksum_verification": True}
     try:
-        with pq.ParquetFile(path, thrift_string_size_limit=MAX_FOOTER, page_checksum_verification=True) as file:
-            said = file.metadata.metadata or {}
-            facts, entries = _told(said, path)
-            table = file.read()
+        with pq.ParquetFile(path, **limits) as file:
+            facts, entries = _told(file.metadata.metadata or {}, path)
+            words = [one.name for one in file.schema_arrow if pa.types.is_string(one.type) and one.name != KEY]
+        with pq.ParquetFile(path, read_dictionary=words, **limits) as file:
+            table = file.read().unify_dictionaries()
             table.validate(full=True)
     except FileNotFoundError:
         raise InputError("there is no such file", where=str(path), do=NAME) from None
