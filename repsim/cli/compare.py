@@ -111,6 +111,6 @@ def _missing(project: Project, sweep: Sweep) -> list[Run]:
 def _refuse_picture(out: Path | None) -> None:
     """Before anything is computed."""
     if out is not None:
-        from repsim.report.plots import check_suffix
+        from repsim.report.saving import check_suffix
 
         check_suffix(out)

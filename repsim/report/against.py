@@ -6,7 +6,6 @@ lines into rows of panels, each with a y axis and a name of its own: what is cou
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, log2, nan
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -15,23 +14,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from repsim.errors import UserError, nearest
-from repsim.report import plots
-from repsim.report.plots import COLOURS, DASHES, FEW, MARKERS, in_picture
+from repsim.report import bylayer, style, valueaxis
+from repsim.report.plots import FEW, in_picture
 from repsim.report.wording import caption, title
 from repsim.tablekeys import LAYERS
-from repsim.yamlfile import Strict
 
 if TYPE_CHECKING:
     from repsim.table import Cell, Key, Table
 
 NONE = "–"  # how a table shows a field that is not set
+Panels = Mapping[str, Sequence[str]]
+"""y axis → columns of the table that are drawn against it; none: all in one."""
 WIDE = 8  # times the smallest number that the largest is where an axis is logarithmic
-
-
-class PlotDefinition(Strict):
-    """The `plot` block of a sweep. `panels`: y axis → columns of the table that are drawn against it; none: all in one."""
-
-    panels: dict[str, list[str]] = {}
 
 
 def is_number(table: "Table") -> bool:
@@ -41,32 +35,30 @@ def is_number(table: "Table") -> bool:
     return not layer and len(labels - {NONE}) > 1 and all(_number(label) is not None for label in labels - {NONE})
 
 
-def draw(table: "Table", definition: PlotDefinition, path: Path) -> None:
-    """Draw `table` to `path`: mean and 95 % interval of each cell, its pairs as dots where they are few.
+def picture(table: "Table", panels: Panels | None = None) -> Figure:
+    """Mean and 95 % interval of each cell against the last row key, its pairs as dots where they are few.
 
     What is not set (a layer as it is, among ranks) stands right of the largest number. A hollow marker is short of its runs.
 
-    Raises: UserError for a suffix that cannot be drawn, an empty table, a column that it has not, a folder that cannot be written.
+    Raises: UserError for a table that has no such number, or no finished run, and for a column that it has not.
     """
-    plots.check_suffix(path)
     if not is_number(table):
         what = f"the rows end with {table.row_names[-1]}, which is no number to draw against"
         raise UserError(what, where="plot", do="put the number last, as in table: {rows: [front_layer, rank]}")
     if not any(cell.n for cell in table.cells.values()):
-        raise UserError("there is nothing to draw: no run has finished", where=str(path), do="see: repsim sweep status")
-    plots.save(_figure(table, _rows(table, definition)), path)
+        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+    return _figure(table, _rows(table, panels or {}))
 
 
-def _rows(table: "Table", definition: PlotDefinition) -> dict[str, list["Key"]]:
+def _rows(table: "Table", panels: Panels) -> dict[str, list["Key"]]:
     """Name of the y axis → columns, of each row of panels."""
     known = {" / ".join(col): col for col in table.col_keys}
-    for name in (name for names in definition.panels.values() for name in names):
+    for name in (name for names in panels.values() for name in names):
         if name not in known:
             raise UserError(f"the table has no column '{name}'", where="plot.panels", do=nearest(name, known))
-    if definition.panels:
-        return {axis: [known[name] for name in names] for axis, names in definition.panels.items()}
-    name = table.definition.value.replace("_", " ")
-    return {f"{name} ({table.unit})" if table.unit else name: list(table.col_keys)}
+    if panels:
+        return {axis: [known[name] for name in names] for axis, names in panels.items()}
+    return {valueaxis.label(table): list(table.col_keys)}
 
 
 def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]]) -> Figure:
@@ -101,8 +93,7 @@ def _panel(axes: Axes, table: "Table", column: "Key", cols: Sequence["Key"], pla
 
 def _line(axes: Axes, cells: Mapping[float, "Cell | None"], index: int, label: str) -> None:
     """Mean and interval at each number; nan leaves a gap."""
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-    dash = DASHES[index // len(COLOURS) % len(DASHES)] if index >= len(COLOURS) else DASHES[index % len(DASHES)]
+    colour, marker, dash, *_ = style.look(index)
     means = [cell.mean if cell else nan for cell in cells.values()]
     axes.plot(list(cells), means, color=colour, linestyle=dash, linewidth=1.1, alpha=0.8)
     for x, cell in cells.items():
@@ -146,7 +137,7 @@ def _words(figure: Figure, axes: Sequence[Axes], table: "Table", rows: Mapping[s
     drawn = {col for cols in rows.values() for col in cols}
     cells = [cell for (_, col), cell in table.cells.items() if col in drawn]
     what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0].split(", in ")[0]
-    headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {plots.runs_text(cells)}"
+    headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {bylayer.runs_text(cells)}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     entries = [one for row in axes for one in zip(*row.get_legend_handles_labels(), strict=True)]
     figure.legend(*zip(*entries, strict=True), loc="outside right center", fontsize="small", frameon=False, handlelength=3)

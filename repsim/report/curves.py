@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from repsim.errors import InputError
-from repsim.report.plots import COLOURS, DASHES, check_suffix, save
+from repsim.report import style
+from repsim.report.saving import check_suffix, save
 
 Curve = Mapping[str, Any]
 """One training, as `sweep.curves.of_training` tells of it."""
@@ -34,7 +35,7 @@ def picture(curves: Sequence[Curve]) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for i, curve in enumerate(curves):
-        colour, dash = COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]
+        colour, _, dash, *_ = style.look(i)
         axes.plot(*_line(curve, "train_accuracy"), color=colour, linestyle=dash, **FAINT)
         scored = _line(curve, f"{curve['scored_on']}_accuracy")
         axes.plot(*scored, color=colour, linestyle=dash, marker=".", label=_name(curve))  # one epoch alone makes no line

@@ -21,13 +21,23 @@ def grid_json(sweep: Sweep, states: Mapping[RunId, Standing], rows: str | None, 
 
     Raises SpecError for a name that is no field.
     """
-    across, along = _axis(sweep, rows, _cases), _axis(sweep, cols, _layers)
+    across, along = axes(sweep, rows, cols)
     counts = Counter(zip(across, along, (states[run.id].state for run in sweep.runs), strict=True))
     cells: dict[tuple[str, str], Counter[str]] = {}
     for (row, col, state), count in counts.items():
         cells.setdefault((row, col), Counter())[_third(state)] += count
     found = [{"row": row, "col": col, **{key: c[key] for key in ("done", "failed", "left")}} for (row, col), c in cells.items()]
-    return {"grid": found, "grid_axes": {"rows": rows or CASE, "cols": cols or ("layer" if _layer_field(sweep) else "arch")}}
+    return {"grid": found, "grid_axes": names(sweep, rows, cols)}
+
+
+def axes(sweep: Sweep, rows: str | None = None, cols: str | None = None) -> tuple[Words, Words]:
+    """What stands at each run along both axes."""
+    return _axis(sweep, rows, _cases), _axis(sweep, cols, _layers)
+
+
+def names(sweep: Sweep, rows: str | None = None, cols: str | None = None) -> dict[str, str]:
+    """What the axes are called."""
+    return {"rows": rows or CASE, "cols": cols or ("layer" if _layer_field(sweep) else "arch")}
 
 
 def grid_lines(grid: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -18,7 +18,7 @@ from matplotlib.ticker import ScalarFormatter
 from repsim.errors import UserError
 from repsim.matrix import Matrix
 from repsim.report import matrixwords as words
-from repsim.report.plots import check_suffix, save
+from repsim.report.saving import check_suffix, save
 
 COLOURS = "magma"
 COLUMNS = 3  # panels side by side
@@ -67,10 +67,11 @@ def ranges_of(matrices: Sequence[Matrix]) -> dict[str, Range]:
     found: dict[str, list[float]] = {}
     for matrix in matrices:
         found.setdefault(matrix.measure, []).extend(matrix.means)
-    return {measure: _apart(min(means), max(means)) for measure, means in found.items() if means}
+    return {measure: apart(min(means), max(means)) for measure, means in found.items() if means}
 
 
-def _apart(low: float, high: float) -> Range:
+def apart(low: float, high: float) -> Range:
+    """The two, or a little room about them where they are one: round-off is not to be painted."""
     room = LEAST * max(1.0, abs(low), abs(high))
     return (low, high) if high - low > room else (low - room, high + room)
 
@@ -98,7 +99,8 @@ def _panel(axes: Axes, matrix: Matrix, limits: Range | None) -> None:
         for j, end in enumerate(matrix.end_layers):
             if cell := matrix.cells.get((front, end)):
                 face = cmap(float(norm(cell.mean))) if isfinite(cell.mean) else WHITE
-                _mark(axes, (i, j), cell.mean if written else nan, bool(cell.troubles), face)
+                text = words.short(cell.mean) if written and isfinite(cell.mean) else ""
+                mark(axes, (i, j), text, bool(cell.troubles), face)
     _frame(axes, matrix)
     if limits:
         _bar(axes, matrix, ScalarMappable(norm, cmap))
@@ -110,16 +112,18 @@ def _means(matrix: Matrix) -> np.ma.MaskedArray:
     return np.ma.masked_invalid(rows)
 
 
-def _mark(axes: Axes, place: tuple[int, int], number: float, troubled: bool, face: tuple[float, float, float, float]) -> None:
-    """Hatches over the cell at row and column `place` where a status is not ok; the number, where there is one to be written."""
+def mark(axes: Axes, place: tuple[int, int], text: str, hatched: bool, face: Sequence[float]) -> None:
+    """Hatches over the cell at row and column `place` where something is wrong with it, and what is to be written there.
+
+    `face`: what colour it has, red, green, blue first: both are to be seen on it.
+    """
     row, column = place
     bright = 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] > 0.5
-    if troubled:
+    if hatched:
         edge = "0.4" if bright else "0.8"
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=0.0, hatch="////", edgecolor=edge))
-    if isfinite(number):
-        ink = "black" if bright else "white"
-        axes.text(column, row, words.short(number), ha="center", va="center", fontsize=6, color=ink)
+    if text:
+        axes.text(column, row, text, ha="center", va="center", fontsize=6, color="black" if bright else "white")
 
 
 def _bar(axes: Axes, matrix: Matrix, colours: ScalarMappable) -> None:

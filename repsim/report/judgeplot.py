@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from repsim.errors import UserError
 from repsim.judging.suite import Judgement
 from repsim.report.judgement import ABOUT, grid_of
-from repsim.report.plots import check_suffix, save
+from repsim.report.saving import check_suffix, save
 
 COLOURS, DARK = "viridis", 0.55  # below, numbers are written in white
 INCHES = 0.8, 0.23  # of a cell

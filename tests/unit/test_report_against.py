@@ -8,7 +8,6 @@ import pytest
 
 from repsim.errors import UserError
 from repsim.report import against
-from repsim.report.against import PlotDefinition
 from repsim.table import TableDefinition, build
 
 RANKS = (1, 2, 4, 16)
@@ -40,7 +39,7 @@ def lines(axes):
 
 def test_means_stand_at_the_logarithm_of_the_number_one_panel_per_layer():
     table = table_of()
-    figure = against._figure(table, against._rows(table, PlotDefinition()))
+    figure = against.picture(table)
     first, second = figure.axes
     assert [axes.get_title() for axes in figure.axes] == ["bn1", "bn2"]
     for axes in (first, second):
@@ -55,7 +54,7 @@ def test_means_stand_at_the_logarithm_of_the_number_one_panel_per_layer():
 def test_a_layer_as_it_is_stands_right_of_the_largest_rank():
     table = table_of(ranks=(4, None, 1, 16))
     assert list(against._places(table).items()) == [("1", 0.0), ("4", 2.0), ("16", 4.0), ("–", 5.0)]
-    figure = against._figure(table, against._rows(table, PlotDefinition()))
+    figure = against.picture(table)
     assert figure.axes[0].get_xticklabels()[-1].get_text() == "full"
 
 
@@ -65,8 +64,7 @@ def test_numbers_of_a_narrow_range_stand_to_scale():
 
 def test_panels_put_lines_against_axes_of_their_own():
     table = table_of()
-    rows = against._rows(table, PlotDefinition(panels={"accuracy": ["task"], "similarity": ["cka"]}))
-    figure = against._figure(table, rows)
+    figure = against.picture(table, {"accuracy": ["task"], "similarity": ["cka"]})
     assert [axes.get_ylabel() for axes in figure.axes] == ["accuracy", "", "similarity", ""]
     assert [len(lines(axes)) for axes in figure.axes] == [1, 1, 1, 1]
     (_, task), (_, cka) = lines(figure.axes[0])[0], lines(figure.axes[2])[0]
@@ -76,7 +74,7 @@ def test_panels_put_lines_against_axes_of_their_own():
 
 def test_a_cell_that_is_short_of_its_runs_is_hollow_and_one_without_any_a_gap():
     table = table_of(drop="task-bn1-2-2|task-bn1-4")
-    axes = against._figure(table, against._rows(table, PlotDefinition())).axes[0]
+    axes = against.picture(table).axes[0]
     assert np.isnan(lines(axes)[0][1]).tolist() == [False, False, True, False]
     faces = [container.lines[0].get_markerfacecolor() for container in axes.containers]
     assert faces.count("white") == 1
@@ -97,12 +95,7 @@ def test_only_tables_whose_rows_end_with_a_number_are_drawn_so():
         (table_of(drop="."), {}, "no run has finished"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(table, panels, message, tmp_path):
+def test_what_cannot_be_drawn_is_said(table, panels, message):
     with pytest.raises(UserError) as error:
-        against.draw(table, PlotDefinition(panels=panels), tmp_path / "out.png")
+        against.picture(table, panels)
     assert message in str(error.value)
-
-
-def test_the_picture_is_written_whole(tmp_path):
-    against.draw(table_of(), PlotDefinition(), tmp_path / "out.png")
-    assert (tmp_path / "out.png").stat().st_size > 10_000 and len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,62 @@
+"""Owns which pictures a report has: each names the tables whose cells it draws, so that a picture holds no number of its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from repsim.report.page.numbers import ALL, Entry
+from repsim.report.page.shares import SHARE
+from repsim.tablekeys import LAYERS
+
+Figure = dict[str, Any]
+GRIDS = 60  # heat maps that are drawn
+LEFT_OUT = ("null_accuracy", "matched_penalty", "residual", "penalty_end")  # drawn against something else, or told by another one
+
+
+def of(tables: Sequence[Entry], drawn: Sequence[Entry]) -> list[Figure]:
+    """The pictures of these tables, in the order in which they are shown."""
+    by_id = {one["id"]: one for one in [*tables, *drawn]}
+    lines = [_line(one) for one in tables if one["value"] not in LEFT_OUT and _has_numbers(one) and not _is_grid(one)]
+    own = [_heat(one) for one in tables[:1] if _has_numbers(one) and _is_grid(one)]
+    return [*lines[:1], *own, *_scatter(by_id), *_pareto(by_id), *_grids(drawn), *lines[1:]]
+
+
+def is_layer(name: str) -> bool:
+    """Whether a name along a side of a table, as it is shown, is that of layers."""
+    return name in LAYERS or f"front_{name}" in LAYERS
+
+
+def _line(table: Entry) -> Figure:
+    """Along the side whose last key is a layer, or a number; else along the rows."""
+    turned = is_layer(table["col_names"][-1]) and not is_layer(table["row_names"][-1])
+    return {"kind": "lines", "id": f"lines-{table['id']}", "table": table["id"], "turned": turned}
+
+
+def _heat(table: Entry) -> Figure:
+    return {"kind": "heat", "id": f"heat-{table['id']}", "table": table["id"]}
+
+
+def _scatter(by_id: dict[str, Entry]) -> list[Figure]:
+    """Task loss against direct matching."""
+    if not all(name in by_id and _has_numbers(by_id[name]) for name in ("penalty", "matched_penalty")):
+        return []
+    return [{"kind": "scatter", "id": "scatter", "x": "matched_penalty", "y": "penalty"}]
+
+
+def _pareto(by_id: dict[str, Entry]) -> list[Figure]:
+    """Penalty against seconds, of the columns of the table over all its rows."""
+    pools = [one for one in by_id.values() if one["cols"] == [[ALL]] and one["value"] != SHARE]
+    if not pools or "penalty" not in pools[0]["value"] or not all(map(_has_numbers, (pools[0], by_id[f"pooled-{SHARE}"]))):
+        return []
+    return [{"kind": "pareto", "id": "pareto", "x": f"pooled-{SHARE}", "y": pools[0]["id"]}] if len(pools[0]["rows"]) > 1 else []
+
+
+def _grids(drawn: Sequence[Entry]) -> list[Figure]:
+    return [_heat(one) for one in drawn if one["page"] and _has_numbers(one)][:GRIDS]
+
+
+def _is_grid(table: Entry) -> bool:
+    return is_layer(table["row_names"][-1]) and is_layer(table["col_names"][-1])
+
+
+def _has_numbers(table: Entry) -> bool:
+    return any(cell[2] is not None for cell in table["cells"])

@@ -1,0 +1,156 @@
+"""Owns the methods text of a report: what was done, ready to paste, as plain text and as LaTeX, with BibTeX of what it cites."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from repsim.report.latex import ESCAPED
+from repsim.report.page import citations, saying, stitchwords
+from repsim.report.page.citations import cite
+from repsim.report.page.saying import count, distinct, listed, shortly, span, whole
+from repsim.report.wording import UNITS
+from repsim.sweep.expand import Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Data = Mapping[str, Any]
+COUNTED = ("train_images", "validation_images", "test_images", "images")
+PASSED = {"front_network", "end_network", "network", "front_layer", "end_layer", "layer", "dataset"}
+
+
+def of(sweep: Sweep, data: Data, found: "pd.DataFrame") -> dict[str, str]:
+    """`text`, `latex` and `bibtex`; paragraphs are parted by an empty line. `data` is what was gathered of the sweep so far."""
+    marked = "\n\n".join(" ".join(part) for part in _paragraphs(sweep, data, found) if part)
+    keys = citations.cited(marked)
+    return {"text": citations.in_words(marked), "latex": latex(marked), "bibtex": citations.bibtex(keys)}
+
+
+def latex(marked: str) -> str:
+    r"""Escaped, with \cite for the marks; what TeX has no letter for in text mode is written in math mode."""
+    parts = citations.MARK.split(marked)
+    texts = [part.translate(ESCAPED | SYMBOLS).replace(" \\cite", "~\\cite") for part in parts[::2]]
+    cites = [f"\\cite{{{part}}}" for part in parts[1::2]]
+    joined = "".join(text + one for text, one in zip(texts, [*cites, ""], strict=True))
+    return joined.replace(" \\cite", "~\\cite") + "\n"
+
+
+def _paragraphs(sweep: Sweep, data: Data, found: "pd.DataFrame") -> Iterator[list[str]]:
+    configs = [run.config.model_dump() for run in sweep.runs]
+    yield [_networks(one) for one in data["kinds"]]
+    if sweep.spec.job == "stitch" and "stitcher" in configs[0]:
+        yield list(_stitching(sweep, data, configs, found))
+    elif "measure" in configs[0]:
+        yield list(_comparing(data, configs, found))
+    else:
+        yield list(_other(sweep, data, configs, found))
+    yield [*_statistics(data), _coverage(data)]
+    yield [_software(data)]
+
+
+def _networks(kind: Data) -> str:
+    """6 networks tiny10 for cifar10 (imported: frankenstein), seeds 4–9, which score 0.767 to 0.783 on its test images."""
+    size = "".join(f", {name} {kind[name]}" for name in ("width", "depth") if kind[name] is not None)
+    name = kind["made"].rpartition(": ")[2]
+    sources = [citations.of(kind["arch"], citations.ARCHS), citations.COLLECTIONS.get(name)]
+    data = citations.of(kind["dataset"], citations.DATASETS)
+    epochs = f", {span(kind['epochs'])} epochs" if kind["epochs"] else ""
+    scored = ""
+    if kind["accuracy_low"] is not None:
+        scored = f"; test accuracy {span([kind['accuracy_low'], kind['accuracy_high']], '{:.3f}')}"
+    made = f"{kind['made']}{epochs}"
+    return (
+        f"{count(kind['networks'], 'network')} {kind['arch']}{size}{cite(*sources)} for {kind['dataset']}{cite(data)} "
+        f"({made}), seeds {whole(kind['seeds'])}{scored}."
+    )
+
+
+def _stitching(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
+    by_case: dict[str, list[Data]] = {}
+    for run, config in zip(sweep.runs, configs, strict=True):
+        by_case.setdefault(str(run.label("case") or "stitch"), []).append(config)
+    yield from stitchwords.stitched(configs, data["size"]["pairs"], data["size"]["layers"])
+    yield stitchwords.images(_images(configs, found), listed(data["size"]["datasets"]))
+    yield from stitchwords.cases(by_case)
+    yield from stitchwords.training(configs)
+    controls = [one for one in distinct(configs, "control") if one]
+    if controls:
+        yield f"Negative controls in the place of f: {listed(controls)}{cite('smith2025', 'bansal2021')}."
+    attacks = [one for one in distinct(configs, "attack") if one not in (None, "none")]
+    if attacks:
+        sources = {"pgd": "madry2018", "autoattack": "croce2020"}
+        yield f"Attacks: {listed(attacks)}{cite('balogh2023', *(sources.get(one) for one in attacks))}."
+    yield from stitchwords.penalty([table["value"] for table in data["tables"]])
+
+
+def _comparing(data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
+    named = [f"{one}{cite(*citations.of_measure(str(one)))}" for one in distinct(configs, "measure")]
+    layers = data["size"]["layers"]
+    pairs = count(data["size"]["pairs"], "pair")
+    yield f"Layers of {pairs} of networks are compared ({count(len(layers), 'layer')}: {shortly(layers)}) by {listed(named)}."
+    yield stitchwords.images({"test_images": _images(configs, found).get("images", [])}, listed(data["size"]["datasets"]))
+
+
+def _other(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
+    """What the job file says of itself, what was fixed and what was varied."""
+    job = sweep.jobs[sweep.spec.job]
+    yield (job.module.__doc__ or f"Job {job.name}.").strip().split("\n\n")[0].replace("\n", " ")
+    fields = {name: distinct(configs, name) for name in job.config.model_fields if name not in PASSED | job.config.labels}
+    varied = [f"{name} {shortly(values, 8)}" for name, values in fields.items() if len(values) > 1]
+    detectors = [citations.DETECTORS.get(str(one)) for one in fields.get("detector", ())]
+    if varied:
+        yield f"Varied: {'; '.join(varied)}{cite(*detectors)}."
+    if job.name == "rotate":
+        yield f"The experiment follows earlier work{cite('godfrey2022')}."
+    yield stitchwords.images(_images(configs, found), listed(data["size"]["datasets"]))
+
+
+def _images(configs: Sequence[Data], found: "pd.DataFrame") -> dict[str, list[int]]:
+    """How many images were used, by what for: as the rows say, else as was asked."""
+    told = {name: found[name].dropna() for name in COUNTED if name in found.columns}
+    said = {name: sorted({int(one) for one in values}) for name, values in told.items() if len(values)}
+    asked = {name: [int(one) for one in distinct(configs, name) if one is not None] for name in COUNTED}
+    return {name: said.get(name) or asked[name] for name in COUNTED}
+
+
+def _statistics(data: Data) -> Iterator[str]:
+    """How means and intervals are made, over how many independent units."""
+    tables = data["tables"]
+    if not tables:
+        return
+    unit = "pair of networks" if tables[0]["unit_of_mean"] == "pair" else "network"
+    kinds: dict[str, set[int]] = {}
+    for cell in (cell for table in tables for cell in table["cells"] if cell[4] is not None):
+        kinds.setdefault(cell[-1], set()).add(cell[-2])
+    how = UNITS["bootstrap" if tables[0]["definition"]["spread"] == "bootstrap" else "jackknife"]
+    over = listed(how[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
+    units = "pairs of networks" if tables[0]["unit_of_mean"] == "pair" else "networks"
+    yield (
+        f"Runs of one {unit} are averaged first; numbers are means over {units} "
+        f"with 95 % intervals ({over}{cite('arvesen1969', 'efron1993')}), so that networks which several pairs share count once."
+    )
+
+
+def _coverage(data: Data) -> str:
+    done = data["coverage"]["states"].get("done", 0)
+    diverged = data["coverage"]["diverged"]
+    noun = saying.ONE.get(data["size"]["job"], "run")
+    lost = f", {diverged} of them diverged" if diverged else ""
+    return f"{done:,} of {count(data['size']['runs'], noun)} are finished{lost}."
+
+
+def _software(data: Data) -> str:
+    """Versions and machines, of all rows that count."""
+    columns = data["provenance"]["columns"]
+    said = {name: [value for value, _ in columns.get(name, ()) if value != "none"] for name in ("repsim", "torch", "cuda", "gpu")}
+    parts = [f"repsim {listed(said['repsim'] or [data['repsim']])}"]
+    parts += [f"PyTorch {listed(said['torch'])}{cite('paszke2019')}"] if said["torch"] else []
+    parts += [f"CUDA {listed(said['cuda'])}"] if said["gpu"] and said["cuda"] else []
+    devices = [value for value, _ in columns.get("device", ())]
+    where = f" on {listed(said['gpu'] or [f'{one} devices' for one in devices])}" if devices else ""
+    return f"Software: {', '.join(parts)}{where}."
+
+
+SYMBOLS = str.maketrans(
+    {"∘": r"$\circ$", "Σ": r"$\Sigma$", "‖": r"$\|$", "²": r"$^2$", "₁": r"$_1$", "ḡ": r"$\bar g$", "λ": r"$\lambda$"}
+    | {"α": r"$\alpha$", "×": r"$\times$", "≤": r"$\le$", "∞": r"$\infty$", "ε": r"$\varepsilon$", "“": "``", "”": "''"}
+)

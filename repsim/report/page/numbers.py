@@ -1,0 +1,133 @@
+"""Owns the tables of a report as plain data: one entry per number shown, its cells in full precision.
+
+An entry is all that a page, a picture or somebody else's script needs: the definition (rows, columns and number by their columns
+of the aggregated Parquet file), the labels along both sides, and cells as lists in the order of FIELDS, None where there is none.
+"""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from repsim import frames, tabulating
+from repsim import table as tables
+from repsim.project import Project
+from repsim.report import versus, wording
+from repsim.report.page.shares import SHARE, with_shares
+from repsim.sweep.expand import Sweep
+from repsim.table import Cell, Table, TableDefinition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Entry = dict[str, Any]
+FIELDS = (
+    *("row", "col", "mean", "std", "low", "high", "n", "expected", "diverged", "undefined", "doubtful"),
+    *("n_pairs", "n_units", "units"),
+)
+ALSO = (
+    *("penalty", "penalty_end", "accuracy", "matched_penalty", "null_accuracy", "residual"),
+    *("robust_accuracy", "robust_penalty", "eval_accuracy"),
+)
+"""Numbers that a report shows besides that of the sweep's own table, where the rows hold them."""
+ALL = "all layers"
+POOL = "pool"
+MARKS = wording.IN_TEXT._replace(best="Underlined")
+LAYER_KEYS = ("front_layer", "end_layer")
+
+
+def entries(project: Project, sweep: Sweep, found: "pd.DataFrame") -> list[Entry]:
+    """The sweep's own table, then the same rows and columns for every further number that there is.
+
+    Raises: UserError where the sweep has no such table, or a definition that cannot be meant.
+    """
+    own = tabulating.definition(sweep, {})
+    shown = [own, *(_of(own, value) for value in ALSO if value != own.value and _holds(found, value))]
+    made = [(one, tabulating.pages(project, sweep, one, found)) for one in shown]
+    return [entry(page, _name(definition, pages, i)) for definition, pages in made for i, page in enumerate(pages)]
+
+
+def pooled(sweep: Sweep, own: Entry, found: "pd.DataFrame") -> list[Entry]:
+    """Number and seconds of each column of the table over all its rows: what a case costs, and what it takes."""
+    expected = frames.expected(sweep).assign(**{POOL: ALL})
+    found = with_shares(found)
+    if found.empty or not _holds(found, SHARE):
+        return []
+    definition = _definition(own, rows=own["definition"]["cols"], cols=[POOL])
+    made = [definition, definition.model_copy(update={"value": SHARE, "points": False})]
+    return [entry(tables.build(one, found, expected), f"pooled-{one.value}") for one in made]
+
+
+def grids(project: Project, sweep: Sweep, own: Entry, found: "pd.DataFrame") -> list[Entry]:
+    """Front layers × end layers of each column of the table, where the sweep joins layers that are not counterparts."""
+    definition = own["definition"]
+    if "front_layer" not in definition["rows"] or "end_layer" in [*definition["rows"], *definition["cols"]]:
+        return []
+    expected = frames.expected(sweep)
+    if list(expected["front_layer"]) == list(expected["end_layer"]):
+        return []
+    layers = tabulating.layers(project, sweep, LAYER_KEYS)
+    kind = _definition(own, rows=["front_layer"], cols=["end_layer"], pages=definition["cols"])
+    made = tables.pages(kind, found, expected, layers)
+    return [entry(one, f"grid-{place}") | {"title": " / ".join(one.page)} for place, one in enumerate(made)]
+
+
+def entry(table: Table, name: str) -> Entry:
+    """A table as plain data."""
+    rows, cols = ({key: i for i, key in enumerate(keys)} for keys in (table.row_keys, table.col_keys))
+    cells = [_cell(rows[row], cols[col], cell) for (row, col), cell in table.cells.items()]
+    return {
+        "id": name,
+        "value": table.definition.value,
+        "title": wording.title(table),
+        "caption": wording.caption(table, MARKS),
+        "page": [list(one) for one in zip(table.page_names, table.page, strict=True)],
+        "unit": table.unit,
+        "unit_of_mean": table.unit_of_mean,
+        "definition": table.definition.model_dump(),
+        "row_names": list(table.row_names),
+        "col_names": list(table.col_names),
+        "rows": [list(key) for key in table.row_keys],
+        "cols": [list(key) for key in table.col_keys],
+        "fields": list(FIELDS),
+        "cells": sorted(cells, key=lambda cell: cell[:2]),
+        "best": sorted([rows[row], cols[col]] for row, col in table.best),
+        "comparison": _comparison(table),
+    }
+
+
+def _comparison(table: Table) -> Entry | None:
+    """The paired comparison of two columns as plain data; None where the definition asks for none."""
+    if table.comparison is None:
+        return None
+    return {
+        "caption": versus.comparison_caption(table),
+        "heads": versus.header(table),
+        "rows": [versus.line_texts(line, table) for line in table.comparison.lines],
+        "keys": len(table.row_names),
+        "records": versus.comparison_records(table),
+    }
+
+
+def _name(definition: TableDefinition, pages: Sequence[Table], page: int) -> str:
+    return definition.value + (f"-{page + 1}" if len(pages) > 1 else "")
+
+
+def _of(own: TableDefinition, value: str) -> TableDefinition:
+    """The same rows and columns for another number; what its unit is follows from its name again."""
+    return own.model_copy(update={"value": value, "points": None, "title": None, "best": None})
+
+
+def _definition(own: Entry, **sides: list[str]) -> TableDefinition:
+    """The number of a table along other sides."""
+    said = {name: own["definition"][name] for name in ("job", "value", "points")}
+    return TableDefinition.model_validate({**said, **sides})
+
+
+def _holds(found: "pd.DataFrame", value: str) -> bool:
+    return value in found.columns and bool(found[value].notna().to_numpy().any())
+
+
+def _cell(row: int, col: int, cell: Cell) -> list[Any]:
+    numbers = [value if isfinite(value) else None for value in (cell.mean, cell.std, cell.low, cell.high)]
+    counts = [cell.n, cell.expected, cell.diverged, cell.undefined, cell.doubtful, cell.n_pairs, cell.n_units]
+    return [row, col, *numbers, *counts, cell.units]

@@ -1,0 +1,45 @@
+"""Owns small ways of saying values in a methods text: numbers, ranges, lists, and what all runs have in common."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+ONE = {"stitch": "stitch", "compare": "comparison", "probe": "probe", "rotate": "rotation", "train": "training"}
+
+
+def count(number: int, noun: str) -> str:
+    """1 pair, 2 pairs, 10,000 pairs."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith("ch") else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def listed(words: Iterable[Any], last: str = "and") -> str:
+    """a, b and c."""
+    said = [str(word) for word in words]
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} {last} {said[-1]}" if said else "none"
+
+
+def shortly(words: Sequence[Any], most: int = 12) -> str:
+    """The same of many: the first few, and how many more."""
+    if len(words) <= most:
+        return listed(words)
+    return f"{', '.join(map(str, words[: most - 2]))} and {len(words) - most + 2} more"
+
+
+def span(numbers: Iterable[float], format: str = "{:g}") -> str:
+    """0.767 to 0.783, or the one number."""
+    found = sorted(numbers)
+    ends = [format.format(one) for one in (found[0], found[-1])]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def whole(numbers: Sequence[int]) -> str:
+    """4–9 for successive whole numbers, else a list."""
+    found = sorted(numbers)
+    if len(found) > 2 and found == list(range(found[0], found[-1] + 1)):
+        return f"{found[0]}–{found[-1]}"
+    return shortly(found)
+
+
+def distinct(configs: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+    """The values of a field, each once, in order of appearance; none where there is no such field."""
+    return list(dict.fromkeys(one[name] for one in configs if name in one))

@@ -1,0 +1,85 @@
+"""`repsim results plot` draws a sweep as any kind of picture, into one file or one per page, and says what it cannot draw."""
+
+from pathlib import Path
+
+import pytest
+import toy
+from commandline import call
+
+ZOO = "zoo: {arch: net, dataset: d, seeds: 0..2}\n"
+CASES = "cases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}\n"
+SAME = f"{ZOO}layers: relu\n{CASES}"
+ALL = f"{ZOO}layers: {{front: [relu1, bn1], end: [relu1, bn2]}}\n{CASES}"
+
+
+@pytest.fixture
+def measured(project, monkeypatch):
+    """A toy project; computes a sweep of that text."""
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("PATH", "/usr/bin/nowhere")
+
+    def compute(text, name="wide"):
+        toy.run(project, toy.sweep(project, text, name))
+        return project.results / "plots"
+
+    return compute
+
+
+@pytest.mark.parametrize("kind", ["bars", "points", "matrix"])
+def test_each_kind_has_a_file_of_its_own(measured, kind):
+    folder = measured(ALL)
+    answer = call("results", "plot", "wide", "--kind", kind)
+    assert answer.code == 0, answer.err
+    assert answer.out == f"→ {folder / f'wide_{kind}.png'}\n"
+    assert (folder / f"wide_{kind}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_kind_may_stand_in_the_sweep_and_the_command_wins(measured, tmp_path):
+    measured(f"{SAME}plot: {{kind: bars}}\n")
+    asked = {"said": (), "asked": ("--kind", "bars"), "other": ("--kind", "points")}
+    for name, words in asked.items():
+        assert call("results", "plot", "wide", *words, "--out", tmp_path / f"{name}.svg").code == 0
+    said, same, other = ((tmp_path / f"{name}.svg").read_text() for name in asked)
+    assert said == same != other
+
+
+def test_front_by_end_layer_is_drawn_as_a_matrix_where_nothing_else_is_said(measured, tmp_path):
+    measured(ALL)
+    turned = ("--rows", "case,front_layer", "--cols", "end_layer")
+    for name, words in {"usual": (), "matrix": ("--kind", "matrix"), "bars": ("--kind", "bars")}.items():
+        assert call("results", "plot", "wide", *turned, *words, "--out", tmp_path / f"{name}.svg").code == 0
+    usual, matrix, bars = ((tmp_path / f"{name}.svg").read_text() for name in ("usual", "matrix", "bars"))
+    assert usual == matrix != bars
+
+
+def test_several_pages_are_several_files(measured):
+    folder = measured(f"{ZOO}layers: relu1\ngrid: {{seed: 0..49}}\n")
+    answer = call("results", "plot", "wide", "--cols", "seed", "--json")
+    assert answer.code == 0, answer.err
+    files = [str(folder / f"wide_{page}.png") for page in (1, 2)]
+    assert answer.json == {"file": files[0], "files": files}
+    assert all(Path(file).stat().st_size > 10_000 for file in files)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("--kind", "pie"), "plot.kind"),
+        (("--kind", "lines"), "the rows end with layer, which is no number"),
+        (("--out", "x.bmp"), "cannot draw a '.bmp' file"),
+        (("--kind", "matrix", "--value", "penality"), "did you mean 'penalty'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_and_nothing_is_written(measured, words, said):
+    folder = measured(SAME)
+    answer = call("results", "plot", "wide", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err and not folder.exists()
+
+
+def test_a_sweep_without_a_finished_run_is_not_drawn(project, monkeypatch):
+    monkeypatch.chdir(project.root)
+    toy.sweep(project, SAME, "empty")
+    for kind in ("bars", "points", "matrix"):
+        answer = call("results", "plot", "empty", "--kind", kind)
+        assert answer.code == 2 and "no run has finished" in answer.err

@@ -1,0 +1,187 @@
+"""The report of a sweep: one file that needs nothing, says everything, and takes no word of a sweep for markup."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+import toy
+from commandline import call
+
+from repsim.report.page import document, markup, printing, scales
+from repsim.report.page.markup import tag
+
+STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
+# Second line
+zoo: {arch: net, dataset: d, seeds: 0..3}
+layers: relu
+cases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}
+"""
+HOSTILE = (
+    "</script><script>window.bad=1</script><img src=x onerror=window.bad=1> \"'`\u202eevil\u2069 \x00\x1b[31m ünïcode 猫 🐈 "
+    + "x" * 10_000
+)
+
+
+class Page(HTMLParser):
+    """What a page holds: its elements with their attributes, and the text of each kind of element."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._open.append(tag)
+        self.texts.setdefault(tag, []).append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        for name in set(self._open):
+            self.texts[name][-1] += data
+
+    def of(self, name):
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+@pytest.fixture
+def here(project, monkeypatch):
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("PATH", "/usr/bin/nowhere")
+    return project
+
+
+@pytest.fixture
+def finished(here):
+    toy.run(here, toy.sweep(here, STITCH, "stitches"))
+    return here
+
+
+def page_of(project, *words) -> Page:
+    answer = call("results", "report", "stitches", *words)
+    assert answer.code == 0, answer.err
+    return Page((project.results / "reports" / "stitches.html").read_text())
+
+
+def test_the_file_asks_for_nothing_and_allows_no_script_but_its_own(finished):
+    page = page_of(finished)
+    rules = next(one["content"] for one in page.of("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    assert rules.startswith("default-src 'none'; ")
+    links = [value for _, attributes in page.elements for name, value in attributes.items() if name in ("src", "href", "action")]
+    assert links and all(str(link).startswith(("#", "data:,")) for link in links)
+    scripts = [text for text, one in zip(page.texts["script"], page.of("script"), strict=True) if one.get("type") is None]
+    for name, (text,) in (("script", scripts), ("style", page.texts["style"])):
+        assert f"{name}-src 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" in rules
+    assert not [one for _, one in page.elements if any(name.startswith("on") or name == "style" for name in one)]
+
+
+def test_the_page_holds_the_very_data_that_json_prints(finished):
+    page = page_of(finished)
+    embedded = json.loads(
+        next(t for t, one in zip(page.texts["script"], page.of("script"), strict=True) if one.get("id") == "data")
+    )
+    printed = call("results", "report", "stitches", "--json").json
+    assert printed.pop("file").endswith("results/reports/stitches.html")
+    assert {**embedded, "made": 0} == {**printed, "made": 0}
+    assert embedded["size"]["runs"] == 72 and embedded["coverage"]["states"] == {"done": 72}
+    (table,) = embedded["tables"]
+    # seeds 0 … 3, all ordered pairs: their mean distance is 20/12, each a hundredth
+    assert [cell[table["fields"].index("mean")] for cell in table["cells"]] == pytest.approx([20 / 12] * 6)
+
+
+def test_the_question_is_the_comment_that_the_file_begins_with(finished):
+    page = page_of(finished)
+    assert any('Does <script>alert(1)</script> the "penalty" grow & why?\nSecond line' in text for text in page.texts["p"])
+    assert page.texts["code"] == [STITCH]
+
+
+def test_a_sweep_of_which_nothing_is_done_has_a_report_that_says_so(here):
+    toy.sweep(here, STITCH, "stitches")
+    page = page_of(here)
+    assert "– (0/12*)" in page.texts["table"][-1] or any("– (0/12*)" in text for text in page.texts["table"])
+    assert any("Nothing to draw" in text for text in page.texts["p"])
+    assert any("72 runs are missing" in text for text in page.texts["summary"])
+
+
+def test_runs_without_networks_have_a_report_without_tables(here):
+    toy.run(here, toy.sweep(here, "# Squares?\njob: square\ngrid: {batch: 0..1, value: [1.0, 2.0]}", "stitches"))
+    page = page_of(here)
+    assert any("only sweeps over networks have such a table" in text for text in page.texts["p"])
+    assert any("4 of 4" in text for text in page.texts["dd"])
+
+
+def test_no_text_of_a_sweep_becomes_markup(finished):
+    data = call("results", "report", "stitches", "--json").json
+    before = Page(document.html(data))
+    failure = {"cause": HOSTILE, "message": HOSTILE, "runs": 3, "example": "x", "slug": HOSTILE, "do": HOSTILE}
+    data["failures"]["failed"] = [failure]
+    data["spec"] = data["question"] = data["sweep"] = HOSTILE
+    data["tables"][0]["rows"][0] = data["tables"][0]["cols"][0] = [HOSTILE]
+    data["provenance"]["columns"]["host"] = [[HOSTILE, 1], ["b", 2]]
+    text = document.html(data)
+    page = Page(text)
+    kinds = ("script", "img", "style", "iframe", "object", "link", "meta")
+    assert [len(page.of(kind)) for kind in kinds] == [len(before.of(kind)) for kind in kinds]
+    assert not [one for _, one in page.elements if any(name.startswith("on") for name in one)]
+    assert "\u202e" not in re.sub(r'<script type="application/json".*?</script>', "", text, flags=re.S) and "\x00" not in text
+    assert "⟨U+202E⟩evil⟨U+2069⟩" in text and "猫 🐈" in text and "x" * 10_000 in text
+    assert (
+        json.loads(next(t for t, one in zip(page.texts["script"], page.of("script"), strict=True) if one.get("id") == "data"))
+        == data
+    )
+
+
+def test_text_is_escaped_where_it_enters_and_only_once():
+    assert tag("p", "<b>", tag("i", "&"), title='"<') == '<p title="&quot;&lt;">&lt;b&gt;<i>&amp;</i></p>'
+    assert tag("use", href="#a", hidden=None, open=True) == '<use href="#a" open/>'
+    assert markup.data({"a": "</script>\u2028"}) == '{"a":"\\u003c/script\\u003e\\u2028"}'
+    with pytest.raises(ValueError, match="JSON"):
+        markup.data(float("nan"))
+
+
+def test_a_browser_that_is_not_there_is_said_before_anything_is_computed(finished):
+    answer = call("results", "report", "stitches", "--pdf")
+    assert answer.code == 2 and "none of chromium" in answer.err and "install Chromium" in answer.err
+    assert not (finished.results / "reports").exists()
+
+
+def test_a_browser_that_prints_nothing_is_told_of_with_its_last_words(finished, tmp_path, monkeypatch):
+    fake = tmp_path / "bin" / "chromium"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'cannot open display' >&2\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:/usr/bin:/bin")
+    answer = call("results", "report", "stitches", "--pdf")
+    assert answer.code == 2 and "printed nothing: cannot open display" in answer.err
+    assert printing.browser() == str(fake)
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "report"])
+def test_what_is_no_html_file_is_refused(finished, tmp_path, name):
+    answer = call("results", "report", "stitches", "--out", tmp_path / name)
+    assert answer.code == 2 and "name an .html file" in answer.err
+
+
+def test_an_axis_holds_all_values_and_as_much_of_wide_intervals_as_leaves_them_readable():
+    axis = scales.of([0.0, 10.0], [-500.0, 500.0], 100, 0)
+    assert axis.low == pytest.approx(-3.5, abs=1) and axis.high == pytest.approx(13.5, abs=1)
+    assert axis(-500) == axis(axis.low) == pytest.approx(100) and axis(axis.high) == pytest.approx(0)
+    assert (axis(2) - axis(1)) == pytest.approx(axis(7) - axis(6))
+    assert axis.ticks == (0, 5, 10)
+
+
+def test_values_that_dwarf_the_others_make_an_axis_logarithmic():
+    axis = scales.of([0.1, 0.2, 0.3, 0.2, 0.1, 70.0, 60.0], [], 100, 0)
+    assert axis.linear and axis(0.3) < 90  # a tenth of the height at least, where a linear axis would give half a percent
+    assert scales.of([30.0, 40.0, 50.0, 60.0, 70.0], [], 100, 0).linear is None
