@@ -1,7 +1,7 @@
 """Times `repsim results report` on a sweep of many runs, as a whole process, with its peak memory; writes what it printed.
 
-    python benchmarks/report_page.py                      10,800 runs
-    python benchmarks/report_page.py --seeds 25 --out X   other sizes
+python benchmarks/report_page.py                      10,800 runs
+python benchmarks/report_page.py --seeds 25 --out X   other sizes
 """
 
 import argparse
