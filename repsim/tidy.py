@@ -6,7 +6,7 @@ the whole dictionary (`repsim.dictionary`). Equal rows become equal bytes: `made
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,25 +66,37 @@ def write(tidy: Tidy, path: Path) -> None:
     store.write_table(tidy.table.replace_schema_metadata(said), path)
 
 
-def read(path: Path) -> Tidy:
-    """What `write` wrote. Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`."""
+def read(path: Path, names: Collection[str] | None = None) -> Tidy:
+    """What `write` wrote, or only these of its columns; their text then stays coded, as it repeats itself.
+
+    Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, thrift_string_size_limit=MAX_FOOTER, page_checksum_verification=True) as file:
-            said = file.metadata.metadata or {}
-            facts, entries = _told(said, path)
-            table = file.read()
+        sizes = {"thrift_string_size_limit": MAX_FOOTER, "page_checksum_verification": True}
+        with pq.ParquetFile(path, **sizes) as file:
+            said, metadata = file.metadata.metadata or {}, file.metadata
+        facts, entries = _told(said, path)
+        coded: Any = [one.column for one in entries if one.type == "text" and one.column in (names or ()) and one.column != KEY]
+        with pq.ParquetFile(path, metadata=metadata, read_dictionary=coded, **sizes) as file:
+            there = file.schema_arrow.names
+            table = file.read(names if names is None else [name for name in there if name in names])
             table.validate(full=True)
     except FileNotFoundError:
         raise InputError("there is no such file", where=str(path), do=NAME) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         what = f"cannot be read as Parquet: {(str(error).splitlines() or ['no message'])[0]:.160}"
         raise InputError(what, where=str(path), do=ANEW) from None
-    if KEY not in table.column_names:
+    if KEY not in there:
         raise InputError(f"it has no column {KEY}", where=str(path), do=ANEW)
     return Tidy(table, entries, facts)
+
+
+def described(path: Path) -> Tidy:
+    """Facts and columns of a file, without its lines."""
+    return read(path, [])
 
 
 def _told(said: dict[bytes, bytes], path: Path) -> tuple[dict[str, Any], tuple[Entry, ...]]:
