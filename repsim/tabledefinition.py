@@ -91,7 +91,7 @@ class TableDefinition(Strict):
 
     @property
     def aim(self) -> Aim:
-        """Whether the least or the greatest number of a row is its best; by default none where columns are layers: they do not compete."""
+        """Whether the least or the greatest number of a row is its best; by default none where columns are layers."""
         if self.best is not None:
             return self.best
         if set(self.cols) & set(LAYERS):

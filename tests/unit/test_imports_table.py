@@ -18,6 +18,7 @@ ORCHESTRATION = [
     "cli.asked",
     "cli.going cli.stitch cli.compare cli.judge cli.zoo cli.results cli.models cli.data cli.doctor",
     "cli.report",
+    "cli.papers",
     "cli.again cli.dry cli.evaluate cli.train cli.matrices cli.tidy cli.seeing cli.steer cli.status cli.halt cli.costs cli.scan",
     "cli.tables",
     "cli.pictures",
@@ -35,7 +36,7 @@ ORCHESTRATION = [
     "local report.places",
     "report.drawing",
     "report.matrix",
-    "report.animation report.points report.against",
+    "report.animation report.points report.against report.papers",
     "report.page.document",
     "report.page.sections",
     "report.live report.costs report.page.pictured report.page.methods",
@@ -69,6 +70,8 @@ ORCHESTRATION = [
     "judging.suite",
     "judging.groups judging.outputs judging.layers judging.sensitivity",
     "judging.statistics judging.score sweep.judged",
+    "against_paper",
+    "selected",
     "plan imports checking compaction scanning retry nodes cleaning exports counterparts judging.readings",
     "tidytables",
     "described tidy",
@@ -89,6 +92,7 @@ ORCHESTRATION = [
     "sweep.coded sweep.forming",
     "sweep.exclude sweep.networks",
     "sweep.spec cost queued traces",
+    "published",
     "state tried accounting",
     "measured",
     "resampling",
@@ -109,7 +113,7 @@ ORCHESTRATION = [
     "journal",
     "submission",
     "project yamlfile job patience lock",
-    "sbatchoptions processes records",
+    "sbatchoptions processes records papers",
     "errors signature cause columns thrift",
 ]
 SCIENCE = {
@@ -123,6 +127,7 @@ SCIENCE = {
 }
 """Package → the packages of its half that it may import."""
 STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "tidy", "vectors", "written")
+TABLES = ("table", "tidytables", "tablekeys", "tablecontrols", "tablefilter", "tableruns")
 OWNERS = {
     "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),
@@ -130,7 +135,7 @@ OWNERS = {
     "rich": ("cli", "report"),
     "yaml": ("yamlfile",),
     "matplotlib": ("report",),
-    "pandas": ("table", "tidytables", "tablekeys", "tablecontrols", "tablefilter", "tableruns", "frames", "tabulating", "report"),
+    "pandas": (*TABLES, "selected", "frames", "tabulating", "report"),
     "torch": tuple(SCIENCE),
     "safetensors": ("models.tensorfile",),
     "torchvision": ("data", "models.inception"),
