@@ -6,7 +6,7 @@ the whole dictionary (`repsim.dictionary`). Equal rows become equal bytes: `made
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +66,9 @@ def write(tidy: Tidy, path: Path) -> None:
     store.write_table(tidy.table.replace_schema_metadata(said), path)
 
 
-def read(path: Path) -> Tidy:
-    """What `write` wrote; text is a dictionary in memory, as it is in the file: a million rows repeat few words.
+def read(path: Path, names: Collection[str] | None = None) -> Tidy:
+    """What `write` wrote, or only these of its columns; text is a dictionary in memory, as it is in the file: a million rows repeat
+    few words.
 
     Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`.
     """
@@ -78,18 +79,25 @@ def read(path: Path) -> Tidy:
     try:
         with pq.ParquetFile(path, **limits) as file:
             facts, entries = _told(file.metadata.metadata or {}, path)
-            words = [one.name for one in file.schema_arrow if pa.types.is_string(one.type) and one.name != KEY]
+            there = [one for one in file.schema_arrow if names is None or one.name in names]
+            words = [one.name for one in there if pa.types.is_string(one.type) and one.name != KEY]
+            known = KEY in file.schema_arrow.names
         with pq.ParquetFile(path, read_dictionary=words, **limits) as file:
-            table = file.read().unify_dictionaries()
+            table = file.read([one.name for one in there]).unify_dictionaries()
             table.validate(full=True)
     except FileNotFoundError:
         raise InputError("there is no such file", where=str(path), do=NAME) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         what = f"cannot be read as Parquet: {(str(error).splitlines() or ['no message'])[0]:.160}"
         raise InputError(what, where=str(path), do=ANEW) from None
-    if KEY not in table.column_names:
+    if not known:
         raise InputError(f"it has no column {KEY}", where=str(path), do=ANEW)
     return Tidy(table, entries, facts)
+
+
+def described(path: Path) -> Tidy:
+    """Facts and columns of a file, without its lines."""
+    return read(path, [])
 
 
 def only(tidy: Tidy, names: Sequence[str]) -> "pa.Table":

@@ -75,7 +75,7 @@ ORCHESTRATION = [
     "selected",
     "plan imports checking compaction scanning retry nodes cleaning exports counterparts judging.readings",
     "differences",
-    "compared",
+    "compared tidytables",
     "widened matched flatfiles",
     "described tidy",
     "plotdefinition",
@@ -130,6 +130,7 @@ SCIENCE = {
 }
 """Package → the packages of its half that it may import."""
 STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
+TABLES = ("table", "tidytables", "tablekeys", "tablecontrols", "tablefilter", "tableruns")
 TIDY = ("tidy", "widened", "flatfiles", "matched", "compared")
 OWNERS = {
     "pyarrow": (*STORE, *TIDY, "data.hf_parquet"),  # of results; of image files
@@ -138,7 +139,7 @@ OWNERS = {
     "rich": ("cli", "report"),
     "yaml": ("yamlfile",),
     "matplotlib": ("report",),
-    "pandas": ("selected", "table", "tablekeys", "tablecontrols", "tablefilter", "tableruns", "frames", "tabulating", "report"),
+    "pandas": (*TABLES, "selected", "frames", "tabulating", "report"),
     "torch": tuple(SCIENCE),
     "safetensors": ("models.tensorfile",),
     "torchvision": ("data", "models.inception"),
