@@ -90,3 +90,10 @@ def test_its_quantile_is_that_of_students_t():
     exec(SCRIPT.read_text(), namespace)
     for freedom in (1, 2, 3, 4, 5, 10, 29, 100):
         assert namespace["student"](freedom) == pytest.approx(student.ppf(0.975, freedom), rel=1e-10)
+
+
+def test_the_report_that_is_kept_says_what_the_rows_beside_it_say():
+    kept = ROOT / "results" / "tables" / "tiny10_stitchers.html"
+    answer = recomputed(kept, kept.with_suffix(".parquet"))
+    assert answer.returncode == 0 and ": 0 differ" in answer.stdout, answer.stdout + answer.stderr
+    assert kept.stat().st_size < 500_000
