@@ -1,4 +1,4 @@
-"""Owns `repsim results …`: check, compact, curve; beside them the commands of `tables`, `pictures`, `matrices` and `tidy`."""
+"""Owns `repsim results …`: check, compact, curve; beside them those of `tables`, `pictures`, `matrices`, `papers`, `tidy`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from repsim import checking, child, compaction, submission
-from repsim.cli import matrices, pictures, report, tables, tidy
+from repsim.cli import matrices, papers, pictures, report, tables, tidy
 from repsim.cli.lazily import plain
 from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import InputError
@@ -18,6 +18,7 @@ app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
+app.command("compare-paper")(papers.compare_paper)
 app.command("table")(tables.table)
 app.command("plot")(pictures.plot)
 app.command("aggregate")(tidy.aggregate)

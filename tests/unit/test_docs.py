@@ -10,16 +10,19 @@ import typer
 import yaml
 
 import repsim
-from repsim import job
+from repsim import against_paper, job
 from repsim.cli.main import app
 from repsim.data import sources
 from repsim.profile import Profile, load_profile
 from repsim.project import Project
+from repsim.published import IDENTITY
 from repsim.sweep import networks
 from repsim.sweep.expand import IMPORT, TRAIN, open_sweep
 from repsim.sweep.spec import Spec, load
 
 ROOT = Path(__file__).parents[2]
+FILES = Project(ROOT).sweep_files
+PAPERS = [path for path in FILES if path.parent.name == "papers"]
 README = (ROOT / "README.md").read_text()
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 TEXT = "\n\n".join([README, *(page.read_text() for page in DOCS)])
@@ -107,6 +110,19 @@ def test_the_table_of_sweeps_has_those_that_exist_and_leaves_none_out():
         assert (ROOT / "sweeps" / name).is_file(), name
 
 
+def test_sweeps_of_papers_in_the_table_exist_and_none_is_left_out():
+    told = re.findall(r"^\| [A-Z][^|]*\d{4}[^|]*\|[^|]*\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs/papers.md").read_text(), re.M)
+    assert {name for pair in told for name in pair} == {path.stem for path in PAPERS}
+    assert all(small == f"{name}_small" for name, small in told)
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
+def test_every_published_number_names_runs_of_its_sweep_and_a_number_that_they_have(opened, path):
+    sweep = opened[path.stem]
+    numbers = {*sweep.jobs[sweep.spec.job].row.model_fields, IDENTITY}
+    assert {asked.value for asked in against_paper.Plan(sweep).asked} <= numbers
+
+
 def test_numbers_of_runs_in_the_table_are_those_of_the_sweeps(opened):
     for name, size in re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|", SWEEPS, re.M):
         told = {word: int(number.replace(",", "")) for number, word in re.findall(r"([\d,]+) (runs|trainings)", size)}
@@ -135,7 +151,7 @@ def opened(tmp_path_factory):
         )
         patch.setattr(sources, "find", lambda name, folders: sources.get(name))
         patch.setattr(Project, "cache", property(lambda self: tmp_path_factory.getbasetemp() / "cache"))
-        return {path.stem: open_sweep(path, Project(ROOT)) for path in sorted((ROOT / "sweeps").glob("*.yaml"))}
+        return {path.stem: open_sweep(path, Project(ROOT)) for path in FILES}
 
 
 def _rows(importer: job.Job, spec: Spec) -> list[dict[str, Any]]:
@@ -149,7 +165,7 @@ def _rows(importer: job.Job, spec: Spec) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_sweep_that_is_shipped_expands_and_begins_by_saying_what_it_is_for(opened, path):
     assert opened[path.stem].runs
     assert (ROOT / "slurm" / f"{opened[path.stem].spec.profile}.yaml").is_file()
