@@ -51,7 +51,7 @@ def _pareto(by_id: dict[str, Entry]) -> list[Figure]:
 
 
 def _grids(drawn: Sequence[Entry]) -> list[Figure]:
-    return [_heat(one) for one in drawn if one["only"] and _has_numbers(one)][:GRIDS]
+    return [_heat(one) for one in drawn if one["page"] and _has_numbers(one)][:GRIDS]
 
 
 def _is_grid(table: Entry) -> bool:

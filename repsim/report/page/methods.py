@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from repsim.report.latex import ESCAPED
 from repsim.report.page import citations, saying, stitchwords
 from repsim.report.page.citations import cite
 from repsim.report.page.saying import count, distinct, listed, shortly, span, whole
-from repsim.report.tables import LATEX
 from repsim.report.wording import UNITS
 from repsim.sweep.expand import Sweep
 
@@ -28,7 +28,7 @@ def of(sweep: Sweep, data: Data, found: "pd.DataFrame") -> dict[str, str]:
 def latex(marked: str) -> str:
     r"""Escaped, with \cite for the marks; what TeX has no letter for in text mode is written in math mode."""
     parts = citations.MARK.split(marked)
-    texts = [part.translate(LATEX | SYMBOLS).replace(" \\cite", "~\\cite") for part in parts[::2]]
+    texts = [part.translate(ESCAPED | SYMBOLS).replace(" \\cite", "~\\cite") for part in parts[::2]]
     cites = [f"\\cite{{{part}}}" for part in parts[1::2]]
     joined = "".join(text + one for text, one in zip(texts, [*cites, ""], strict=True))
     return joined.replace(" \\cite", "~\\cite") + "\n"
@@ -121,7 +121,8 @@ def _statistics(data: Data) -> Iterator[str]:
     kinds: dict[str, set[int]] = {}
     for cell in (cell for table in tables for cell in table["cells"] if cell[4] is not None):
         kinds.setdefault(cell[-1], set()).add(cell[-2])
-    over = listed(UNITS[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
+    how = UNITS["bootstrap" if tables[0]["definition"]["spread"] == "bootstrap" else "jackknife"]
+    over = listed(how[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
     units = "pairs of networks" if tables[0]["unit_of_mean"] == "pair" else "networks"
     yield (
         f"Runs of one {unit} are averaged first; numbers are means over {units} "

@@ -30,7 +30,7 @@ def heat_maps(figures: Sequence[Figure], tables: Tables) -> Markup | None:
 
 
 def _name(table: Entry) -> str:
-    return table["title"] if table["only"] else ""
+    return table["title"] if table["page"] else ""
 
 
 def _lines(figure: Figure, tables: Tables) -> Markup:

@@ -96,7 +96,7 @@ def across(axis: Axis, left: float, right: float, name: str) -> Markup:
     for value in axis.ticks:
         y = axis(value)
         made.append(tag("path", d=f"M{_px(left)},{_px(y)}H{_px(right)}", class_="zero" if value == 0 else "grid"))
-        made.append(tag("text", words(value), x=_px(left - 6), y=_px(y + 3.5), text_anchor="end"))
+        made.append(tag("text", words(value), x=_px(left - 6), y=_px(y + 3.5), text_anchor="end", class_="tick"))
     middle = (axis.start + axis.end) / 2
     turned = f"translate(11,{_px(middle)})rotate(-90)"
     return joined([*made, tag("text", name, transform=turned, text_anchor="middle", class_="name") if name else None])
