@@ -153,7 +153,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _markdown(found: Sequence[Comparison]) -> str:
-    return "\n".join("\n".join(_markdown_block(one)) + "\n" for one in found) + f"\n{ABOUT.translate(MARKDOWN)}\n"
+    return "\n\n".join("\n".join(_markdown_block(one)).rstrip() for one in found) + f"\n\n{ABOUT.translate(MARKDOWN)}\n"
 
 
 def _markdown_block(one: Comparison) -> list[str]:

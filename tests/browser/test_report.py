@@ -111,13 +111,14 @@ def test_a_filter_hides_the_rows_that_do_not_hold_its_words(page):
     assert all(row.is_displayed() for row in rows)
 
 
-@pytest.mark.parametrize("selector", ['table[data-table="penalty"] td[data-i]', "svg.panel .pt"])
+@pytest.mark.parametrize("selector", ['table[data-table="penalty"] td[data-i]', "svg.panel .pt use"])
 def test_hovering_shows_the_number_unrounded_with_all_that_belongs_to_it(page, selector):
     target = page.find_elements(By.CSS_SELECTOR, selector)[0]
     page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", target)
     ActionChains(page).move_to_element(target).perform()
     tip, table = page.find_element(By.ID, "tip"), data_of(page)["tables"][0]
-    cell = dict(zip(table["fields"], table["cells"][int(target.get_attribute("data-i"))], strict=True))
+    index = page.execute_script("return Number(arguments[0].closest('[data-i]').dataset.i)", target)
+    cell = dict(zip(table["fields"], table["cells"][index], strict=True))
     assert tip.is_displayed()
     said = {
         term.text: term.find_element(By.XPATH, "following-sibling::dd[1]").text for term in tip.find_elements(By.TAG_NAME, "dt")

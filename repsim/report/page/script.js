@@ -155,7 +155,7 @@
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const row of rows) row.hidden = !words.every((word) => text(row).includes(word));
       const left = rows.filter((row) => !row.hidden).length;
-      sheet.querySelector(".shown").textContent = left === rows.length ? `${left} rows` : `${left} of ${rows.length} rows`;
+      sheet.querySelector(".shown").textContent = `${left === rows.length ? left : `${left} of ${rows.length}`} row${rows.length === 1 ? "" : "s"}`;
     });
   }
 

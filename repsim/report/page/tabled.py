@@ -48,7 +48,7 @@ def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], 
     tools = tag(
         "div",
         tag("input", type="search", placeholder="Filter rows", aria_label=f"Filter rows of {name}", data_filter=name),
-        tag("span", f"{len(body)} rows", class_="shown", aria_live="polite"),
+        tag("span", f"{len(body)} row{'s' * (len(body) != 1)}", class_="shown", aria_live="polite"),
         tag(
             "span",
             tag("button", "Copy CSV", type="button", data_csv="copy"),
@@ -60,7 +60,13 @@ def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], 
     head = tag("tr", [_header(text, place < keys) for place, text in enumerate(heads)])
     rows = [tag("tr", row) for row in body]
     made = tag(
-        "table", tag("caption", caption), tag("thead", head), tag("tbody", rows), class_=kind, data_table=name, data_keys=keys
+        "table",
+        tag("caption", tag("span", caption)),
+        tag("thead", head),
+        tag("tbody", rows),
+        class_=kind,
+        data_table=name,
+        data_keys=keys,
     )
     box = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=f"Table {name}")
     return tag("div", tools, box, class_="sheet", id=f"table-{name}")
