@@ -10,7 +10,7 @@ import typer
 import yaml
 
 import repsim
-from repsim import against_paper, job
+from repsim import against_paper, job, tablefiles
 from repsim.cli.main import app
 from repsim.data import sources
 from repsim.profile import Profile, load_profile
