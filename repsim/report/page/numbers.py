@@ -114,7 +114,7 @@ def _name(definition: TableDefinition, pages: Sequence[Table], page: int) -> str
 
 def _of(own: TableDefinition, value: str) -> TableDefinition:
     """The same rows and columns for another number; what its unit is follows from its name again."""
-    return own.model_copy(update={"value": value, "points": None, "title": None, "best": None})
+    return own.model_copy(update={"value": value, "points": None, "title": None, "best": None, "compare": []})
 
 
 def _definition(own: Entry, **sides: list[str]) -> TableDefinition:
