@@ -14,7 +14,7 @@ from repsim.report.style import Look
 from repsim.report.wording import Marks, caption, title
 
 if TYPE_CHECKING:
-    from repsim.table import Cell, Table
+    from repsim.table import Cell, Key, Table
 
 Series = Callable[[Axes, Sequence["Cell | None"], tuple[float, float], Look, str], None]
 """Draws the cells of one column at `place` (shift, room) of each layer, 0, 1, …, and one entry of the legend."""
@@ -26,8 +26,8 @@ def picture(table: "Table", page: Page, series: Series, marks: Marks, point: str
     """A strip of layers per row of panels; the same range of values in all, on every page."""
     across = page.across
     down = -(-len(page.strips) // across)
-    columns, legend = _legend(page, 2.4 * down if down > 1 else 3.6)
-    width = max(4.8, across * (1.0 + max(strip.inches for strip in page.strips))) + legend
+    columns, beside = legend(page.cols, 2.4 * down if down > 1 else 3.6)
+    width = max(4.8, across * (1.0 + max(strip.inches for strip in page.strips))) + beside
     high = 2.9 if down == 1 else 2.1
     figure = Figure(figsize=(width, high * down + 1.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -47,10 +47,10 @@ def picture(table: "Table", page: Page, series: Series, marks: Marks, point: str
     return figure
 
 
-def _legend(page: Page, inches: float) -> tuple[int, float]:
+def legend(cols: Sequence["Key"], inches: float) -> tuple[int, float]:
     """Columns of the legend beside panels of that height, and its width."""
-    columns = max(1, -(-len(page.cols) // max(1, int(inches / ENTRY))))
-    letters = max(len(" / ".join(col)) for col in page.cols)
+    columns = max(1, -(-len(cols) // max(1, int(inches / ENTRY))))
+    letters = max(len(" / ".join(col)) for col in cols)
     return columns, columns * (0.65 + LETTER * letters)
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from repsim import frames, tabulating, yamlfile
+from repsim.errors import UserError, nearest
 from repsim.plotdefinition import PlotDefinition
 from repsim.project import Project
-from repsim.report import against, bars, matrix, plots, saving
-from repsim.sweep.expand import Sweep
+from repsim.report import against, bars, gathered, heatmaps, learning, matrix, pareto, plots, saving, scatter, weights
+from repsim.sweep import grids
+from repsim.sweep.expand import TRAIN, Sweep
 from repsim.table import Table
 
 if TYPE_CHECKING:
@@ -43,9 +45,15 @@ class Subject:
         """The table that was asked for."""
         return self.built(self.asked)
 
-    def built(self, asked: Mapping[str, Any]) -> Table:
-        """The table of the sweep with other things `asked`."""
-        return tabulating.built(self.project, self.sweep, tabulating.definition(self.sweep, dict(asked)), self.found)
+    def built(self, asked: Mapping[str, Any], found: "pd.DataFrame | None" = None) -> Table:
+        """The table of the sweep with other things `asked`, of all its stored rows or of those `found`."""
+        rows = self.found if found is None else found
+        return tabulating.built(self.project, self.sweep, tabulating.definition(self.sweep, dict(asked)), rows)
+
+    @property
+    def about_networks(self) -> bool:
+        """Whether the sweep trains networks, and stitches none."""
+        return self.sweep.spec.job == TRAIN
 
     @property
     def says_nothing(self) -> bool:
@@ -108,4 +116,75 @@ def _matrix(subject: Subject) -> Pictures:
     return {name: matrix.picture(table, page) for name, page in matrix.pages(table).items()}
 
 
-KINDS: Mapping[str, Callable[[Subject], Pictures]] = {"bars": _bars, "points": _points, "lines": _lines, "matrix": _matrix}
+def _scatter(subject: Subject) -> Pictures:
+    """Training against direct matching where nothing else is said."""
+    y = subject.table.definition.value
+    x = subject.plot.across or scatter.across_of(y)
+    _known(x, subject)
+    rows = scatter.both(subject.found, x, y)
+    down, up = (subject.built({**subject.asked, "value": value}, rows) for value in (x, y))
+    return {name: scatter.picture(down, up, cols) for name, cols in scatter.pages(up).items()}
+
+
+def _pareto(subject: Subject) -> Pictures:
+    """A picture per device: their seconds have no common axis."""
+    definition, expected = subject.table.definition, frames.expected(subject.sweep)
+    cost = subject.plot.across or pareto.SECONDS
+    found = pareto.with_seconds(subject.found)
+    if subject.plot.across:
+        _known(cost, subject)
+    by_device = pareto.devices(found)
+    figures = {}
+    for device, rows in by_device.items():
+        wanted = expected if len(by_device) == 1 else expected.loc[expected["run_id"].isin(rows["run_id"])]
+        mean, price = (pareto.by_case(definition, value, rows, wanted) for value in (definition.value, cost))
+        figures[device.replace(" ", "_") if len(by_device) > 1 else ""] = pareto.picture(mean, price, device)
+    return figures or _nothing()
+
+
+def _curves(subject: Subject) -> Pictures:
+    """Of the sweep's trainings, and of its saved stitchers."""
+    known = {
+        "trainings": gathered.trainings(subject.project, subject.sweep, subject.runs),
+        "stitchers": gathered.stitchers(subject.project, subject.sweep, subject.runs if not subject.about_networks else ()),
+    }
+    there = {what: panels for what, panels in known.items() if panels} or {"trainings": []}
+    return {
+        "_".join(filter(None, [what if len(there) > 1 else "", page])): learning.picture(part, what)
+        for what, panels in there.items()
+        for page, part in learning.pages(panels).items()
+    }
+
+
+def _similarity(subject: Subject) -> Pictures:
+    found = grids.of(subject.project, subject.sweep)
+    return {"": heatmaps.picture(found)} if any(matrix.means or matrix.troubles for matrix in found) else _nothing()
+
+
+def _weights(subject: Subject) -> Pictures:
+    items = gathered.maps(subject.project, subject.sweep, subject.found, subject.runs)
+    return {name: weights.picture(page) for name, page in weights.pages(items).items()}
+
+
+def _known(name: str, subject: Subject) -> None:
+    """Raise UserError for a column that the rows have not."""
+    if name not in subject.found.columns:
+        what = f"the rows of job '{subject.sweep.spec.job}' have no column '{name}'"
+        raise UserError(what, where="plot.across", do=nearest(name, map(str, subject.found.columns)))
+
+
+def _nothing() -> Pictures:
+    raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+
+
+KINDS: Mapping[str, Callable[[Subject], Pictures]] = {
+    "bars": _bars,
+    "points": _points,
+    "lines": _lines,
+    "matrix": _matrix,
+    "scatter": _scatter,
+    "curves": _curves,
+    "similarity": _similarity,
+    "weights": _weights,
+    "pareto": _pareto,
+}
