@@ -10,11 +10,12 @@ BIN    := $(VENV)/bin
 SWEEP  := sweeps/digits_quickstart.yaml
 SEEDS  ?= 1..10
 
-.PHONY: help install demo test check chaos cluster-up cluster-down clean
+.PHONY: help install demo test docs check chaos cluster-up cluster-down clean
 
 help:
 	@echo "make demo          train four small networks, stitch them, print the penalty table, draw the plot"
 	@echo "make test          all tests (installs Slurm for its tests where it can)"
+	@echo "make docs          the site of README and docs/, with every command, into site/"
 	@echo "make check         style and types only"
 	@echo "make chaos         a sweep on real Slurm to which everything happens, minutes for each seed: make chaos SEEDS=1..10"
 	@echo "make cluster-up    a real Slurm cluster on this machine (see slurm/testcluster/README.md)"
@@ -33,6 +34,10 @@ $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@
 
+$(VENV)/.documented: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
 demo: install
 	$(BIN)/repsim sweep run $(SWEEP)
 	$(BIN)/repsim results table $(SWEEP)
@@ -44,6 +49,10 @@ test: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest
+
+docs: $(VENV)/.documented
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 check: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -77,6 +77,14 @@ def scores(matrix: Matrix) -> list[Score]:
     return [_score(matrix, direction, shared) for direction in DIRECTIONS]
 
 
+def both(found: Sequence[Score]) -> interval.Interval:
+    """Of the share that is right per pair of networks, all of `found` together: the two directions of one matrix."""
+    verdicts: dict[tuple[str, Pair], Verdict] = {}
+    for score in found:
+        verdicts |= {(f"{score.direction} {layer}", pair): verdict for (layer, pair), verdict in score.verdicts.items()}
+    return _interval(verdicts, found[0].matrix.pairs)
+
+
 def _score(matrix: Matrix, direction: Direction, shared: Sequence[str]) -> Score:
     verdicts: dict[tuple[str, Pair], Verdict] = {}
     taken: dict[str, Counter[str]] = {}

@@ -31,11 +31,13 @@ def expected(sweep: Sweep, names: Sequence[str] | None = None) -> "pd.DataFrame"
 def stored(project: Project, sweep: Sweep, names: Sequence[str] | None = None) -> "pd.DataFrame":
     """The rows of the sweep that are stored, in the order of its runs; with `names` only those of these columns that there are.
 
-    Raises: InputError where a row holds another configuration than its run, in a column that is read.
+    Raises: InputError where a row holds another configuration than its run, in a column that is read; `results check` looks at all.
     """
     job = sweep.jobs[sweep.spec.job]
     schema = store.schema_of(job).names
     wanted = None if names is None else [name for name in schema if name in {store.KEY, *names}]
     table = store.read(project.store, job, wanted, ids=[run.id for run in sweep.runs])
-    store.must_agree(table, job, {run.id: run.config for run in sweep.runs})
+    held = set(table[store.KEY].to_pylist())
+    runs = [run for run in sweep.runs if run.id in held]
+    store.must_hold(table, job, lambda name: list(values(runs, name)))
     return table.to_pandas()

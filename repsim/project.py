@@ -21,6 +21,16 @@ class Project:
         return self.root / "sweeps"
 
     @property
+    def papers(self) -> Path:
+        """Where the sweeps lie that repeat papers."""
+        return self.sweeps / "papers"
+
+    @property
+    def sweep_files(self) -> list[Path]:
+        """Every sweep file; their stems are names, so no two are equal."""
+        return [path for folder in (self.sweeps, self.papers) for path in sorted(folder.glob("*.yaml"))]
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 

@@ -74,6 +74,13 @@ def schema_of(job: Job) -> "pa.Schema":
     )
 
 
+def numbers(job: Job) -> list[str]:
+    """The declared columns of `job` that hold one number each."""
+    from pyarrow import types as kinds
+
+    return [field.name for field in schema_of(job) if kinds.is_integer(field.type) or kinds.is_floating(field.type)]
+
+
 def source(job: str, name: str, there: Collection[str]) -> str | None:
     """The column of a part with the columns `there` that holds today's `name`; None where it has none."""
     earlier = RENAMED.get(job, {}).get(name)

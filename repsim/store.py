@@ -10,7 +10,7 @@ attempt, then the whole row as text. That depends on the rows alone, not on the 
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,12 @@ from repsim import gathering, manifest, quarantine, vectors, written
 from repsim.errors import InputError, unwritten
 from repsim.job import NETWORK, Job, JobConfig, RunId
 from repsim.parts import BadPart
-from repsim.schema import KEY, SCHEMA_VERSION, schema_of
+from repsim.schema import KEY, SCHEMA_VERSION, numbers, schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEY", "SCHEMA_VERSION", "schema_of"]
+__all__ = ["KEY", "SCHEMA_VERSION", "numbers", "schema_of"]
 
 
 def part(store: Path, job: str, dataset: str, group: str) -> Path:
@@ -108,11 +108,18 @@ def lost_ids(store: Path, artefacts: Path, job: Job, among: Collection[RunId] | 
 def must_agree(table: "pa.Table", job: Job, configs: Mapping[RunId, JobConfig], where: Path | None = None) -> None:
     """Raise InputError where a row holds another configuration than its id was made from: a collision, or a changed default.
 
-    Labels may differ, and so may a column that the Row measures; null is what an earlier part does not say.
+    Only columns that `table` has are looked at. Labels may differ, and so may a column that the Row measures; null is what an
+    earlier part does not say.
     """
     asked = [configs[run] for run in table[KEY].to_pylist()]
-    for name in job.config.model_fields.keys() - job.config.labels - job.row.model_fields.keys():
-        wanted, held = [getattr(config, name) for config in asked], table[name].to_pylist()
+    must_hold(table, job, lambda name: [getattr(config, name) for config in asked], where)
+
+
+def must_hold(table: "pa.Table", job: Job, asked: Callable[[str], list[Any]], where: Path | None = None) -> None:
+    """The same, where `asked` gives a field of the configuration of each row."""
+    fields = job.config.model_fields.keys() - job.config.labels - job.row.model_fields.keys()
+    for name in fields & set(table.column_names):
+        wanted, held = asked(name), table[name].to_pylist()
         odd = [row for row, value in enumerate(held) if value is not None and value != wanted[row]] if held != wanted else []
         if odd:
             what = (
@@ -159,6 +166,15 @@ def write_table(table: "pa.Table", path: Path) -> None:
         raise unwritten(error, path, do="choose another --out") from error
     finally:
         written.discard(temporary)
+
+
+def write_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One Parquet file of flat records with the same keys, replaced as a whole; a key that is None everywhere is a number."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist([dict(one) for one in records])
+    numbers = [field.with_type(pa.float64()) if pa.types.is_null(field.type) else field for field in table.schema]
+    write_table(table.cast(pa.schema(numbers)), path)
 
 
 def with_column(table: "pa.Table", name: str, by_id: dict[RunId, str | None]) -> "pa.Table":

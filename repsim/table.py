@@ -1,96 +1,32 @@
 """Owns the table: rows of the store and the runs that a sweep expects → cells with mean, interval, n and expected n."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from math import isfinite, nan
-from statistics import fmean
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+import numpy as np
 
-from repsim import interval, tablecontrols
-from repsim.errors import InputError, UserError, nearest
-from repsim.tablekeys import Key, keys_of, ordered, shown
-from repsim.yamlfile import Strict
+from repsim import bests, pairing, tablecells, tablecontrols, tablefilter, tablekeys
+from repsim.pairing import Comparison
+from repsim.tablecells import Cell
+from repsim.tabledefinition import TableDefinition
+from repsim.tablekeys import Key
+from repsim.tableruns import doubtful, known, measured
 
 if TYPE_CHECKING:  # commands that only read a definition stay without pandas
     import pandas as pd
 
-OK = "ok"
-STATUS_OF = ("value", "null", "low", "high")  # columns that a status speaks of, where a job has one
-
-
-class TableDefinition(Strict):
-    """What a table shows. `rows` and `cols` name columns of the expected runs, `value` a column of the job's Row.
-
-    `front_layer` is shown as `layer`: "bn1" where both networks are cut at bn1, "bn1→bn3" where the end layer differs.
-    The same holds for `front_arch`. A key `end_layer` (`end_arch`) keeps them apart: a matrix of front × end.
-    """
-
-    job: str = "stitch"
-    rows: list[str] = Field(default=["front_layer"], min_length=1)
-    cols: list[str] = Field(default=["case"], min_length=1)
-    value: str = "penalty"
-    spread: Literal["interval", "std"] = Field("interval", description="what stands behind ±")
-    controls: bool = Field(default=False, description="show negative controls beside the real numbers; else they are left out")
-    points: bool | None = Field(default=None, description="show ×100, as accuracy points; by default for accuracies and penalties")
-
-    @model_validator(mode="after")
-    def _each_key_once(self) -> "TableDefinition":
-        keys = self.rows + self.cols
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise ValueError(f"'{twice[0]}' stands twice in rows and cols")
-        return self
-
-    @property
-    def in_points(self) -> bool:
-        """Whether values are fractions to be shown in accuracy points; a relative accuracy is a ratio, so not."""
-        if self.points is not None:
-            return self.points
-        return "relative" not in self.value and ("accuracy" in self.value or "penalty" in self.value)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell, in the unit of its table; nan where there is no number.
-
-    `n` of `expected` runs are finished with a finite value; `diverged` runs are finished without one; of `undefined` runs the
-    value has no meaning (a robust accuracy without an attack); `doubtful` runs have a value, and a status that is not ok. Runs of
-    one pair of networks are averaged first (`values`, one per pair), so that each pair weighs the same; mean and std are over
-    pairs.
-    In a table of single networks each is a pair of its own.
-    """
-
-    mean: float
-    std: float
-    low: float
-    high: float
-    n: int
-    expected: int
-    diverged: int
-    undefined: int
-    n_pairs: int
-    n_units: int
-    units: str
-    values: tuple[float, ...]
-    doubtful: int = 0
-
-    @property
-    def half(self) -> float:
-        """Half-width of the 95 % interval."""
-        return (self.high - self.low) / 2
-
-    @property
-    def short(self) -> bool:
-        """Whether runs are missing, or diverged."""
-        return self.n + self.undefined < self.expected
+__all__ = ["Cell", "Comparison", "Key", "TableDefinition", "doubtful"]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells by (row key, column key); no cell where the sweep expects no run."""
+    """Cells by (row key, column key); no cell where the sweep expects no run.
+
+    `best` are the cells that differ from every other one of their row by a paired interval (`repsim.bests`). `comparison` is that
+    of two columns, where the definition asks for one. `page` is the key of this table among those of its definition.
+    `of_rows_only` are keys that only stored rows have.
+    """
 
     definition: TableDefinition
     row_names: Key
@@ -99,6 +35,11 @@ class Table:
     col_keys: tuple[Key, ...]
     cells: dict[tuple[Key, Key], Cell] = field(repr=False)
     unit_of_mean: Literal["pair", "network"] = "pair"
+    page_names: Key = ()
+    page: Key = ()
+    best: frozenset[tuple[Key, Key]] = frozenset()
+    comparison: Comparison | None = None
+    of_rows_only: Key = ()
 
     @property
     def unit(self) -> str:
@@ -110,17 +51,16 @@ class Table:
         return self.cells.get((row, col))
 
 
-class _Run(NamedTuple):
-    run_id: str
-    front: str
-    end: str
-    value: float
-    outcome: Literal["missing", "ok", "diverged"]
-    doubtful: bool = False
-
-
 def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame", layers: Sequence[str] = ()) -> Table:
-    """The table of `definition`: labels and expected n from `expected`, outcome and value from `rows`, joined by run id.
+    """The table of `definition` as one: with pages these are its first rows. See `pages`."""
+    as_rows = definition.model_copy(update={"rows": [*definition.pages, *definition.rows], "pages": []})
+    return pages(as_rows, rows, expected, layers)[0]
+
+
+def pages(
+    definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame", layers: Sequence[str] = ()
+) -> tuple[Table, ...]:
+    """The tables of `definition`: labels and expected n from `expected`, outcome and value from `rows`, joined by run id.
 
     Args:
         rows: rows of the store, one per finished run (`run_id`, `outcome`, the value); runs not expected are ignored.
@@ -131,107 +71,79 @@ def build(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataF
     Layers stand in their order, those that are not among `layers` (logits) last; all else stands in order of first appearance in
     `expected`. The order of `rows` changes nothing. A run that is expected under two labels counts in both cells.
 
-    Raises: UserError for an unknown column; InputError for a run stored twice or a value that is no number.
+    Raises: UserError for an unknown column or a filter that no run matches; InputError for a run stored twice or a value that is
+        no number.
     """
-    if definition.controls and tablecontrols.CONTROL not in definition.rows + definition.cols:
+    definition, rows, expected, of_rows = _prepared(definition, rows, expected)
+    keys = [tablekeys.keys_of(expected, names, definition.keys) for names in (definition.pages, definition.rows, definition.cols)]
+    place, parts = tablekeys.together([one.codes for one in keys])
+    found = tablecells.cells(
+        *(place, len(parts[0]), measured(definition, rows, expected)),
+        scale=100 if definition.in_points else 1,
+        bootstrap=definition.spread == "bootstrap",
+    )
+    named = [tuple(one.keys[code] for code in part) for one, part in zip(keys, parts, strict=True)]
+    cells = {(page, row, col): cell for page, row, col, cell in zip(*named, found, strict=True)}
+    whole = Table(
+        definition,
+        row_names=tuple(tablekeys.shown(key, definition.keys) for key in definition.rows),
+        col_names=tuple(tablekeys.shown(key, definition.keys) for key in definition.cols),
+        row_keys=tablekeys.ordered(keys[1].keys, definition.rows, layers),
+        col_keys=tablekeys.ordered(keys[2].keys, definition.cols, layers),
+        cells={},
+        unit_of_mean="pair" if "front_network" in expected.columns else "network",
+        page_names=tuple(tablekeys.shown(key, definition.keys) for key in definition.pages),
+        of_rows_only=tuple(of_rows),
+    )
+    controls = _controls(expected, place, named)
+    order = tablekeys.ordered(keys[0].keys, definition.pages, layers)
+    return _compared(definition, [_page(whole, page, cells, controls) for page in order])
+
+
+Place = tuple[Key, Key, Key]
+
+
+def _prepared(
+    definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame"
+) -> "tuple[TableDefinition, pd.DataFrame, pd.DataFrame, list[str]]":
+    """Definition, rows and expected runs as they are counted: controls beside or left out, `where` obeyed."""
+    definition = tablefilter.spelled(definition, [*map(str, expected.columns), *map(str, rows.columns)])
+    expected, of_rows = tablefilter.joined(definition, rows, expected)
+    if definition.controls and tablecontrols.CONTROL not in definition.keys:
         rows, expected = tablecontrols.beside(rows, expected, definition.value)
         definition = definition.model_copy(update={"cols": [*definition.cols, tablecontrols.CONTROL]})
-    keys = definition.rows + definition.cols
-    for name in ["run_id", *keys]:
-        _known(name, expected, f"the runs of job '{definition.job}'")
-    expected = tablecontrols.real(expected, keys)
-    row_keys, col_keys = keys_of(expected, definition.rows, keys), keys_of(expected, definition.cols, keys)
-    cells: dict[tuple[Key, Key], list[_Run]] = defaultdict(list)
-    for row, col, run in zip(row_keys, col_keys, _runs(definition, rows, expected), strict=True):
-        cells[row, col].append(run)
-    scale = 100 if definition.in_points else 1
-    return Table(
-        definition,
-        row_names=tuple(shown(key, keys) for key in definition.rows),
-        col_names=tuple(shown(key, keys) for key in definition.cols),
-        row_keys=ordered(row_keys, definition.rows, layers),
-        col_keys=ordered(col_keys, definition.cols, layers),
-        cells={key: _cell(runs, scale) for key, runs in cells.items()},
-        unit_of_mean="pair" if "front_network" in expected.columns else "network",
+    for name in ["run_id", *definition.keys, *definition.where]:
+        known(name, expected, f"the runs of job '{definition.job}'")
+    return definition, rows, tablecontrols.real(tablefilter.filtered(definition, expected), definition.keys), of_rows
+
+
+def _controls(expected: "pd.DataFrame", place: np.ndarray, named: Sequence[Sequence[Key]]) -> set[Place]:
+    """The cells of which every run is a negative control."""
+    found = np.bincount(place[tablecontrols.is_real(expected)], minlength=len(named[0])) == 0
+    return {(named[0][at], named[1][at], named[2][at]) for at in np.flatnonzero(found).tolist()}
+
+
+def _page(whole: Table, page: Key, cells: Mapping[Place, Cell], controls: Set[Place]) -> Table:
+    """The part of the cells that belongs to `page`, with its rows and columns alone."""
+    mine = {(row, col): cell for (of, row, col), cell in cells.items() if of == page}
+    rows, cols = {row for row, _ in mine}, {col for _, col in mine}
+    out = {(row, col) for of, row, col in controls if of == page}
+    definition = whole.definition
+    return replace(
+        whole,
+        cells=mine,
+        page=page,
+        row_keys=tuple(row for row in whole.row_keys if row in rows),
+        col_keys=tuple(col for col in whole.col_keys if col in cols),
+        best=bests.marked(mine, definition.aim, definition.spread == "bootstrap", out),
     )
 
 
-def _known(name: str, frame: "pd.DataFrame", of: str) -> None:
-    if name not in frame.columns:
-        raise UserError(f"{of} have no column '{name}'", where="table", do=nearest(name, map(str, frame.columns)))
-
-
-def _runs(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> Iterable[_Run]:
-    """Each expected run with what the store holds of it."""
-    values, diverged = _stored(definition, rows, expected)
-    doubted = doubtful(rows, definition.value)
-    for run, front, end in zip(expected["run_id"], *_ends(expected), strict=True):
-        outcome = "diverged" if run in diverged else "ok" if run in values else "missing"
-        yield _Run(run, str(front), str(end), values[run] if outcome == "ok" else nan, outcome, run in doubted)
-
-
-def doubtful(rows: "pd.DataFrame", value: str) -> dict[str, str]:
-    """By run id, the status that is not ok of a number which stands all the same; none where no status speaks of `value`."""
-    if value not in STATUS_OF or not {"status", value} <= set(rows.columns):
-        return {}
-    found = rows.loc[(rows["status"] != OK) & rows[value].notna()]
-    return dict(zip(found["run_id"], found["status"], strict=True))
-
-
-def _ends(expected: "pd.DataFrame") -> tuple[list[str], list[str]]:
-    """Front and end network of each run; a network that stands alone is paired with itself."""
-    if "front_network" in expected.columns:
-        return list(expected["front_network"]), list(expected["end_network"])
-    alone = list(expected["network" if "network" in expected.columns else "run_id"])
-    return alone, alone
-
-
-def _stored(definition: TableDefinition, rows: "pd.DataFrame", expected: "pd.DataFrame") -> tuple[dict[str, float], set[str]]:
-    """Value by run id, and the ids of the diverged runs, of the expected runs."""
-    if rows.empty:
-        return {}, set()
-    _known(definition.value, rows, f"the rows of job '{definition.job}'")
-    rows = rows.loc[rows["run_id"].isin(expected["run_id"])]
-    twice = rows["run_id"][rows["run_id"].duplicated()]
-    if len(twice):
-        raise InputError(f"run {min(twice)} is stored twice", where="table", do="drop repeated runs: repsim results aggregate")
-    values = _numbers(rows, definition.value)
-    diverged = rows["run_id"][rows["outcome"] == "diverged"]
-    return dict(zip(rows["run_id"], values, strict=True)), set(diverged)
-
-
-def _numbers(rows: "pd.DataFrame", name: str) -> list[float]:
-    """The column `name`, missing values as nan. A list of one number is no number: the next row may hold two."""
-    from pandas.api.types import is_list_like
-
-    if any(map(is_list_like, rows[name])):
-        raise InputError(f"column '{name}' holds lists", where="table", do="choose a --value of single numbers")
-    try:
-        return rows[name].to_numpy(dtype=float, na_value=nan).tolist()
-    except (TypeError, ValueError):
-        raise InputError(f"column '{name}' is no number", where="table", do="choose another --value") from None
-
-
-def _cell(runs: Sequence[_Run], scale: float) -> Cell:
-    distinct = {run.run_id: run for run in sorted(runs, key=lambda run: (run.front, run.end, run.run_id))}.values()
-    pairs: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for run in distinct:
-        if isfinite(run.value):
-            pairs[run.front, run.end].append(run.value * scale)
-    values = tuple(fmean(of_pair) for of_pair in pairs.values())
-    found = interval.over_pairs(values, [front for front, _ in pairs], [end for _, end in pairs])
-    return Cell(
-        mean=found.mean,
-        std=found.std,
-        low=found.mean - found.half,
-        high=found.mean + found.half,
-        n=sum(map(len, pairs.values())),
-        expected=len(distinct),
-        diverged=sum(run.outcome == "diverged" for run in distinct),
-        undefined=sum(run.outcome == "ok" and not isfinite(run.value) for run in distinct),
-        n_pairs=len(pairs),
-        n_units=found.units,
-        units=found.over,
-        values=values,
-        doubtful=sum(run.doubtful for run in distinct),
-    )
+def _compared(definition: TableDefinition, tables: Sequence[Table]) -> tuple[Table, ...]:
+    """With the comparison of two columns where it is asked for."""
+    if not definition.compare:
+        return tuple(tables)
+    a, b = pairing.columns(definition.compare, list(dict.fromkeys(col for table in tables for col in table.col_keys)))
+    bootstrap = definition.spread == "bootstrap"
+    found = pairing.adjusted([pairing.comparison(table.cells, table.row_keys, a, b, bootstrap) for table in tables])
+    return tuple(replace(table, comparison=one) for table, one in zip(tables, found, strict=True))

@@ -6,7 +6,10 @@ beside `value`) counts as the control "null": the same run with each image of f 
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from repsim.errors import UserError
+from repsim.tablekeys import texts, together
 
 if TYPE_CHECKING:  # commands that only read a definition stay without pandas
     import pandas as pd
@@ -18,15 +21,21 @@ def real(expected: "pd.DataFrame", keys: list[str]) -> "pd.DataFrame":
     """`expected` without the controls in cells that hold real runs too. Raises UserError for a cell of several controls alone."""
     if CONTROL in keys or CONTROL not in expected.columns or all(expected[CONTROL].isna()):
         return expected
-    cells = [tuple(map(str, cell)) for cell in expected[keys].itertuples(index=False)]
-    missing = expected[CONTROL].isna()
-    controls = [None if lacks else str(one) for one, lacks in zip(expected[CONTROL], missing, strict=True)]
-    found: dict[tuple[str, ...], set[str | None]] = {}
-    for cell, control in zip(cells, controls, strict=True):
-        found.setdefault(cell, set()).add(control)
-    if any(None not in within and len(within) > 1 for within in found.values()):
+    cell, _ = together([texts(expected, key).codes for key in keys])
+    mine, control = expected[CONTROL].isna().to_numpy(bool), texts(expected, CONTROL).codes
+    count = int(cell.max()) + 1
+    held = np.bincount(cell[mine], minlength=count) > 0
+    _, (of, _) = together([cell[~mine], control[~mine]])
+    if (np.bincount(of, minlength=count)[~held] > 1).any():
         raise UserError("a cell would be the mean of several controls", where="table", do="say controls: true, or --cols control")
-    return expected.loc[[control is None or None not in found[cell] for cell, control in zip(cells, controls, strict=True)]]
+    return expected.loc[mine | ~held[cell]]
+
+
+def is_real(expected: "pd.DataFrame") -> np.ndarray:
+    """Whether each run is no negative control."""
+    if CONTROL not in expected.columns:
+        return np.ones(len(expected), bool)
+    return (expected[CONTROL].isna() | (expected[CONTROL] == REAL)).to_numpy(bool)
 
 
 def beside(rows: "pd.DataFrame", expected: "pd.DataFrame", value: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:

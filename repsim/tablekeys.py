@@ -1,7 +1,9 @@
 """Owns the keys of a table: how the columns of expected runs become labels, and in which order rows and columns stand."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:  # commands that only read a definition stay without pandas
     import pandas as pd
@@ -10,6 +12,21 @@ Key = tuple[str, ...]
 MERGED = ("front_layer", "front_arch")
 LAYERS = ("front_layer", "end_layer", "layer")
 ARROW = "→"
+UNSET = "–"
+
+
+class Labels(NamedTuple):
+    """What each run is called, as a number, (runs,), and the name of each number, in order of first appearance."""
+
+    codes: np.ndarray
+    names: list[str]
+
+
+class Keys(NamedTuple):
+    """The key of each run, as a number, (runs,), and the key of each number, in order of first appearance."""
+
+    codes: np.ndarray
+    keys: list[Key]
 
 
 def shown(key: str, keys: Sequence[str]) -> str:
@@ -18,9 +35,26 @@ def shown(key: str, keys: Sequence[str]) -> str:
     return stem if key in MERGED and f"end_{stem}" not in keys else key
 
 
-def keys_of(expected: "pd.DataFrame", names: Sequence[str], keys: Sequence[str]) -> list[Key]:
-    """The key of each expected run, as people read it."""
-    return list(zip(*(_labels(expected, name, keys) for name in names), strict=True))
+def keys_of(expected: "pd.DataFrame", names: Sequence[str], keys: Sequence[str]) -> Keys:
+    """The key of each expected run, as people read it; one empty key where there are no names."""
+    if not names:
+        return Keys(np.zeros(len(expected), np.int64), [()])
+    columns = [_labels(expected, name, keys) for name in names]
+    codes, parts = together([column.codes for column in columns])
+    labels: list[list[str]] = [[column.names[code] for code in part] for column, part in zip(columns, parts, strict=True)]
+    return Keys(codes, list(zip(*labels, strict=True)))
+
+
+def together(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """One number for each combination that occurs, in order of first appearance; and the codes of each column by number."""
+    whole = np.zeros(len(columns[0]), np.int64)
+    for codes in columns:
+        whole = whole * (int(codes.max(initial=0)) + 1) + codes
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return place[inverse.reshape(-1)], [codes[first[order]] for codes in columns]
 
 
 def ordered(found: Sequence[Key], names: Sequence[str], layers: Sequence[str]) -> tuple[Key, ...]:
@@ -41,14 +75,28 @@ def ordered(found: Sequence[Key], names: Sequence[str], layers: Sequence[str]) -
     return tuple(sorted(set(found), key=lambda key: [rank(key, depth) for depth in range(1, len(key) + 1)]))
 
 
-def _labels(expected: "pd.DataFrame", name: str, keys: Sequence[str]) -> list[str]:
-    front, partner = _texts(expected, name), f"end_{shown(name, keys)}"
+def texts(frame: "pd.DataFrame", name: str) -> Labels:
+    """Values as labels, "–" for none; a missing value made pandas turn rank 4 into 4.0, so that is undone."""
+    import pandas as pd
+
+    codes, values = pd.factorize(frame[name], use_na_sentinel=True)
+    named = [repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value) for value in values]
+    return _named(np.where(codes < 0, len(named), codes), [*named, UNSET])
+
+
+def _labels(expected: "pd.DataFrame", name: str, keys: Sequence[str]) -> Labels:
+    front, partner = texts(expected, name), f"end_{shown(name, keys)}"
     if shown(name, keys) == name or partner not in expected.columns:
         return front
-    return [f if f == e else f"{f}{ARROW}{e}" for f, e in zip(front, _texts(expected, partner), strict=True)]
+    end = texts(expected, partner)
+    codes, (fronts, ends) = together([front.codes, end.codes])
+    both = [(front.names[f], end.names[e]) for f, e in zip(fronts, ends, strict=True)]
+    return _named(codes, [f if f == e else f"{f}{ARROW}{e}" for f, e in both])
 
 
-def _texts(frame: "pd.DataFrame", name: str) -> list[str]:
-    """Values as labels, "–" for none; a missing value made pandas turn rank 4 into 4.0, so that is undone."""
-    present = frame[name].astype(object).where(frame[name].notna(), "–")
-    return [repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value) for value in present]
+def _named(codes: np.ndarray, names: list[str]) -> Labels:
+    """Without names that no run has, and with those that are alike as one; in order of first appearance."""
+    number = {name: place for place, name in reversed(list(enumerate(names)))}
+    merged = np.array([number[name] for name in names])[codes] if len(codes) else codes
+    found, (used,) = together([merged])
+    return Labels(found, [names[code] for code in used])

@@ -1,33 +1,60 @@
-"""Owns the tables of a sweep: which definition holds, and the table that it makes of what the store holds."""
+"""Owns the tables of a sweep: which definition holds, and the tables that it makes of what the store holds."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from repsim import frames, yamlfile
+from repsim import frames, store, yamlfile
 from repsim import table as tables
+from repsim.errors import UserError, nearest
+from repsim.job import Job
 from repsim.project import Project
 from repsim.sweep import grids, shown
+from repsim.sweep.exclude import field_of
 from repsim.sweep.expand import Sweep
 from repsim.table import Table, TableDefinition
+from repsim.tablecontrols import CONTROL
+from repsim.tablefiles import Filed
 from repsim.tablekeys import LAYERS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NETWORKS = ("front_network", "end_network", "network")
+MEASURED = ("outcome", "status", "null")  # beside the value and its null
 
-def definition(sweep: Sweep, asked: dict[str, Any]) -> TableDefinition:
-    """What the table of a sweep shows: what its job usually shows, changed by the file's `table:`, changed by what was `asked`."""
-    said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **{k: v for k, v in asked.items() if v}}
-    return yamlfile.validate(TableDefinition, said, str(sweep.path), "table")
+
+def definition(sweep: Sweep, asked: dict[str, Any], filed: Filed | None = None) -> TableDefinition:
+    """What the table of a sweep shows: what its job usually shows, changed by `table:` of its file, by a file of a definition, and
+    by what was `asked`."""
+    asked = {key: value for key, value in asked.items() if value}
+    said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **(filed.said if filed else {}), **asked}
+    return yamlfile.validate(TableDefinition, said, str(filed.path if filed else sweep.path), "" if filed else "table")
+
+
+def pages(project: Project, sweep: Sweep, definition: TableDefinition, found: "pd.DataFrame | None" = None) -> tuple[Table, ...]:
+    """The tables of a sweep, one for each page; `found` are its stored rows where they were read before.
+
+    Raises: UserError for a column that neither runs nor rows have, and for a cell that would mix measures; see also `table.pages`.
+    """
+    found = rows(project, sweep, definition) if found is None else found
+    expected = frames.expected(sweep, sorted(_fields(definition, sweep.jobs[sweep.spec.job])))
+    made = tables.pages(definition, found, expected, layers(project, sweep, definition.keys))
+    shown.refuse_mixed(sweep, definition.keys)
+    return made
 
 
 def built(project: Project, sweep: Sweep, definition: TableDefinition, found: "pd.DataFrame | None" = None) -> Table:
-    """The table of a sweep; `found` are its stored rows where they were read before."""
-    keys = [*definition.rows, *definition.cols]
-    found = frames.stored(project, sweep) if found is None else found
-    table = tables.build(definition, found, frames.expected(sweep), layers(project, sweep, keys))
-    shown.refuse_mixed(sweep, keys)
-    return table
+    """The same as one table: pages are its first rows."""
+    as_rows = definition.model_copy(update={"rows": [*definition.pages, *definition.rows], "pages": []})
+    return pages(project, sweep, as_rows, found)[0]
+
+
+def rows(project: Project, sweep: Sweep, definition: TableDefinition) -> "pd.DataFrame":
+    """What the store holds of the runs of the sweep, in the columns that the table needs."""
+    job = sweep.jobs[sweep.spec.job]
+    _must_be_there(definition, job)
+    names = {definition.value, f"null_{definition.value}", *MEASURED, *_fields(definition, job)}
+    return frames.stored(project, sweep, sorted(names))
 
 
 def layers(project: Project, sweep: Sweep, keys: Sequence[str]) -> list[str]:
@@ -35,3 +62,25 @@ def layers(project: Project, sweep: Sweep, keys: Sequence[str]) -> list[str]:
     if not set(LAYERS) & set(keys):
         return []
     return list(dict.fromkeys(name for names in grids.layers(project, sweep, sweep.runs).values() for name in names))
+
+
+def _fields(definition: TableDefinition, job: Job) -> set[str]:
+    """The columns that tell runs apart: keys, their partners behind the cut, filters, networks."""
+    keys = {*definition.keys, *(field_of(key, job.config.model_fields) for key in definition.where)}
+    return {*keys, *(f"end_{key.removeprefix('front_')}" for key in keys), *NETWORKS, CONTROL}
+
+
+def _must_be_there(definition: TableDefinition, job: Job) -> None:
+    """Raise UserError for a value or a key that rows and runs of the job do not have, with the nearest that they have."""
+    schema, config = store.schema_of(job).names, job.config.model_fields
+    if definition.value not in schema:
+        numbers = [name for name in store.numbers(job) if name not in config]
+        raise UserError(
+            f"the rows of job '{job.name}' have no column '{definition.value}'",
+            where="table",
+            do=nearest(definition.value, numbers),
+        )
+    there = [frames.CASE, CONTROL, *config, *schema]
+    for key in [*definition.keys, *definition.where]:
+        if field_of(key, there) not in there:
+            raise UserError(f"the runs of job '{job.name}' have no column '{key}'", where="table", do=nearest(key, there))

@@ -121,8 +121,9 @@ def complete(
 
 def known_sweeps(project: Project) -> list[Path]:
     """The sweep files that were sent or run at least once and still exist."""
+    files = {path.stem: path for path in project.sweep_files}
     names = dict.fromkeys(one.head["sweep"] for one in submission.every(project.submissions))
-    return [path for name in names if (path := project.sweeps / f"{name}.yaml").is_file()]
+    return [files[name] for name in names if name in files]
 
 
 @contextmanager

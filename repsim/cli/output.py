@@ -30,11 +30,12 @@ def project_of(spec: str | None = None) -> Project:
 
 
 def spec_path(spec: str, project: Project) -> Path:
-    """The file that `spec` means: a path, or a name in sweeps/."""
-    for path in (Path(spec), project.sweeps / spec, project.sweeps / f"{spec}.yaml"):
+    """The file that `spec` means: a path, or a name in sweeps/ or sweeps/papers/."""
+    folders = (project.sweeps, project.papers)
+    for path in (Path(spec), *(folder / name for folder in folders for name in (spec, f"{spec}.yaml"))):
         if _is_file(path):
             return path
-    choices = [p.stem for p in project.sweeps.glob("*.yaml")]
+    choices = [path.stem for path in project.sweep_files]
     raise SpecError("there is no such sweep", where=spec, do=nearest(Path(spec).stem, choices))
 
 

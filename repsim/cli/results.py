@@ -1,35 +1,29 @@
-"""Owns `repsim results …`: check, compact, table, curve; beside them the commands of `pictures`, `matrices` and `tidy`."""
+"""Owns `repsim results …`: check, compact, curve; beside them those of `tables`, `pictures`, `matrices`, `papers`, `tidy`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from repsim import checking, child, compaction, submission
-from repsim.cli import matrices, pictures, report, tidy
+from repsim.cli import matrices, papers, pictures, report, tables, tidy
 from repsim.cli.lazily import plain
-from repsim.cli.output import Json, SpecArgument, give, opened, project_of, say, show
-from repsim.cli.tableoptions import Cols, Controls, Rows, Value
-from repsim.errors import InputError, SpecError, nearest
+from repsim.cli.output import Json, project_of, say, show
+from repsim.errors import InputError
 from repsim.job import load
-from repsim.project import Project
 from repsim.report import checks
-from repsim.report.plans import number
 from repsim.sweep import curves
-from repsim.sweep.expand import Sweep
-
-if TYPE_CHECKING:
-    from repsim.table import Table
 
 app = plain()
 app.command("heatmap")(matrices.heatmap)
 app.command("identity")(matrices.identity)
 app.command("animate")(matrices.animate)
+app.command("compare-paper")(papers.compare_paper)
+app.command("table")(tables.table)
 app.command("plot")(pictures.plot)
 app.command("aggregate")(tidy.aggregate)
 app.command("dictionary")(tidy.dictionary)
 app.command("report")(report.report)
-FORMATS = ("text", "markdown", "latex", "csv", "json")
 
 
 @app.command()
@@ -56,29 +50,6 @@ def compact(json: Json = False) -> None:
     done = [merge for job in found for merge in compaction.compact(project.store, job)]
     shown = checks.merges_json(done)
     show(json, shown, checks.merges_text(shown))
-
-
-@app.command()
-def table(
-    spec: SpecArgument,
-    rows: Rows = None,
-    cols: Cols = None,
-    value: Value = None,
-    spread: Annotated[str | None, typer.Option("--spread", help="What stands behind ±: interval (95 %, default) or std.")] = None,
-    controls: Controls = False,
-    format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
-    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
-    json: Json = False,
-) -> None:
-    """The table of a sweep, mean ± 95 % interval (n of expected n): penalties per layer and case, or accuracies of networks."""
-    from repsim.report import tables
-
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
-    project, sweep = opened(spec)
-    asked = {**_asked(rows, cols, value), "spread": spread, "controls": controls}
-    text = tables.render(_built(project, sweep, asked), "json" if json else format)
-    give(text, out)
 
 
 @app.command()
@@ -116,19 +87,3 @@ def _draw(found: list[dict[str, Any]], path: Path) -> None:
     if stitches:
         raise InputError("is a stitch: only trainings are drawn", where=stitches[0], do="leave it out, or leave --out out")
     pictures.draw(found, path)
-
-
-def _asked(rows: str | None, cols: str | None, value: str | None) -> dict[str, Any]:
-    return {"rows": rows and rows.split(","), "cols": cols and cols.split(","), "value": value}
-
-
-def _built(project: Project, sweep: Sweep, asked: dict[str, Any]) -> "Table":
-    """The table of a sweep: its own definition, changed by what was asked; numbers that may mean nothing are told of."""
-    from repsim import frames, tabulating
-    from repsim import table as tables
-
-    definition, found = tabulating.definition(sweep, asked), frames.stored(project, sweep)
-    if doubted := tables.doubtful(found, definition.value):
-        said = f"{number(len(doubted), 'number')} shown may mean nothing, as in: {next(iter(doubted.values()))}"
-        say(f"repsim: {said} (see: repsim results heatmap {sweep.name})")
-    return tabulating.built(project, sweep, definition, found)

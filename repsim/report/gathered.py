@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FACTS = {
-    "penalty": "penalty {:.3f}",
-    "matrix_rank": "rank {:.0f}",
-    "sparsity": "sparsity {:.3f}",
-    "rounding_loss": "rounding loss {:.3f}",
+    "penalty": ("penalty {:.2f} points", 100),
+    "matrix_rank": ("rank {:.0f}", 1),
+    "sparsity": ("sparsity {:.3f}", 1),
+    "rounding_loss": ("rounding loss {:.2f} points", 100),
 }
+"""Column of a row → how it is said of a map, and what it is multiplied with."""
 OF_TRAININGS = {"accuracy": "accuracy on {} images", "train_loss": "training loss"}
 OF_STITCHERS = {"validation_accuracy": "validation accuracy", "validation_loss": "validation loss", "train_loss": "training loss"}
 
@@ -106,4 +107,4 @@ def _title(kept: Kept) -> str:
 def _facts(row: Mapping[str, Any]) -> str:
     there = {name: row.get(name) for name in FACTS}
     numbers = {name: float(nan if value is None else value) for name, value in there.items()}
-    return " · ".join(FACTS[name].format(value) for name, value in numbers.items() if isfinite(value))
+    return " · ".join(FACTS[name][0].format(FACTS[name][1] * value) for name, value in numbers.items() if isfinite(value))

@@ -8,7 +8,7 @@ from typing import Any
 
 from repsim.counterparts import Score
 from repsim.report import matrixwords as words
-from repsim.report.tables import MARKDOWN
+from repsim.report.markdown import ESCAPED
 
 HEAD = ("measure", "given → sought", "score", "± 95 %", "right", "of", "ties", "undecided", "pairs", "chance")
 MISTAKES = 5  # that a line names
@@ -84,8 +84,8 @@ def _pad(cell: str, width: int, column: int) -> str:
 
 def _markdown(scores: Sequence[Score]) -> str:
     lines = [list(HEAD), ["---", "---", *["---:"] * (len(HEAD) - 2)], *map(_line, scores)]
-    lines = [[cell if i == 1 else cell.translate(MARKDOWN) for cell in line] for i, line in enumerate(lines)]
-    notes = [f"- {note.translate(MARKDOWN)}" for note in _notes(scores)]
+    lines = [[cell if i == 1 else cell.translate(ESCAPED) for cell in line] for i, line in enumerate(lines)]
+    notes = [f"- {note.translate(ESCAPED)}" for note in _notes(scores)]
     return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", *notes, *([""] if notes else []), ABOUT]) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from repsim.judging.score import Score
 from repsim.judging.statistics import DRAWS
 from repsim.judging.suite import COLUMNS, Column, Judgement, places
-from repsim.report.tables import MARKDOWN
+from repsim.report.markdown import ESCAPED
 
 SURE = 0.05
 FIELDS = ("measure", "test", "score", "value", "half", "p", "n", "networks", "chance", "source")
@@ -81,11 +81,11 @@ def _text(judgement: Judgement) -> str:
 
 def _markdown(judgement: Judgement) -> str:
     head, lines = _grid(judgement)
-    rows = [[cell.translate(MARKDOWN) for cell in line] for line in [head, *lines]]
+    rows = [[cell.translate(ESCAPED) for cell in line] for line in [head, *lines]]
     rule = ["---", *["---:"] * (len(head) - 1)]
     body = ["| " + " | ".join(line) + " |" for line in [rows[0], rule, *rows[1:]]]
-    notes = [f"- {note.translate(MARKDOWN)}" for note in _notes(judgement)]
-    return "\n".join([*body, "", *notes, "", ABOUT.translate(MARKDOWN)]) + "\n"
+    notes = [f"- {note.translate(ESCAPED)}" for note in _notes(judgement)]
+    return "\n".join([*body, "", *notes, "", ABOUT.translate(ESCAPED)]) + "\n"
 
 
 def _csv(judgement: Judgement) -> str:

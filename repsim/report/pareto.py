@@ -1,7 +1,6 @@
 """Owns the picture of what a number costs: a point per case, its mean against seconds, and the front that no other case beats."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 SECONDS = "seconds"  # the column of costs
 ALL = "all"
-LESS = ("penalty", "residual", "loss", "fpr", "distance")  # in the name of a number of which less is better
 MARKS = Marks("", bare="No bar", short="Hollow")
 WIDTH = 6.0  # inches of the axes
 
@@ -49,7 +47,15 @@ def with_seconds(found: "pd.DataFrame") -> "pd.DataFrame":
 def by_case(definition: "TableDefinition", value: str, found: "pd.DataFrame", expected: "pd.DataFrame") -> "Table":
     """A table of one column: the mean of `value` over all cells of each column of `definition`."""
     points = definition.points if value == definition.value else None
-    changed = {"rows": list(definition.cols), "cols": [ALL], "value": value, "points": points, "controls": False}
+    changed = {
+        "rows": list(definition.cols),
+        "cols": [ALL],
+        "value": value,
+        "points": points,
+        "controls": False,
+        "pages": [],
+        "compare": None,
+    }
     return tables.build(definition.model_copy(update=changed), found, expected.assign(**{ALL: ALL}))
 
 
@@ -71,19 +77,13 @@ def picture(value: "Table", cost: "Table", device: str) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for row, (x, y) in there.items():
-        _point(axes, x, y, style.look(list(value.row_keys).index(row)), " / ".join(row))
+        _point(axes, (cost, value), (x, y), style.look(list(value.row_keys).index(row)), " / ".join(row))
     if all(x.mean > 0 for x, _ in there.values()):
         axes.set_xscale("log")
-    less = less_is_better(value.definition.value)
-    best = front({row: (x.mean, y.mean) for row, (x, y) in there.items()}, less)
+    best = front({row: (x.mean, y.mean) for row, (x, y) in there.items()}, value.definition.aim != "max")
     _line(axes, [(there[row][0].mean, there[row][1].mean) for row in best])
     _words(figure, value, cost, device, columns, [" / ".join(row) for row in best])
     return figure
-
-
-def less_is_better(value: str) -> bool:
-    """Whether a small `value` is a good one."""
-    return any(word in value for word in LESS)
 
 
 def front(points: Mapping, less: bool = True) -> list:
@@ -98,8 +98,9 @@ def front(points: Mapping, less: bool = True) -> list:
     return found
 
 
-def _point(axes: Axes, x: "Cell", y: "Cell", look: style.Look, label: str) -> None:
-    right, up = (cell.half if isfinite(cell.half) else None for cell in (x, y))
+def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"], look: style.Look, label: str) -> None:
+    x, y = cells
+    right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
     face = "white" if y.short else look.colour
     axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, linestyle="none", elinewidth=1.0, capsize=2, zorder=2)
     axes.plot(x.mean, y.mean, look.marker, color=look.colour, markersize=7, markerfacecolor=face, label=label, zorder=3)

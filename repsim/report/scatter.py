@@ -66,7 +66,7 @@ def picture(x: "Table", y: "Table", cols: Sequence["Key"] | None = None) -> Figu
     few = sum(other.n_pairs for _, other in points.values()) <= FAINT
     for col in cols:
         mine = [cells for (_, other), cells in points.items() if other == col]
-        _series(axes, mine, style.look(list(y.col_keys).index(col)), " / ".join(col), few)
+        _series(axes, (x, y), mine, style.look(list(y.col_keys).index(col)), " / ".join(col), few)
     _frame(axes, x, y)
     _words(figure, x, y, list(points.values()), columns)
     return figure
@@ -86,11 +86,13 @@ def _full(x: "Cell", y: "Cell") -> bool:
     return bool(x.n and y.n)
 
 
-def _series(axes: Axes, cells: Sequence[tuple["Cell", "Cell"]], look: style.Look, label: str, few: bool) -> None:
+def _series(
+    axes: Axes, of: tuple["Table", "Table"], cells: Sequence[tuple["Cell", "Cell"]], look: style.Look, label: str, few: bool
+) -> None:
     for x, y in cells:
         if few and len(x.values) == len(y.values) > 1:
             axes.plot(x.values, y.values, look.marker, color=look.colour, markersize=2.5, alpha=0.3, markeredgewidth=0, zorder=1)
-        right, up = (cell.half if isfinite(cell.half) else None for cell in (x, y))
+        right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
         axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, elinewidth=0.7, alpha=0.45, zorder=2)
         face = "white" if y.short else look.colour
         axes.plot(x.mean, y.mean, look.marker, color=look.colour, markerfacecolor=face, markersize=5.5, zorder=3)

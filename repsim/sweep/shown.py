@@ -7,6 +7,7 @@ from typing import Any
 from repsim.errors import UserError
 from repsim.sweep.expand import Sweep
 from repsim.sweep.refusals import PLACE, has_layer, subject_of
+from repsim.sweep.run import labels, values
 
 ROWS = ("arch", "width", "depth", "dataset", "made", "layer")
 VALUES = ("penalty", "value", "accuracy")  # the number of a row: the first that it has
@@ -36,17 +37,18 @@ def refuse_mixed(sweep: Sweep, keys: Sequence[str]) -> None:
         return
     beside = ["end_layer"] if "front_layer" in keys else []  # a layer is shown with its partner
     first: dict[tuple[Any, ...], str] = {}
-    for run in sweep.runs:
-        said = {**run.labels, **run.config.model_dump()}
-        measure = first.setdefault(tuple(said.get(key) for key in [*keys, *beside]), said["measure"])
-        if measure != said["measure"]:
-            what = f"a cell would be the mean of {measure} and {said['measure']}"
+    config = sweep.jobs[sweep.spec.job].config.model_fields
+    said = [(values if key in config else labels)(sweep.runs, key) for key in [*keys, *beside]]
+    for key, other in zip(zip(*said, strict=True), values(sweep.runs, "measure"), strict=True):
+        measure = first.setdefault(key, other)
+        if measure != other:
+            what = f"a cell would be the mean of {measure} and {other}"
             raise UserError(what, where="table", do="name measure among its rows or columns, as in --cols measure")
 
 
 def _layers(sweep: Sweep) -> list[str]:
     """Layers; with several architectures these first."""
-    archs = {run.labels["front_arch"] for run in sweep.runs}
+    archs = set(labels(sweep.runs, "front_arch"))
     return ["front_arch", "front_layer"] if len(archs) > 1 else ["front_layer"]
 
 
@@ -80,4 +82,4 @@ def _repeats(name: str) -> bool:
 
 
 def _varies(sweep: Sweep, name: str) -> bool:
-    return len({getattr(run.config, name) for run in sweep.runs}) > 1
+    return len(set(values(sweep.runs, name))) > 1

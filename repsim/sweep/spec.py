@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, field_vali
 from repsim import yamlfile
 from repsim.errors import SpecError, nearest
 from repsim.job import NAME
+from repsim.published import Blocks
 from repsim.yamlfile import Strict
 
 Scalar = bool | int | float | str | None
@@ -134,6 +135,8 @@ class Spec(Strict):
     """How `results table` shows this sweep when nothing else is said (rows, cols, value)."""
     plot: dict[str, Any] = {}
     """The same of a picture against a number: see `repsim.report.against`."""
+    published: Blocks = []
+    """The figures and tables of papers that this sweep repeats: see `repsim.published`. No part of any run."""
     _origins: dict[str, dict[str, str]] = PrivateAttr(default_factory=dict)
     """By case and key: key path of what says it, where that is the case of another."""
 

@@ -10,18 +10,26 @@ import typer
 import yaml
 
 import repsim
-from repsim import job
+from repsim import against_paper, job
 from repsim.cli.main import app
 from repsim.data import sources
 from repsim.profile import Profile, load_profile
 from repsim.project import Project
+from repsim.published import IDENTITY
 from repsim.sweep import networks
 from repsim.sweep.expand import IMPORT, TRAIN, open_sweep
 from repsim.sweep.spec import Spec, load
 
 ROOT = Path(__file__).parents[2]
+FILES = Project(ROOT).sweep_files
+PAPERS = [path for path in FILES if path.parent.name == "papers"]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "slurm/testcluster/README.md", ROOT / "benchmarks/README.md", ROOT / "results/README.md"]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+TEXT = "\n\n".join([README, *(page.read_text() for page in DOCS)])
+COMMANDS = (ROOT / "docs/commands.md").read_text()
+SWEEPS = (ROOT / "docs/sweeps.md").read_text()
+PAGES = [ROOT / name for name in ("README.md", "slurm/testcluster/README.md", "benchmarks/README.md", "results/README.md")]
+PAGES += [*DOCS, *sorted((ROOT / "results/tables").glob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -33,9 +41,9 @@ def blocks(text: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """The `repsim …` command lines of the README, without what only says which options there are."""
-    found = [line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in blocks(README)]
-    return [re.sub(r"\s{2,}.*", "", line) for line in found if line.startswith("repsim ")]
+    """The `repsim …` command lines of README and docs, without what only says which options there are."""
+    found = [line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in blocks(TEXT)]
+    return sorted({re.sub(r"\s{2,}.*", "", line) for line in found if line.startswith("repsim ")})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -46,7 +54,7 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("line", commands())
-def test_a_command_of_the_readme_can_be_given(line):
+def test_a_command_of_readme_and_docs_can_be_given(line):
     """Command, options and number of arguments, without doing anything."""
     command: Any = typer.main.get_command(app)
     rest = shlex.split(line)[1:]
@@ -65,7 +73,7 @@ def test_options_in_brackets_exist():
     """`[--profile --yes]` beside a command names options of that command."""
     group: Any = typer.main.get_command(app)
     seen = 0
-    for line in README.splitlines():
+    for line in COMMANDS.splitlines():
         match = re.match(r"    repsim (\w+) ([\w-]+)[^\[]*\[(--[^\]]*)\]", line)
         if match:
             noun = group.commands[match[1]]
@@ -75,45 +83,58 @@ def test_options_in_brackets_exist():
     assert seen >= 3
 
 
-def test_every_command_is_in_the_readme():
+def test_every_command_is_in_the_list_of_commands():
     group: Any = typer.main.get_command(app)
     for noun, sub in group.commands.items():
         for verb in getattr(sub, "commands", {"": None}):
-            assert f"repsim {noun} {verb}".strip() in README, f"the README does not tell of: repsim {noun} {verb}"
+            assert f"    repsim {noun} {verb}".rstrip() in COMMANDS, f"docs/commands.md does not tell of: repsim {noun} {verb}"
 
 
 def test_the_tree_of_the_readme_is_the_tree_on_disk():
     told = set(re.findall(r"^    (\w+)/ ", README, re.M))
     there = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
-    there -= {path for path in there if path.endswith(".egg-info")} | {"data", "build", "dist"}
+    there -= {path for path in there if path.endswith(".egg-info")} | {"data", "build", "dist", "site"}
     assert told == there
 
 
 def test_what_make_is_told_to_do_can_be_made():
-    told = set(re.findall(r"^    make ([\w-]+)", README, re.M))
+    told = set(re.findall(r"^    make ([\w-]+)", TEXT, re.M))
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert {"demo", "test"} <= told <= targets
 
 
-def test_sweeps_of_the_readme_exist_and_none_is_left_out():
-    told = set(re.findall(r"^\| `(\w+)` \|", README, re.M))
+def test_the_table_of_sweeps_has_those_that_exist_and_leaves_none_out():
+    told = set(re.findall(r"^\| `(\w+)` \|", SWEEPS, re.M))
     assert told == {path.stem for path in (ROOT / "sweeps").glob("*.yaml")}
-    for name in re.findall(r"sweeps/(\w+\.yaml)", README):
+    for name in set(re.findall(r"sweeps/(\w+\.yaml)", TEXT)) - {"noise.yaml"}:  # which experiment.md tells to write
         assert (ROOT / "sweeps" / name).is_file(), name
 
 
-def test_numbers_of_runs_in_the_readme_are_those_of_the_sweeps(opened):
-    for name, size in re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|", README, re.M):
+def test_sweeps_of_papers_in_the_table_exist_and_none_is_left_out():
+    told = re.findall(r"^\| [A-Z][^|]*\d{4}[^|]*\|[^|]*\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs/papers.md").read_text(), re.M)
+    assert {name for pair in told for name in pair} == {path.stem for path in PAPERS}
+    assert all(small == f"{name}_small" for name, small in told)
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
+def test_every_published_number_names_runs_of_its_sweep_and_a_number_that_they_have(opened, path):
+    sweep = opened[path.stem]
+    numbers = {*sweep.jobs[sweep.spec.job].row.model_fields, IDENTITY}
+    assert {asked.value for asked in against_paper.Plan(sweep).asked} <= numbers
+
+
+def test_numbers_of_runs_in_the_table_are_those_of_the_sweeps(opened):
+    for name, size in re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|", SWEEPS, re.M):
         told = {word: int(number.replace(",", "")) for number, word in re.findall(r"([\d,]+) (runs|trainings)", size)}
         there = {"runs": len(opened[name].runs), "trainings": sum(run.job == TRAIN for run in opened[name].networks)}
         assert told == {word: there[word] for word in {"runs", *told}}, name
 
 
-def test_yaml_in_the_readme_is_a_sweep(tmp_path):
-    found = re.findall(r"^```yaml\n(.*?)^```", README, re.M | re.S)
-    assert found
+def test_yaml_in_readme_and_docs_is_a_sweep(tmp_path):
+    found = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.M | re.S)
+    assert len(found) >= 3
     for index, text in enumerate(found):
-        path = tmp_path / f"readme{index}.yaml"
+        path = tmp_path / f"told{index}.yaml"
         path.write_text(text)
         load(path)
 
@@ -130,7 +151,7 @@ def opened(tmp_path_factory):
         )
         patch.setattr(sources, "find", lambda name, folders: sources.get(name))
         patch.setattr(Project, "cache", property(lambda self: tmp_path_factory.getbasetemp() / "cache"))
-        return {path.stem: open_sweep(path, Project(ROOT)) for path in sorted((ROOT / "sweeps").glob("*.yaml"))}
+        return {path.stem: open_sweep(path, Project(ROOT)) for path in FILES}
 
 
 def _rows(importer: job.Job, spec: Spec) -> list[dict[str, Any]]:
@@ -144,7 +165,7 @@ def _rows(importer: job.Job, spec: Spec) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_sweep_that_is_shipped_expands_and_begins_by_saying_what_it_is_for(opened, path):
     assert opened[path.stem].runs
     assert (ROOT / "slurm" / f"{opened[path.stem].spec.profile}.yaml").is_file()
