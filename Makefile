@@ -14,7 +14,7 @@ SEEDS  ?= 1..10
 
 help:
 	@echo "make demo          train four small networks, stitch them, print the penalty table, draw the plot"
-	@echo "make test          all tests (installs Slurm for its tests where it can)"
+	@echo "make test          all tests (installs Slurm and Chromium for its tests where it can)"
 	@echo "make docs          the site of README and docs/, with every command, into site/"
 	@echo "make check         style and types only"
 	@echo "make chaos         a sweep on real Slurm to which everything happens, minutes for each seed: make chaos SEEDS=1..10"
@@ -45,6 +45,7 @@ demo: install
 
 test: $(VENV)/.tested
 	slurm/testcluster/install || true
+	tests/browser/install || true
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright

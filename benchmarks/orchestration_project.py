@@ -64,7 +64,7 @@ def opened(project: Project) -> Sweep:
 
 def train(project: Project, sweep: Sweep) -> None:
     """Say that all networks are there: a row each, and a file that nobody reads."""
-    _publish(project, sweep, "train", [run.id for run in sweep.networks], sweep.networks, "networks")
+    publish(project, sweep, "train", [run.id for run in sweep.networks], sweep.networks, "networks")
     for run in sweep.networks:
         (project.artefacts / run.id).mkdir(parents=True)
         (project.artefacts / run.id / NETWORK).touch()
@@ -75,7 +75,7 @@ def fill(project: Project, sweep: Sweep, done: int, rows: int) -> None:
     drawn = random.Random(0)
     ids = [run.id for run in sweep.runs[:done]] + [f"{drawn.getrandbits(48):012x}" for _ in range(rows - done)]
     for start in range(0, rows, PART):
-        _publish(project, sweep, "stitch", ids[start : start + PART], sweep.runs, f"part{start}")
+        publish(project, sweep, "stitch", ids[start : start + PART], sweep.runs, f"part{start}")
 
 
 def submit(project: Project, sweep: Sweep, count: int, done: int) -> None:
@@ -117,7 +117,7 @@ DAY_S = 86_400.0
 BAD = {"cause": "code", "message": "ValueError: no such thing"}
 
 
-def _publish(project: Project, sweep: Sweep, name: str, ids: list[str], like: tuple[Run, ...], part: str) -> None:
+def publish(project: Project, sweep: Sweep, name: str, ids: list[str], like: tuple[Run, ...], part: str) -> None:
     """One part of rows with these ids: fields of runs of the sweep, and every other column as its type begins."""
     import pyarrow as pa
 

@@ -25,7 +25,7 @@ class Table:
 
     `best` are the cells that differ from every other one of their row by a paired interval (`repsim.bests`). `comparison` is that
     of two columns, where the definition asks for one. `page` is the key of this table among those of its definition.
-    `of_rows_only` are keys that only stored rows have.
+    `of_rows_only` are keys that only stored rows have; `note` is what else its caption must say.
     """
 
     definition: TableDefinition
@@ -40,6 +40,7 @@ class Table:
     best: frozenset[tuple[Key, Key]] = frozenset()
     comparison: Comparison | None = None
     of_rows_only: Key = ()
+    note: str = ""
 
     @property
     def unit(self) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from repsim.tablekeys import LAYERS
 from repsim.yamlfile import Strict
 
 Scalar = bool | int | float | str | None
@@ -90,9 +91,11 @@ class TableDefinition(Strict):
 
     @property
     def aim(self) -> Aim:
-        """Whether the least or the greatest number of a row is its best."""
+        """Whether the least or the greatest number of a row is its best; by default none where columns are layers."""
         if self.best is not None:
             return self.best
+        if set(self.cols) & set(LAYERS):
+            return "none"
         if any(fnmatchcase(self.value, pattern) for pattern in NEVER_BEST):
             return "none"
         found: list[Aim] = [aim for pattern, aim in BEST.items() if fnmatchcase(self.value, pattern)]

@@ -1,6 +1,6 @@
 """Owns the tables of a sweep: which definition holds, and the tables that it makes of what the store holds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repsim import frames, store, yamlfile
@@ -37,7 +37,7 @@ def pages(project: Project, sweep: Sweep, definition: TableDefinition, found: "p
     Raises: UserError for a column that neither runs nor rows have, and for a cell that would mix measures; see also `table.pages`.
     """
     found = rows(project, sweep, definition) if found is None else found
-    expected = frames.expected(sweep, sorted(_fields(definition, sweep.jobs[sweep.spec.job])))
+    expected = frames.expected(sweep, sorted(_fields(definition, sweep.jobs[sweep.spec.job].config.model_fields)))
     made = tables.pages(definition, found, expected, layers(project, sweep, definition.keys))
     shown.refuse_mixed(sweep, definition.keys)
     return made
@@ -53,8 +53,7 @@ def rows(project: Project, sweep: Sweep, definition: TableDefinition) -> "pd.Dat
     """What the store holds of the runs of the sweep, in the columns that the table needs."""
     job = sweep.jobs[sweep.spec.job]
     _must_be_there(definition, job)
-    names = {definition.value, f"null_{definition.value}", *MEASURED, *_fields(definition, job)}
-    return frames.stored(project, sweep, sorted(names))
+    return frames.stored(project, sweep, sorted(needed(definition, job.config.model_fields)))
 
 
 def layers(project: Project, sweep: Sweep, keys: Sequence[str]) -> list[str]:
@@ -64,23 +63,33 @@ def layers(project: Project, sweep: Sweep, keys: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for names in grids.layers(project, sweep, sweep.runs).values() for name in names))
 
 
-def _fields(definition: TableDefinition, job: Job) -> set[str]:
+def needed(definition: TableDefinition, there: Collection[str]) -> set[str]:
+    """The columns that a table needs of runs and rows, where there are those of `there`."""
+    return {definition.value, f"null_{definition.value}", *MEASURED, *_fields(definition, there)}
+
+
+def _fields(definition: TableDefinition, there: Collection[str]) -> set[str]:
     """The columns that tell runs apart: keys, their partners behind the cut, filters, networks."""
-    keys = {*definition.keys, *(field_of(key, job.config.model_fields) for key in definition.where)}
+    keys = {*definition.keys, *(field_of(key, there) for key in definition.where)}
     return {*keys, *(f"end_{key.removeprefix('front_')}" for key in keys), *NETWORKS, CONTROL}
 
 
 def _must_be_there(definition: TableDefinition, job: Job) -> None:
-    """Raise UserError for a value or a key that rows and runs of the job do not have, with the nearest that they have."""
     schema, config = store.schema_of(job).names, job.config.model_fields
-    if definition.value not in schema:
-        numbers = [name for name in store.numbers(job) if name not in config]
-        raise UserError(
-            f"the rows of job '{job.name}' have no column '{definition.value}'",
-            where="table",
-            do=nearest(definition.value, numbers),
-        )
-    there = [frames.CASE, CONTROL, *config, *schema]
+    numbers = [name for name in store.numbers(job) if name not in config]
+    must_be_there(definition, schema, numbers, [frames.CASE, CONTROL, *config, *schema])
+
+
+def must_be_there(definition: TableDefinition, columns: Sequence[str], numbers: Sequence[str], keys: Sequence[str]) -> None:
+    """Raise UserError for a value or a key that rows and runs do not have, with the nearest that they have.
+
+    Args:
+        columns: those of the rows; of these `numbers` are measured.
+        keys: what may be a key.
+    """
+    job, value = definition.job, definition.value
+    if value not in columns:
+        raise UserError(f"the rows of job '{job}' have no column '{value}'", where="table", do=nearest(value, numbers))
     for key in [*definition.keys, *definition.where]:
-        if field_of(key, there) not in there:
-            raise UserError(f"the runs of job '{job.name}' have no column '{key}'", where="table", do=nearest(key, there))
+        if field_of(key, keys) not in keys:
+            raise UserError(f"the runs of job '{job}' have no column '{key}'", where="table", do=nearest(key, keys))

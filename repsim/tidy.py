@@ -6,7 +6,7 @@ the whole dictionary (`repsim.dictionary`). Equal rows become equal bytes: `made
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import repsim
 from repsim import dictionary, store, tabulating, vectors
 from repsim.dictionary import CASE, Entry
-from repsim.errors import InputError, UserError
+from repsim.errors import InputError, UserError, nearest
 from repsim.job import Job
 from repsim.project import Project
 from repsim.schema import KEY, SCHEMA_VERSION, schema_of
@@ -66,25 +66,46 @@ def write(tidy: Tidy, path: Path) -> None:
     store.write_table(tidy.table.replace_schema_metadata(said), path)
 
 
-def read(path: Path) -> Tidy:
-    """What `write` wrote. Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`."""
+def read(path: Path, names: Collection[str] | None = None) -> Tidy:
+    """What `write` wrote, or only these of its columns; text is a dictionary in memory, as it is in the file: a million rows repeat
+    few words.
+
+    Raises: InputError for a file that is damaged, no Parquet file, or not made by `results aggregate`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    limits: Any = {"thrift_string_size_limit": MAX_FOOTER, "page_checksum_verification": True}
     try:
-        with pq.ParquetFile(path, thrift_string_size_limit=MAX_FOOTER, page_checksum_verification=True) as file:
-            said = file.metadata.metadata or {}
-            facts, entries = _told(said, path)
-            table = file.read()
+        with pq.ParquetFile(path, **limits) as file:
+            facts, entries = _told(file.metadata.metadata or {}, path)
+            there = [one for one in file.schema_arrow if names is None or one.name in names]
+            words = [one.name for one in there if pa.types.is_string(one.type) and one.name != KEY]
+            known = KEY in file.schema_arrow.names
+        with pq.ParquetFile(path, read_dictionary=words, **limits) as file:
+            table = file.read([one.name for one in there]).unify_dictionaries()
             table.validate(full=True)
     except FileNotFoundError:
         raise InputError("there is no such file", where=str(path), do=NAME) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         what = f"cannot be read as Parquet: {(str(error).splitlines() or ['no message'])[0]:.160}"
         raise InputError(what, where=str(path), do=ANEW) from None
-    if KEY not in table.column_names:
+    if not known:
         raise InputError(f"it has no column {KEY}", where=str(path), do=ANEW)
     return Tidy(table, entries, facts)
+
+
+def described(path: Path) -> Tidy:
+    """Facts and columns of a file, without its lines."""
+    return read(path, [])
+
+
+def only(tidy: Tidy, names: Sequence[str]) -> "pa.Table":
+    """The table, or only these columns of it, in the order named. Raises: UserError for one that is not there."""
+    for name in names:
+        if name not in tidy.table.column_names:
+            raise UserError(f"there is no column '{name}'", where="--columns", do=nearest(name, tidy.table.column_names))
+    return tidy.table.select(list(dict.fromkeys(names))) if names else tidy.table
 
 
 def _told(said: dict[bytes, bytes], path: Path) -> tuple[dict[str, Any], tuple[Entry, ...]]:

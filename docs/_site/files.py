@@ -24,6 +24,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".cff": "yaml", "": "text"}
 ORIGINS: dict[str, str] = {}
 """Source of a page in the site → the file of the repository that it shows."""
+LIST = "README.md"  # what a folder shows
 BEFORE_MKDOCS = 1  # it resolves links at priority 0, and text is made of Markdown above 1
 
 
@@ -75,10 +76,9 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
 
 def linked(name: str) -> Iterator[str]:
     """The files of the repository to which the Markdown file `name` links."""
-    text = (ROOT / name).read_text() if name.endswith(".md") else ""
-    for target in LINK.findall(text):
-        path = normpath(f"{Path(name).parent.as_posix()}/{unquote(target)}")
-        if "://" not in target and (ROOT / path).is_file():
+    for target in LINK.findall(markdown(name)) if name.endswith(".md") else ():
+        path = goal(name, target)
+        if "://" not in target and ((ROOT / path).is_file() or ((ROOT / path).parent.is_dir() and path.endswith(LIST))):
             yield path
 
 
@@ -87,8 +87,13 @@ def moved(here: str, target: str) -> str:
     path, mark, anchor = target.partition("#")
     if not path or ":" in path:
         return target
-    goal = normpath(f"{Path(here).parent.as_posix()}/{unquote(path)}")
-    return relpath(place(goal), Path(place(here)).parent.as_posix()) + mark + anchor
+    return relpath(place(goal(here, path)), Path(place(here)).parent.as_posix()) + mark + anchor
+
+
+def goal(here: str, target: str) -> str:
+    """The file to which `target` leads from the file `here`: of a folder its README.md, there or not."""
+    path = normpath(f"{Path(here).parent.as_posix()}/{unquote(target)}")
+    return f"{path}/{LIST}" if (ROOT / path).is_dir() else path
 
 
 def place(name: str) -> str:
@@ -97,10 +102,26 @@ def place(name: str) -> str:
     return f"{name}.md" if Path(name).suffix in LANGUAGES else name
 
 
+def markdown(name: str) -> str:
+    """The text of a page: a Markdown file, code in a block, the list of a folder that has no README.md."""
+    path = ROOT / name
+    if not path.is_file():
+        files = sorted(file for file in path.parent.iterdir() if file.is_file() and not file.name.startswith("."))
+        return f"# {Path(name).parent}\n\n" + "".join(f"- [{file.name}]({file.name}){_question(file)}\n" for file in files)
+    text = path.read_text()
+    if path.suffix not in LANGUAGES:
+        return text
+    return f"# {name}\n\n~~~~~{LANGUAGES[path.suffix]}\n{text.rstrip()}\n~~~~~\n"
+
+
+def _question(file: Path) -> str:
+    """What a sweep asks: its first line."""
+    first = file.read_text().partition("\n")[0] if file.suffix == ".yaml" else ""
+    return f": {first.removeprefix('#').strip()}" if first.startswith("#") else ""
+
+
 def _file(name: str, config: MkDocsConfig) -> File:
     """The file `name` as it is, or a page that shows it."""
-    language = LANGUAGES.get(Path(name).suffix)
-    if language is None:
+    if (ROOT / name).is_file() and Path(name).suffix not in LANGUAGES:
         return File(name, str(ROOT), config.site_dir, config.use_directory_urls)
-    text = (ROOT / name).read_text().rstrip()
-    return File.generated(config, place(name), content=f"# {name}\n\n~~~~~{language}\n{text}\n~~~~~\n")
+    return File.generated(config, place(name), content=markdown(name))

@@ -38,7 +38,7 @@ def _section(command: Any, name: str, level: int) -> str:
 
 def _table(command: Any, context: Any) -> str:
     rows = "".join(_row(*record) for record in _records(command, context))
-    head = "<thead><tr><th>argument or option</th><th>what it says</th><th></th></tr></thead>"
+    head = "<thead><tr><th>argument or option</th><th>meaning</th><th>default</th></tr></thead>"
     return f"<table>{head}<tbody>\n{rows}</tbody></table>" if rows else ""
 
 
@@ -50,5 +50,5 @@ def _records(command: Any, context: Any) -> Iterator[tuple[str, str]]:
 
 def _row(names: str, said: str) -> str:
     note = NOTE.search(said)
-    cells = [f"<code>{escape(names)}</code>", escape(NOTE.sub("", said)), escape(note[1] if note else "")]
+    cells = [f"<code>{escape(names)}</code>", escape(NOTE.sub("", said)), escape(note[1].removeprefix("default: ") if note else "")]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"

@@ -23,6 +23,8 @@ app.command("table")(tables.table)
 app.command("plot")(pictures.plot)
 app.command("aggregate")(tidy.aggregate)
 app.command("dictionary")(tidy.dictionary)
+app.command("export")(tidy.export)
+app.command("diff")(tidy.diff)
 app.command("report")(report.report)
 
 

@@ -57,7 +57,7 @@ def table(
 ) -> None:
     """The table of a sweep, mean ± 95 % interval (n of expected n): penalties per layer and case, or accuracies of networks.
 
-    SPEC may also be a definition in results/tables, which names its sweep.
+    SPEC may also be a definition in results/tables, which names its sweep, or a Parquet file of `results aggregate`.
     """
     _must_be_writable(format, out, json)
     asked = {
@@ -86,6 +86,8 @@ def _write(tables: "Sequence[Table]", format: str, out: Path | None) -> None:
 
 
 def _tables(spec: str, named: str | None, asked: dict[str, Any]) -> "Sequence[Table]":
+    if (file := Path(spec)).suffix == ".parquet":
+        return _of_file(file, named, asked)
     from repsim import tabulating
 
     project, sweep, filed = opened_with_definition(spec, named)
@@ -93,6 +95,16 @@ def _tables(spec: str, named: str | None, asked: dict[str, Any]) -> "Sequence[Ta
     found = tabulating.rows(project, sweep, definition)
     tell_doubtful(found, definition.value, sweep.name)
     return tabulating.pages(project, sweep, definition, found)
+
+
+def _of_file(file: Path, named: str | None, asked: dict[str, Any]) -> "Sequence[Table]":
+    from repsim import tablefiles, tidytables
+
+    filed = tablefiles.read(tablefiles.find(named, project_of())) if named else None
+    definition = tidytables.definition(file, asked, filed)
+    found = tidytables.rows(file, definition)
+    tell_doubtful(found, definition.value, file.stem)
+    return tidytables.pages(file, definition, found)
 
 
 def tell_doubtful(found: Any, value: str, name: str) -> None:

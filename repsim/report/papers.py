@@ -70,7 +70,7 @@ def title(one: Comparison) -> str:
 def told_of(one: Comparison) -> list[str]:
     """How the paper measured, how its numbers are known, and what is otherwise here."""
     differs = "; ".join(one.block.differs) or "nothing that we know of but what the sweep says"
-    known = f"{KNOWN[one.block.known]}; read in: {one.block.source}"
+    known = f"{KNOWN[one.block.known]}: {one.block.source}"
     return [f"theirs: {one.block.setting}", f"known: {known}", f"otherwise here: {differs}"]
 
 
@@ -111,17 +111,19 @@ def _claim(claim: Claim) -> list[str]:
     return [claim.finding.say, claim.known, claim.verdict, f"{held} of {of}", f"{claim.apart} of {of}"]
 
 
-def failures(claim: Claim) -> list[str]:
-    """Where the order is another one, with the means that say so."""
-    return [f"{at_of(check)}: {orders(check)}" for check in claim.checks if check.verdict == "does not hold"]
+def shown(claim: Claim) -> list[str]:
+    """The means of a single check, and of each check where the order is another one."""
+    single = len(claim.checks) == 1
+    return [said for check in claim.checks if (single or check.verdict == "does not hold") and (said := order(check, claim.value))]
 
 
-def at_of(check: Check) -> str:
-    return ", ".join(f"{key} {value}" for key, value in check.at.items()) or "means"
-
-
-def orders(check: Check) -> str:
-    return " < ".join(f"{mean.mean:.4g}" for mean in check.means) + " is not so"
+def order(check: Check, value: str) -> str:
+    """The means in the order that is claimed; nothing where one is missing."""
+    if check.verdict == "not enough runs":
+        return ""
+    at = ", ".join(f"{key} {value}" for key, value in check.at.items())
+    said = " < ".join(f"{mean.mean:.4g}" for mean in check.means)
+    return f"{at}{': ' if at else ''}{value.replace('_', ' ')} {said}{'' if check.verdict == 'holds' else ' is not so'}"
 
 
 def _text(found: Sequence[Comparison]) -> str:
@@ -137,7 +139,7 @@ def _block(one: Comparison) -> str:
     for claim in one.claims:
         held = f"{claim.count('holds')} of {len(claim.checks)}, intervals apart in {claim.apart}"
         lines += ["", _wrapped(f"{claim.verdict.upper()} ({held}; {claim.known}): {claim.finding.say}")]
-        lines += [f"    {said}" for said in failures(claim)]
+        lines += [f"    {said}" for said in shown(claim)]
     return "\n".join(lines)
 
 
@@ -151,7 +153,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _markdown(found: Sequence[Comparison]) -> str:
-    return "\n".join("\n".join(_markdown_block(one)) + "\n" for one in found) + f"\n{ABOUT.translate(MARKDOWN)}\n"
+    return "\n\n".join("\n".join(_markdown_block(one)).rstrip() for one in found) + f"\n\n{ABOUT.translate(MARKDOWN)}\n"
 
 
 def _markdown_block(one: Comparison) -> list[str]:
@@ -162,7 +164,8 @@ def _markdown_block(one: Comparison) -> list[str]:
         lines += [*_pipes([list(HEAD), *(_cells(line, one.block.place) for line in one.lines)]), ""]
     if one.claims:
         lines += [*_pipes([list(FINDINGS), *map(_claim, one.claims)]), ""]
-        lines += [f"- not so: {said.translate(MARKDOWN)}" for claim in one.claims for said in failures(claim)]
+        told = [(claim.finding.say, said) for claim in one.claims for said in shown(claim)]
+        lines += [f"- {say.translate(MARKDOWN)}: {said.translate(MARKDOWN)}" for say, said in told]
     return lines
 
 

@@ -103,7 +103,8 @@ def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"]
     right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
     face = "white" if y.short else look.colour
     axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, linestyle="none", elinewidth=1.0, capsize=2, zorder=2)
-    axes.plot(x.mean, y.mean, look.marker, color=look.colour, markersize=7, markerfacecolor=face, label=label, zorder=3)
+    (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=7, label=label, zorder=3)
+    mark.set(markerfacecolor=face, markerfacecoloralt="white")
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:

@@ -95,8 +95,10 @@ def _series(
         right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
         axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, elinewidth=0.7, alpha=0.45, zorder=2)
         face = "white" if y.short else look.colour
-        axes.plot(x.mean, y.mean, look.marker, color=look.colour, markerfacecolor=face, markersize=5.5, zorder=3)
-    axes.plot([], [], look.marker, color=look.colour, markersize=5.5, label=label)
+        (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=5.5, zorder=3)
+        mark.set(markerfacecolor=face, markerfacecoloralt="white")
+    (entry,) = axes.plot([], [], look.marker, color=look.colour, fillstyle=look.fill, markersize=5.5, label=label)
+    entry.set_markerfacecoloralt("white")
 
 
 def _frame(axes: Axes, x: "Table", y: "Table") -> None:

@@ -38,7 +38,7 @@ def comparison_caption(table: "Table") -> str:
     how = "bootstrap" if table.definition.spread == "bootstrap" else "jackknife"
     tested = sum(not isnan(line.test.p) for line in found.lines)
     parts = [
-        f"{found.a} against {found.b}. {title(table)}, over the {table.unit_of_mean}s that both have.",
+        f"{title(table)}, over the {table.unit_of_mean}s that both have.",
         f"Difference: {found.a} − {found.b}, mean with 95 % interval{over((line.difference for line in found.lines), how)}.",
         "t: mean by its jackknife error over independent units, df = units − 1, which respects that pairs share networks (for"
         " disjoint pairs it is the paired t test). p: two-sided; Holm: adjusted over all rows shown"

@@ -83,12 +83,13 @@ def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     how = "bootstrap" if asked == "bootstrap" else "jackknife"
     spread = f"95 % interval{over(cells, how)}" if interval else f"std over {one}s"
     sign = " in brackets: " if asked == "bootstrap" and marks.brackets else " ± "
-    parts = [table.definition.title] if table.definition.title else []
+    said = (table.definition.title or "").strip()
+    parts = [said if said[-1] in ".?!" else f"{said}."] if said else []
     parts.append(f"{title(table)}. Mean over {many} (runs of a {one} averaged first){sign}{spread}{marks.count}.")
     stds = [cell.std for cell in cells if isfinite(cell.std)]
     if stds and interval:
         parts.append(f"Std over {one}s {_span([number(min(stds), table), number(max(stds), table)])}.")
-    return " ".join([*parts, *_told(table, cells, marks), *_chosen(table)])
+    return " ".join([*parts, *_told(table, cells, marks), *_chosen(table), *filter(None, [table.note])])
 
 
 def _told(table: "Table", cells: Sequence["Cell"], marks: Marks) -> list[str]:

@@ -49,7 +49,8 @@ ORCHESTRATION = [
     "report.page.markup report.page.printing",
     "report.halts report.queue report.logs report.faults",
     "report.judgeplot",
-    "report.checks report.dictionary report.curves report.heatmaps report.identity report.comparisons report.judgement",
+    "report.dictionary report.differences",
+    "report.checks report.curves report.heatmaps report.identity report.comparisons report.judgement",
     "report.plots report.bars",
     "report.bylayer",
     "report.strips report.valueaxis",
@@ -74,6 +75,9 @@ ORCHESTRATION = [
     "against_paper",
     "selected",
     "plan imports checking compaction scanning retry nodes cleaning exports counterparts judging.readings",
+    "differences",
+    "compared tidytables",
+    "widened matched flatfiles",
     "described tidy",
     "plotdefinition keptmaps",
     "tabulating",
@@ -126,15 +130,17 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "tidy", "vectors", "written")
+STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
+TABLES = ("table", "tidytables", "tablekeys", "tablecontrols", "tablefilter", "tableruns")
+TIDY = ("tidy", "widened", "flatfiles", "matched", "compared")
 OWNERS = {
-    "pyarrow": (*STORE, "data.hf_parquet"),  # of results; of image files
+    "pyarrow": (*STORE, *TIDY, "data.hf_parquet"),  # of results; of image files
     "submitit": ("batchscript",),
     "typer": ("cli",),
     "rich": ("cli", "report"),
     "yaml": ("yamlfile",),
     "matplotlib": ("report",),
-    "pandas": ("selected", "table", "tablekeys", "tablecontrols", "tablefilter", "tableruns", "frames", "tabulating", "report"),
+    "pandas": (*TABLES, "selected", "frames", "tabulating", "report"),
     "torch": tuple(SCIENCE),
     "safetensors": ("models.tensorfile",),
     "torchvision": ("data", "models.inception"),

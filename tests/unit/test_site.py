@@ -133,6 +133,11 @@ def test_code_that_is_linked_to_is_shown_whole(site):
     assert (ROOT / "jobs/train.py").read_text().strip() in shown
 
 
+def test_a_folder_that_is_linked_to_lists_its_files_with_what_sweeps_ask(hook):
+    (told,) = [line for line in hook.markdown("sweeps/README.md").splitlines() if "digits_quickstart" in line]
+    assert told.startswith("- [digits_quickstart.yaml](digits_quickstart.yaml): Are four small networks")
+
+
 def test_the_first_page_is_the_readme(site):
     shown = html.unescape(re.sub(r"<[^>]*>", "", (site / "index.html").read_text()))
     for heading in HEADING.findall((ROOT / "README.md").read_text()):
@@ -145,6 +150,8 @@ def test_the_first_page_is_the_readme(site):
         ("docs/zoo.md", "../jobs/train.py", "jobs/train.py.md"),
         ("docs/zoo.md", "data.md#your-own", "data.md#your-own"),
         ("docs/zoo.md", "../README.md", "README.md"),
+        ("docs/zoo.md", "../slurm/testcluster", "slurm/testcluster/README.md"),
+        ("docs/zoo.md", "../sweeps/", "sweeps/README.md"),
         ("docs/zoo.md", "../results/tables/a.png", "results/tables/a.png"),
         ("README.md", "docs/zoo.md", "zoo.md"),
         ("README.md", "LICENSE", "LICENSE.md"),

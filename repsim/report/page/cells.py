@@ -54,9 +54,12 @@ def number(value: float | None, points: bool) -> str:
     return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")
 
 
-def spread(cell: Cell, table: Entry) -> float | None:
-    """What stands behind ±."""
-    return cell.std if table["definition"]["spread"] == "std" else cell.half
+def spread(cell: Cell, table: Entry) -> str:
+    """What stands behind a mean: ± half of its interval or its std, of a bootstrap both ends in brackets."""
+    kind, points = table["definition"]["spread"], in_points(table)
+    if kind == "bootstrap" and cell.low is not None:
+        return f"[{number(cell.low, points)}, {number(cell.high, points)}]"
+    return f"± {number(cell.std if kind == 'std' else cell.half, points)}"
 
 
 def in_points(table: Entry) -> bool:
@@ -74,8 +77,7 @@ def said(cell: Cell, table: Entry) -> str:
     """48.23 ± 11.30 (6/6)."""
     if cell.mean is None:
         return f"– ({counts(cell)})"
-    points = in_points(table)
-    return f"{number(cell.mean, points)} ± {number(spread(cell, table), points)} ({counts(cell)})"
+    return f"{number(cell.mean, in_points(table))} {spread(cell, table)} ({counts(cell)})"
 
 
 def value_name(table: Entry) -> str:

@@ -17,6 +17,7 @@ def of(tables: Sequence[Entry], drawn: Sequence[Entry]) -> list[Figure]:
     by_id = {one["id"]: one for one in [*tables, *drawn]}
     lines = [_line(one) for one in tables if one["value"] not in LEFT_OUT and _has_numbers(one) and not _is_grid(one)]
     own = [_heat(one) for one in tables[:1] if _has_numbers(one) and _is_grid(one)]
+    lines = [] if any(one["page"] for one in drawn) else lines  # of pairs of layers a map says more
     return [*lines[:1], *own, *_scatter(by_id), *_pareto(by_id), *_grids(drawn), *lines[1:]]
 
 
@@ -51,7 +52,7 @@ def _pareto(by_id: dict[str, Entry]) -> list[Figure]:
 
 
 def _grids(drawn: Sequence[Entry]) -> list[Figure]:
-    return [_heat(one) for one in drawn if one["only"] and _has_numbers(one)][:GRIDS]
+    return [_heat(one) for one in drawn if one["page"] and _has_numbers(one)][:GRIDS]
 
 
 def _is_grid(table: Entry) -> bool:

@@ -13,7 +13,8 @@ from repsim.report.page.numbers import Entry
 from repsim.report.page.scales import Axis
 
 FEW = 6  # lines in one panel
-WIDE, NARROW = (760.0, 330.0), (286.0, 172.0)
+WIDE, NARROW, WIDEST = (760.0, 330.0), (286.0, 172.0), 1150.0
+MANY = 50  # labels along x: intervals become a band, and markers dots
 NONE = "–"
 
 
@@ -49,7 +50,8 @@ def panels(table: Entry, turned: bool) -> list[Lined]:
 def draw(lined: Lined) -> list[Markup]:
     """One panel with all lines, or one for each line with the others faint behind it."""
     if len(lined.series) <= FEW:
-        return [_panel(lined, lined.series, *WIDE, title="", behind=None)]
+        width = WIDEST if len(lined.labels) > MANY else WIDE[0]
+        return [_panel(lined, lined.series, width, WIDE[1], title="", behind=None)]
     behind = f"all-{lined.table['id']}-{lined.place}"
     width, height = NARROW
     _, axis, places, _ = _axes(lined, width, height, small=True)
@@ -75,6 +77,8 @@ def _panel(
     for order, (i, name, cells) in enumerate(series):
         shift = share * (order - (len(series) - 1) / 2)
         points = _points(cells, [place + shift for place in places], axis)
+        dense = len(lined.labels) > MANY
+        drawn += [vector.band(cells, places, i, axis)] if dense else []
         drawn.append(vector.line(points, i))
         drawn += [
             _point(lined, i, f"{name}, {where}", cell, point, axis)
@@ -86,8 +90,9 @@ def _panel(
 
 
 def _point(lined: Lined, series: int, name: str, cell: Cell, place: vector.Point, axis: Axis) -> Markup:
-    words, bar = f"{name}: {said(cell, lined.table)}", vector.bar(cell, place[0], axis)
-    return vector.point(cell, lined.table["id"], series, place, words, bar)
+    dense = len(lined.labels) > MANY
+    bar = None if dense else vector.bar(cell, place[0], axis)
+    return vector.point(cell, lined.table["id"], series, place, f"{name}: {said(cell, lined.table)}", bar, small=dense)
 
 
 def _points(cells: Sequence[Cell | None], places: Sequence[float], axis: Axis) -> list[vector.Point | None]:
@@ -102,6 +107,9 @@ def _axes(lined: Lined, width: float, height: float, small: bool) -> tuple[Marku
     ends = [end for cell in cells for end in (cell.low, cell.high) if end is not None]
     axis = scales.of([cell.mean for cell in cells if cell.mean is not None], ends, height, 8)
     left = 12.0 + 6.2 * max(len(scales.words(tick)) for tick in axis.ticks or (0,)) + (0 if small else 14)
+    longest = min(22, max(map(len, lined.labels)))
+    if longest * 6.2 + 4 > (width - left) / len(lined.labels):
+        left = max(left, 4.2 * longest)  # the first label leans to the left
     places = _places(lined, left, width - 6)
     labels, below = vector.names(lined.labels, places, height)
     middle = {"x": f"{(left + width) / 2:.0f}", "y": f"{height + below + 13:.0f}", "text_anchor": "middle"}

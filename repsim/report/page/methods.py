@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from repsim.report.latex import ESCAPED
 from repsim.report.page import citations, saying, stitchwords
 from repsim.report.page.citations import cite
 from repsim.report.page.saying import count, distinct, listed, shortly, span, whole
-from repsim.report.tables import LATEX
 from repsim.report.wording import UNITS
 from repsim.sweep.expand import Sweep
 
@@ -27,18 +27,22 @@ def of(sweep: Sweep, data: Data, found: "pd.DataFrame") -> dict[str, str]:
 
 def latex(marked: str) -> str:
     r"""Escaped, with \cite for the marks; what TeX has no letter for in text mode is written in math mode."""
-    parts = citations.MARK.split(marked)
-    texts = [part.translate(LATEX | SYMBOLS).replace(" \\cite", "~\\cite") for part in parts[::2]]
-    cites = [f"\\cite{{{part}}}" for part in parts[1::2]]
-    joined = "".join(text + one for text, one in zip(texts, [*cites, ""], strict=True))
-    return joined.replace(" \\cite", "~\\cite") + "\n"
+    return "\n\n".join(map(_in_tex, marked.split("\n\n"))) + "\n"
+
+
+def _in_tex(paragraph: str) -> str:
+    """One paragraph, between whose texts the marks stand."""
+    parts = citations.MARK.split(paragraph)
+    texts = [part.translate(ESCAPED | SYMBOLS) for part in parts[::2]]
+    cites = [*(f"\\cite{{{part}}}" for part in parts[1::2]), ""]
+    return "".join(text + one for text, one in zip(texts, cites, strict=True)).replace(" \\cite", "~\\cite")
 
 
 def _paragraphs(sweep: Sweep, data: Data, found: "pd.DataFrame") -> Iterator[list[str]]:
     configs = [run.config.model_dump() for run in sweep.runs]
     yield [_networks(one) for one in data["kinds"]]
     if sweep.spec.job == "stitch" and "stitcher" in configs[0]:
-        yield list(_stitching(sweep, data, configs, found))
+        yield from _stitching(sweep, data, configs, found)
     elif "measure" in configs[0]:
         yield list(_comparing(data, configs, found))
     else:
@@ -57,29 +61,34 @@ def _networks(kind: Data) -> str:
     scored = ""
     if kind["accuracy_low"] is not None:
         scored = f"; test accuracy {span([kind['accuracy_low'], kind['accuracy_high']], '{:.3f}')}"
-    made = f"{kind['made']}{epochs}"
-    return (
-        f"{count(kind['networks'], 'network')} {kind['arch']}{size}{cite(*sources)} for {kind['dataset']}{cite(data)} "
-        f"({made}), seeds {whole(kind['seeds'])}{scored}."
-    )
+    what = f"{kind['networks']:,} {kind['arch']}{size} {'network' if kind['networks'] == 1 else 'networks'}{cite(*sources)}"
+    dataset = saying.NAMES.get(kind["dataset"], kind["dataset"])
+    return f"{what} for {dataset}{cite(data)} ({kind['made']}{epochs}), seeds {whole(kind['seeds'])}{scored}."
 
 
-def _stitching(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
+def _stitching(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[list[str]]:
+    """What is stitched on what; what the stitchers are; how they are trained; what the numbers are."""
     by_case: dict[str, list[Data]] = {}
     for run, config in zip(sweep.runs, configs, strict=True):
         by_case.setdefault(str(run.label("case") or "stitch"), []).append(config)
-    yield from stitchwords.stitched(configs, data["size"]["pairs"], data["size"]["layers"])
-    yield stitchwords.images(_images(configs, found), listed(data["size"]["datasets"]))
-    yield from stitchwords.cases(by_case)
-    yield from stitchwords.training(configs)
-    controls = [one for one in distinct(configs, "control") if one]
-    if controls:
+    images = stitchwords.images(_images(configs, found), _datasets(data))
+    yield [*stitchwords.stitched(configs, data["size"]["pairs"], data["size"]["layers"]), images]
+    yield list(stitchwords.cases(by_case))
+    yield [*stitchwords.training(by_case), *_besides(configs)]
+    yield list(stitchwords.penalty([table["value"] for table in data["tables"]]))
+
+
+def _besides(configs: Sequence[Data]) -> Iterator[str]:
+    """Negative controls and attacks."""
+    if controls := [one for one in distinct(configs, "control") if one]:
         yield f"Negative controls in the place of f: {listed(controls)}{cite('smith2025', 'bansal2021')}."
-    attacks = [one for one in distinct(configs, "attack") if one not in (None, "none")]
-    if attacks:
+    if attacks := [str(one) for one in distinct(configs, "attack") if one not in (None, "none")]:
         sources = {"pgd": "madry2018", "autoattack": "croce2020"}
-        yield f"Attacks: {listed(attacks)}{cite('balogh2023', *(sources.get(one) for one in attacks))}."
-    yield from stitchwords.penalty([table["value"] for table in data["tables"]])
+        yield f"Attacks: {listed(attacks)}{cite('balogh2023', *map(sources.get, attacks))}."
+
+
+def _datasets(data: Data) -> str:
+    return listed(saying.NAMES.get(name, name) for name in data["size"]["datasets"])
 
 
 def _comparing(data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
@@ -87,7 +96,7 @@ def _comparing(data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> It
     layers = data["size"]["layers"]
     pairs = count(data["size"]["pairs"], "pair")
     yield f"Layers of {pairs} of networks are compared ({count(len(layers), 'layer')}: {shortly(layers)}) by {listed(named)}."
-    yield stitchwords.images({"test_images": _images(configs, found).get("images", [])}, listed(data["size"]["datasets"]))
+    yield stitchwords.images({"test_images": _images(configs, found).get("images", [])}, _datasets(data))
 
 
 def _other(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
@@ -101,7 +110,7 @@ def _other(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFra
         yield f"Varied: {'; '.join(varied)}{cite(*detectors)}."
     if job.name == "rotate":
         yield f"The experiment follows earlier work{cite('godfrey2022')}."
-    yield stitchwords.images(_images(configs, found), listed(data["size"]["datasets"]))
+    yield stitchwords.images(_images(configs, found), _datasets(data))
 
 
 def _images(configs: Sequence[Data], found: "pd.DataFrame") -> dict[str, list[int]]:
@@ -121,11 +130,12 @@ def _statistics(data: Data) -> Iterator[str]:
     kinds: dict[str, set[int]] = {}
     for cell in (cell for table in tables for cell in table["cells"] if cell[4] is not None):
         kinds.setdefault(cell[-1], set()).add(cell[-2])
-    over = listed(UNITS[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
+    how = UNITS["bootstrap" if tables[0]["definition"]["spread"] == "bootstrap" else "jackknife"]
+    over = listed(how[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
     units = "pairs of networks" if tables[0]["unit_of_mean"] == "pair" else "networks"
     yield (
         f"Runs of one {unit} are averaged first; numbers are means over {units} "
-        f"with 95 % intervals ({over}{cite('arvesen1969', 'efron1993')}), so that networks which several pairs share count once."
+        f"with 95 % intervals ({over}){cite('arvesen1969', 'efron1993')}: pairs that share a network are not independent."
     )
 
 

@@ -4,14 +4,14 @@ An entry is all that a page, a picture or somebody else's script needs: the defi
 of the aggregated Parquet file), the labels along both sides, and cells as lists in the order of FIELDS, None where there is none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from repsim import frames, tablekeys, tabulating
+from repsim import frames, tabulating
 from repsim import table as tables
 from repsim.project import Project
-from repsim.report import wording
+from repsim.report import versus, wording
 from repsim.report.page.shares import SHARE, with_shares
 from repsim.sweep.expand import Sweep
 from repsim.table import Cell, Table, TableDefinition
@@ -31,6 +31,7 @@ ALSO = (
 """Numbers that a report shows besides that of the sweep's own table, where the rows hold them."""
 ALL = "all layers"
 POOL = "pool"
+MARKS = wording.IN_TEXT._replace(best="Underlined")
 LAYER_KEYS = ("front_layer", "end_layer")
 
 
@@ -41,7 +42,7 @@ def entries(project: Project, sweep: Sweep, found: "pd.DataFrame") -> list[Entry
     """
     own = tabulating.definition(sweep, {})
     shown = [own, *(_of(own, value) for value in ALSO if value != own.value and _holds(found, value))]
-    made = [(value, _pages(project, sweep, value, found)) for value in shown]
+    made = [(one, tabulating.pages(project, sweep, one, found)) for one in shown]
     return [entry(page, _name(definition, pages, i)) for definition, pages in made for i, page in enumerate(pages)]
 
 
@@ -65,19 +66,9 @@ def grids(project: Project, sweep: Sweep, own: Entry, found: "pd.DataFrame") -> 
     if list(expected["front_layer"]) == list(expected["end_layer"]):
         return []
     layers = tabulating.layers(project, sweep, LAYER_KEYS)
-    kind = _definition(own, rows=["front_layer"], cols=["end_layer"])
-    return list(_grids(kind, definition["cols"], expected, found, layers))
-
-
-def _grids(
-    kind: TableDefinition, cols: Sequence[str], expected: "pd.DataFrame", found: "pd.DataFrame", layers: Sequence[str]
-) -> Iterator[Entry]:
-    """One grid for each column."""
-    keys = tablekeys.keys_of(expected, list(cols), list(cols))
-    for place, key in enumerate(dict.fromkeys(keys)):
-        mine = expected.loc[[one == key for one in keys]]
-        made = entry(tables.build(kind, found, mine, layers), f"grid-{place}")
-        yield made | {"only": dict(zip(cols, key, strict=True)), "title": " / ".join(key)}
+    kind = _definition(own, rows=["front_layer"], cols=["end_layer"], pages=definition["cols"])
+    made = tables.pages(kind, found, expected, layers)
+    return [entry(one, f"grid-{place}") | {"title": " / ".join(one.page)} for place, one in enumerate(made)]
 
 
 def entry(table: Table, name: str) -> Entry:
@@ -88,22 +79,33 @@ def entry(table: Table, name: str) -> Entry:
         "id": name,
         "value": table.definition.value,
         "title": wording.title(table),
-        "caption": wording.caption(table),
+        "caption": wording.caption(table, MARKS),
+        "page": [list(one) for one in zip(table.page_names, table.page, strict=True)],
         "unit": table.unit,
         "unit_of_mean": table.unit_of_mean,
         "definition": table.definition.model_dump(),
-        "only": {},
         "row_names": list(table.row_names),
         "col_names": list(table.col_names),
         "rows": [list(key) for key in table.row_keys],
         "cols": [list(key) for key in table.col_keys],
         "fields": list(FIELDS),
         "cells": sorted(cells, key=lambda cell: cell[:2]),
+        "best": sorted([rows[row], cols[col]] for row, col in table.best),
+        "comparison": _comparison(table),
     }
 
 
-def _pages(project: Project, sweep: Sweep, definition: TableDefinition, found: "pd.DataFrame") -> Sequence[Table]:
-    return [tabulating.built(project, sweep, definition, found)]
+def _comparison(table: Table) -> Entry | None:
+    """The paired comparison of two columns as plain data; None where the definition asks for none."""
+    if table.comparison is None:
+        return None
+    return {
+        "caption": versus.comparison_caption(table),
+        "heads": versus.header(table),
+        "rows": [versus.line_texts(line, table) for line in table.comparison.lines],
+        "keys": len(table.row_names),
+        "records": versus.comparison_records(table),
+    }
 
 
 def _name(definition: TableDefinition, pages: Sequence[Table], page: int) -> str:
@@ -112,7 +114,7 @@ def _name(definition: TableDefinition, pages: Sequence[Table], page: int) -> str
 
 def _of(own: TableDefinition, value: str) -> TableDefinition:
     """The same rows and columns for another number; what its unit is follows from its name again."""
-    return own.model_copy(update={"value": value, "points": None})
+    return own.model_copy(update={"value": value, "points": None, "title": None, "best": None, "compare": []})
 
 
 def _definition(own: Entry, **sides: list[str]) -> TableDefinition:

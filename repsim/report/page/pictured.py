@@ -24,13 +24,13 @@ def heat_maps(figures: Sequence[Figure], tables: Tables) -> Markup | None:
     found = [tables[one["table"]] for one in figures]
     ends = min(heats.span(one)[0] for one in found), max(heats.span(one)[1] for one in found)
     maps = [tag("figure", tag("figcaption", tag("b", _name(one))), heats.draw(one, ends), class_="small") for one in found]
-    title = f"{_first(found[0]['title'])}: front layer against end layer"
+    title = f"{value_name(found[0]).capitalize()} of front layer (down) against end layer (across)"
     words = "Hatched: no number. Darker is less, lighter more; all maps have the same shades."
-    return _figure("heat-maps", title, [heats.key(found[0], ends), tag("div", maps, class_="panels")], words)
+    return _figure("heat-maps", title, [heats.key(found[0], ends), tag("div", maps, class_="panels maps")], words)
 
 
 def _name(table: Entry) -> str:
-    return table["title"] if table["only"] else ""
+    return table["title"] if table["page"] else ""
 
 
 def _lines(figure: Figure, tables: Tables) -> Markup:

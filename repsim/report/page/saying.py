@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+NAMES = {
+    **{"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "svhn": "SVHN", "mnist": "MNIST", "fashion": "Fashion-MNIST"},
+    **{"imagenet": "ImageNet", "celeba": "CelebA", "cifar5m": "CIFAR-5m", "digits": "the digits of scikit-learn"},
+}
 ONE = {"stitch": "stitch", "compare": "comparison", "probe": "probe", "rotate": "rotation", "train": "training"}
 
 
 def count(number: int, noun: str) -> str:
     """1 pair, 2 pairs, 10,000 pairs."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith("ch") else "s")
+    plural = noun + ("es" if noun.endswith("tch") else "s")
     return f"{number:,} {noun if number == 1 else plural}"
 
 

@@ -45,7 +45,7 @@ def scatter(along: Entry, up: Entry) -> Markup:
     equal = "L".join(f"{x_axis(v):.1f},{y_axis(v):.1f}" for v in steps)
     drawn = [_frame(along, up, x_axis, y_axis), tag("path", d=f"M{equal}", class_="equal")]
     drawn += [_point(one, along, up, x_axis, y_axis) for one in found]
-    return vector.picture(WIDTH, HEIGHT, f"{value_name(up)} against {value_name(along)}", drawn, class_="panel")
+    return vector.picture(WIDTH, HEIGHT, f"{value_name(up)} against {value_name(along)}", drawn, class_="panel faint")
 
 
 def pareto(along: Entry, up: Entry) -> Markup:
@@ -60,7 +60,7 @@ def pareto(along: Entry, up: Entry) -> Markup:
     front = unbeaten(found)
     steps = "".join(_step(one, x_axis, y_axis, i) for i, one in enumerate(front))
     drawn = [_frame(along, up, x_axis, y_axis, "seconds per run (logarithmic)"), tag("path", d=steps, class_="front")]
-    drawn += [_point(one, along, up, x_axis, y_axis) for one in found]
+    drawn += [_point(one, along, up, x_axis, y_axis, only_up=True) for one in found]
     drawn += [_named(one, x_axis, y_axis) for one in front]
     return vector.picture(WIDTH, HEIGHT, f"{value_name(up)} against seconds per run", drawn, class_="panel")
 
@@ -80,11 +80,11 @@ def _frame(along: Entry, up: Entry, x_axis: Axis, y_axis: Axis, name: str = "") 
     )
 
 
-def _point(one: Pair, along: Entry, up: Entry, x_axis: Axis, y_axis: Axis) -> Markup:
+def _point(one: Pair, along: Entry, up: Entry, x_axis: Axis, y_axis: Axis, only_up: bool = False) -> Markup:
     assert one.x.mean is not None and one.y.mean is not None
     x, y = x_axis(one.x.mean), y_axis(one.y.mean)
     words = f"{one.name}: {up['value']} {said(one.y, up)}, {along['value']} {said(one.x, along)}"
-    bars = [vector.bar(one.y, x, y_axis), vector.bar(one.x, y, x_axis, upright=False)]
+    bars = [vector.bar(one.y, x, y_axis), None if only_up else vector.bar(one.x, y, x_axis, upright=False)]
     made = vector.point(one.y, up["id"], one.series, (x, y), words, bars)
     return Markup(made.replace("<g ", f'<g data-x="{along["id"]}" data-xi="{one.x.index}" ', 1))
 

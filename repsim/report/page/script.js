@@ -43,8 +43,8 @@
       const table = tables.get(name);
       if (!table || index === undefined) continue;
       const cell = named(table, Number(index));
-      const only = Object.values(table.only).length ? ` · ${table.title}` : "";
-      const head = `${joined(table.rows[cell.row])} · ${joined(table.cols[cell.col])}${only}`;
+      const page = table.page.map((one) => ` · ${one[1]}`).join("");
+      const head = `${joined(table.rows[cell.row])} · ${joined(table.cols[cell.col])}${page}`;
       if (!box.children.length) box.append(element("b", head));
       box.append(element("span", table.value.replaceAll("_", " ")));
       const list = document.createElement("dl");
@@ -68,8 +68,19 @@
     tip.style.top = `${y + 18 + box.height > innerHeight ? Math.max(4, y - box.height - 12) : y + 18}px`;
   };
   const SHOWN = ".pt, td[data-i]";
+  const REACH = 16;
+  const near = (panel, x, y) => {
+    let best = null, least = REACH;
+    for (const one of all(".pt:not(.sq) > use", panel ?? undefined)) {
+      const box = one.getBoundingClientRect();
+      const far = Math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y);
+      if (far < least) { best = one.parentElement; least = far; }
+    }
+    return best;
+  };
   document.addEventListener("pointermove", (event) => {
-    const target = event.target.closest?.(SHOWN);
+    const panel = event.target.closest?.("svg.panel");
+    const target = (panel && near(panel, event.clientX, event.clientY)) ?? event.target.closest?.(SHOWN);
     if (target) show(target, event.clientX, event.clientY);
     else if (at && !at.matches(":focus")) hide();
   });
@@ -144,7 +155,7 @@
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const row of rows) row.hidden = !words.every((word) => text(row).includes(word));
       const left = rows.filter((row) => !row.hidden).length;
-      sheet.querySelector(".shown").textContent = left === rows.length ? `${left} rows` : `${left} of ${rows.length} rows`;
+      sheet.querySelector(".shown").textContent = `${left === rows.length ? left : `${left} of ${rows.length}`} row${rows.length === 1 ? "" : "s"}`;
     });
   }
 

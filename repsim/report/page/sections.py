@@ -67,10 +67,10 @@ def _tables(data: Data) -> Iterator[Child]:
     if data["no_tables"]:
         yield tag("p", "No table: ", data["no_tables"], class_="empty")
     for table in data["tables"]:
-        page = "".join(f" · {name} {value}" for name, value in table.get("page", ()))
-        yield tag("h3", table["title"], page, id=f"number-{table['id']}")
+        page = "".join(f" · {name} {value}" for name, value in table["page"])
+        yield tag("h3", table["definition"]["title"] or table["title"], page, id=f"number-{table['id']}")
         yield tabled.draw(table)
-        if table.get("comparison"):
+        if table["comparison"]:
             yield _comparison(table)
 
 

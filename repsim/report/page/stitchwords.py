@@ -40,7 +40,12 @@ NORMS = {
     "train": "batch norms of g behind the cut use the statistics of each batch, with running statistics of each stitcher",
     "reestimate": "batch norms of g behind the cut are re-estimated for each stitcher before it is scored",
 }
-SHARED = ("optimizer", "lr", "momentum", "weight_decay", "schedule", "batch_size", "augment")
+SELECTED = {
+    "validation": "The epoch that counts is chosen on validation images held out of the training split, never on test images",
+    "last": "The last epoch counts",
+    "test_best": "The epoch that counts is the best on the test images",
+}
+SHARED = ("epochs", "optimizer", "lr", "momentum", "weight_decay", "schedule", "batch_size", "augment")
 DEFAULTS = {"momentum": 0.0, "weight_decay": 0.0, "augment": "none"}
 
 
@@ -57,7 +62,7 @@ def stitched(configs: Sequence[Config], pairs: int, layers: Sequence[str]) -> It
 
 
 def cases(by_case: Mapping[str, Sequence[Config]]) -> Iterator[str]:
-    """One line per case: the family, its fields, its start, and whether it is trained."""
+    """One sentence per case: the family, its fields, its start, and whether it is trained."""
     for name, configs in by_case.items():
         families = [_family(str(one), configs) for one in distinct(configs, "stitcher")]
         yield f"{name}: {listed(families)}, {_start(configs)}."
@@ -65,58 +70,61 @@ def cases(by_case: Mapping[str, Sequence[Config]]) -> Iterator[str]:
 
 def _family(name: str, configs: Sequence[Config]) -> str:
     mine = [one for one in configs if one["stitcher"] == name]
-    extra = [*_values(mine, "rank", "rank"), *_values(mine, "lasso_weight", "λ"), *_values(mine, "mask", "mask")]
-    source = SOURCES.get(name)
+    extra = [*_values(mine, "rank", "of rank"), *_values(mine, "lasso_weight", "λ ="), *_values(mine, "mask", "mask")]
     if name == "birkhoff":
-        extra += [*_values(mine, "alpha", "α")]
-        how = {"euclidean": "exact Euclidean projection", "sinkhorn": f"Sinkhorn sweeps{cite('sinkhorn1967')}"}
-        extra += [listed(how[str(one)] for one in distinct(mine, "projection"))]
-    scaled = " with a non-negative scale per channel (G_ReLU)" if name == "birkhoff" and mine[0].get("scales") else ""
-    known = FAMILIES.get(name, name)
-    return known + scaled + cite(source) + (f" ({', '.join(extra)})" if extra else "")
+        extra += ["with a non-negative scale per channel (G_ReLU)"] if mine[0].get("scales") else []
+        how = {"euclidean": "projected exactly", "sinkhorn": f"projected by Sinkhorn sweeps{cite('sinkhorn1967')}"}
+        extra += [listed(how[str(one)] for one in distinct(mine, "projection")), *_values(mine, "alpha", "α =")]
+    return ", ".join([FAMILIES.get(name, name) + cite(SOURCES.get(name)), *extra])
 
 
-def _values(configs: Sequence[Config], name: str, symbol: str) -> list[str]:
-    values = [one for one in distinct(configs, name) if one is not None]
-    return [f"{symbol} {listed(values)}"] if values else []
+def _values(configs: Sequence[Config], name: str, before: str) -> list[str]:
+    values = [f"{one:g}" if isinstance(one, float) else str(one) for one in distinct(configs, name) if one is not None]
+    return [f"{before} {listed(values)}"] if values else []
 
 
 def _start(configs: Sequence[Config]) -> str:
     """Trained or not, from where."""
     starts = listed((STARTS.get(str(one), str(one)) for one in distinct(configs, "init")), "or")
-    epochs = [int(one) for one in distinct(configs, "epochs")]
-    if not any(epochs):
-        matched = distinct(configs, "init") == ["matched"]
-        best = f"the direct-matching optimum itself{cite('csiszarik2021', 'balogh2025')}"
-        return f"not trained: {best}" if matched else f"not trained, {starts}"
-    targets = listed((TARGETS.get(str(one), str(one)) for one in distinct(configs, "target")), "or")
-    latents = cite("athanasiadis2025") if "latents" in distinct(configs, "target") else ""
-    return f"trained for {count(max(epochs), 'epoch')} on {targets}{latents} {starts}"
+    if any(distinct(configs, "epochs")):
+        return f"trained {starts}"
+    best = f"the direct-matching optimum itself{cite('csiszarik2021', 'balogh2025')}"
+    return best if distinct(configs, "init") == ["matched"] else f"not trained, {starts}"
 
 
-def training(configs: Sequence[Config]) -> Iterator[str]:
-    """How the trained ones are trained: what they have in common, and how the epoch that counts is chosen."""
-    trained = [one for one in configs if one.get("epochs")]
+def training(by_case: Mapping[str, Sequence[Config]]) -> Iterator[str]:
+    """How the trained ones are trained: each setting with its cases, what they learn from, and which epoch counts."""
+    trained = {name: [one for one in configs if one.get("epochs")] for name, configs in by_case.items()}
+    trained = {name: configs for name, configs in trained.items() if configs}
     if not trained:
         return
-    said = [_setting(trained, name) for name in SHARED if distinct(trained, name) not in ([], [DEFAULTS.get(name)])]
-    adam = cite("kingma2015") if "adam" in distinct(trained, "optimizer") else ""
-    yield f"Trained stitchers: {'; '.join(said)}{adam}."
-    how = {
-        "validation": "the epoch that counts is chosen on validation images held out of the training split, never on test images",
-        "last": "the last epoch counts",
-        "test_best": "the epoch that counts is the best on the test images",
-    }
-    yield listed((how[str(one)] for one in distinct(trained, "select")), "or").capitalize() + "."
-    kinds = [one for one in distinct(trained, "adversary") if one not in (None, "none")]
+    settings: dict[str, list[str]] = {}
+    for name, configs in trained.items():
+        settings.setdefault("; ".join(_setting(configs, field) for field in SHARED if _is_said(configs, field)), []).append(name)
+    for said, names in settings.items():
+        who = "Trained stitchers" if len(settings) == 1 else listed(names)
+        yield f"{who}: {said}{cite('kingma2015') if 'optimizer adam' in said else ''}."
+    yield from _learning([one for configs in trained.values() for one in configs])
+
+
+def _learning(trained: Sequence[Config]) -> Iterator[str]:
+    """What is learned from, and which epoch counts."""
+    targets = listed((TARGETS.get(str(one), str(one)) for one in distinct(trained, "target")), "or")
+    yield f"They learn from {targets}{cite('athanasiadis2025') if 'latents' in distinct(trained, 'target') else ''}."
+    yield listed((SELECTED[str(one)] for one in distinct(trained, "select")), "or") + "."
+    kinds = [str(one) for one in distinct(trained, "adversary") if one not in (None, "none")]
     if kinds:
         sources = {"madry": "madry2018", "trades": "zhang2019"}
-        yield f"Stitchers are trained on attacked images ({listed(kinds)}{cite(*(sources.get(str(one)) for one in kinds))})."
+        yield f"Stitchers are trained on attacked images ({listed(kinds)}){cite('balogh2023', *map(sources.get, kinds))}."
+
+
+def _is_said(configs: Sequence[Config], name: str) -> bool:
+    return distinct(configs, name) not in ([], [DEFAULTS.get(name)])
 
 
 def _setting(configs: Sequence[Config], name: str) -> str:
     values = [f"{one:g}" if isinstance(one, float) else str(one) for one in distinct(configs, name)]
-    return f"{name.replace('_', ' ')} {listed(values, 'or')}"
+    return f"{listed(values, 'or')} epochs" if name == "epochs" else f"{name.replace('_', ' ')} {listed(values, 'or')}"
 
 
 def penalty(names: Sequence[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from repsim.report.page.markup import Child, Markup, tag
 from repsim.report.page.numbers import Entry
 
 MANY = 8  # columns that a page of paper takes
+LONG = 40  # letters of a name that stands in one line
 
 
 def draw(table: Entry) -> Markup:
@@ -47,7 +48,7 @@ def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], 
     tools = tag(
         "div",
         tag("input", type="search", placeholder="Filter rows", aria_label=f"Filter rows of {name}", data_filter=name),
-        tag("span", f"{len(body)} rows", class_="shown", aria_live="polite"),
+        tag("span", f"{len(body)} row{'s' * (len(body) != 1)}", class_="shown", aria_live="polite"),
         tag(
             "span",
             tag("button", "Copy CSV", type="button", data_csv="copy"),
@@ -59,7 +60,13 @@ def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], 
     head = tag("tr", [_header(text, place < keys) for place, text in enumerate(heads)])
     rows = [tag("tr", row) for row in body]
     made = tag(
-        "table", tag("caption", caption), tag("thead", head), tag("tbody", rows), class_=kind, data_table=name, data_keys=keys
+        "table",
+        tag("caption", tag("span", caption)),
+        tag("thead", head),
+        tag("tbody", rows),
+        class_=kind,
+        data_table=name,
+        data_keys=keys,
     )
     box = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=f"Table {name}")
     return tag("div", tools, box, class_="sheet", id=f"table-{name}")
@@ -71,18 +78,17 @@ def _header(text: str, is_key: bool) -> Markup:
 
 
 def _head_cells(key: Sequence[Child]) -> list[Markup]:
-    return [tag("th", tag("bdi", one), scope="row") for one in key]
+    return [tag("th", tag("bdi", one), scope="row", class_="long" if len(str(one)) > LONG else None) for one in key]
 
 
 def _cell(table: Entry, cell: Cell | None, best: bool) -> Markup:
     if cell is None:
         return tag("td", class_="off")
     points = in_points(table)
-    half = spread(cell, table)
     marks = " ".join(filter(None, ["best" if best else "", "short" if cell.short else "", "none" if cell.mean is None else ""]))
     told: list[Child] = [tag("b" if best else "span", number(cell.mean, points), class_="v")]
     if cell.mean is not None:
-        told.append(tag("span", f" ± {number(half, points)}", class_="pm"))
+        told.append(tag("span", f" {spread(cell, table)}", class_="pm"))
     told.append(tag("span", f" ({counts(cell)})", class_="n"))
     return tag("td", told, class_=marks or None, data_i=cell.index, tabindex=-1)
 

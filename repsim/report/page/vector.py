@@ -22,13 +22,15 @@ MARKERS = (
     "M-5,0L3.4,-4.6V4.6Z",
     "M0,-5L1.5,-1.7L5,-1.5L2.2,0.8L3.2,4.4L0,2.3L-3.2,4.4L-2.2,0.8L-5,-1.5L-1.5,-1.7Z",
 )
+DOT = len(MARKERS)  # stands for any of them where points are many
+SMALL = "M-2,0a2,2 0 1,0 4,0a2,2 0 1,0 -4,0Z"
 DASHES = (None, "6 3", "6 2 1.5 2", "1.5 2.5")
 Point = tuple[float, float]
 
 
 def definitions() -> Markup:
     """The markers, once for the whole page."""
-    shapes = [tag("path", id=f"m{place}", d=path) for place, path in enumerate(MARKERS)]
+    shapes = [tag("path", id=f"m{place}", d=path) for place, path in enumerate((*MARKERS, SMALL))]
     hatch = tag("pattern", tag("path", d="M0,6L6,0", class_="hatch"), id="none", width=6, height=6, patternUnits="userSpaceOnUse")
     return tag("svg", tag("defs", shapes, hatch), width=0, height=0, aria_hidden="true", focusable="false", class_="defs")
 
@@ -45,9 +47,9 @@ def colour(series: int) -> str:
     return f"s{series % COLOURS}"
 
 
-def marker(series: int, x: float, y: float, hollow: bool = False) -> Markup:
+def marker(series: int, x: float, y: float, hollow: bool = False, small: bool = False) -> Markup:
     """The mark of a series; hollow where its runs are not all there."""
-    return tag("use", href=f"#m{series % len(MARKERS)}", x=_px(x), y=_px(y), class_="hollow" if hollow else None)
+    return tag("use", href=f"#m{DOT if small else series % len(MARKERS)}", x=_px(x), y=_px(y), class_="hollow" if hollow else None)
 
 
 def sample(series: int) -> Markup:
@@ -58,11 +60,11 @@ def sample(series: int) -> Markup:
     )
 
 
-def point(cell: Cell, table: str, series: int, place: Point, said: str, bars: Child = None) -> Markup:
+def point(cell: Cell, table: str, series: int, place: Point, said: str, bars: Child = None, small: bool = False) -> Markup:
     """A marker with its bars; `said` is what is read aloud, and shown where there is no script."""
     names = f"pt {colour(series)}"
     data = {"data_t": table, "data_i": cell.index, "data_s": series}
-    return tag("g", bars, marker(series, *place, hollow=cell.short), class_=names, role="img", tabindex=-1, aria_label=said, **data)
+    return tag("g", bars, marker(series, *place, cell.short, small), class_=names, role="img", tabindex=-1, aria_label=said, **data)
 
 
 def line(points: Sequence[Point | None], series: int, **more: str) -> Markup:
@@ -90,13 +92,22 @@ def bar(cell: Cell, x: float, axis: Axis, upright: bool = True) -> Markup | None
     return tag("path", d="".join(steps), class_="bar")
 
 
+def band(cells: Sequence[Cell | None], places: Sequence[float], series: int, axis: Axis) -> Markup:
+    """The intervals of a line as one shape, where there are too many to be drawn apart; it leaves out what has none."""
+    known = [(x, cell.low, cell.high) for x, cell in zip(places, cells, strict=True) if cell and cell.low is not None]
+    ends = [(x, axis(high)) for x, _, high in known if high is not None]
+    ends += [(x, axis(low)) for x, low, _ in reversed(known) if low is not None]
+    path = "L".join(f"{_px(x)},{_px(y)}" for x, y in ends)
+    return tag("path", d=f"M{path}Z" if ends else "", class_=f"band {colour(series)}", data_s=series)
+
+
 def across(axis: Axis, left: float, right: float, name: str) -> Markup:
     """Grid lines and labels of a value axis at the left, zero drawn darker, and its name."""
     made: list[Child] = []
     for value in axis.ticks:
         y = axis(value)
         made.append(tag("path", d=f"M{_px(left)},{_px(y)}H{_px(right)}", class_="zero" if value == 0 else "grid"))
-        made.append(tag("text", words(value), x=_px(left - 6), y=_px(y + 3.5), text_anchor="end"))
+        made.append(tag("text", words(value), x=_px(left - 6), y=_px(y + 3.5), text_anchor="end", class_="tick"))
     middle = (axis.start + axis.end) / 2
     turned = f"translate(11,{_px(middle)})rotate(-90)"
     return joined([*made, tag("text", name, transform=turned, text_anchor="middle", class_="name") if name else None])
@@ -118,7 +129,7 @@ def names(labels: Sequence[str], places: Sequence[float], y: float) -> tuple[Mar
     apart = min((b - a for a, b in pairwise(places)), default=200.0)
     longest = max(map(len, labels), default=1)
     flat = longest * 6.2 + 4 <= apart
-    every = 1 if flat else max(1, round(13 / apart + 0.49))
+    every = 1 if flat else max(1, round(16 / apart + 0.49))
     made = []
     for place, text in list(zip(places, labels, strict=True))[::every]:
         short = text if len(text) <= 22 else f"{text[:20]}…"

@@ -1,0 +1,229 @@
+"""`repsim results table` as people give it: options, definitions as files, tidy files, and formats."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import toy
+from commandline import call
+from stitch_frames import expected_runs, finished
+
+from repsim import tablefiles
+from repsim.project import Project
+from repsim.report.tables import render
+from repsim.table import TableDefinition, pages
+
+ROOT = Path(__file__).parents[2]
+STITCH = "zoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: relu\ncases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}"
+HARD = "a_b | c & 50% #1 <x> {y} ~^$\\"
+
+
+@pytest.fixture
+def here(project, monkeypatch):
+    """The toy project as working directory; all 36 runs of `stitches` are stored, and 36 of the 72 of `more`."""
+    monkeypatch.chdir(project.root)
+    toy.run(project, toy.sweep(project, STITCH, "stitches"))
+    (project.sweeps / "more.yaml").write_text(STITCH.replace("0..2", "0..3"))
+    project.tables.mkdir(parents=True)
+    return project
+
+
+def table(*words) -> str:
+    answer = call("results", "table", *words)
+    assert answer.code == 0, answer.err
+    return answer.out
+
+
+def refused(*words) -> str:
+    answer = call("results", "table", *words)
+    assert (answer.code, answer.out) == (2, "") and "Traceback" not in answer.err
+    return answer.err
+
+
+def test_pages_filters_and_comparisons_are_asked_for_by_options(here):
+    out = table("stitches", "--pages", "front_layer", "--rows", "case", "--cols", "front_seed", "--where", "case=low*")
+    assert out.count("layer: relu") == 2 and "lin" not in out.split("Stitching")[0]
+    assert "low 1 against lin\n" in table("stitches", "--compare", "low 1,lin")
+    data = json.loads(table("stitches", "--compare", "low 1,lin", "--spread", "bootstrap", "--json"))
+    assert data["definition"]["spread"] == "bootstrap" and len(data["comparison"]) == 2
+    both = table("stitches", "--where", "case=lin", "--where", "case=low 1")
+    assert "low 1" in both and "low 2" not in both
+
+
+def test_keys_that_only_rows_have_are_read_from_the_store(here):
+    assert "not run" in table("more", "--cols", "host")
+    assert "host" in table("stitches", "--rows", "host") and "not run" not in table("stitches", "--rows", "host")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--where", "case"], "--where: 'case' is no filter"),
+        (["--where", "cse=lin"], "have no column 'cse'\n  → did you mean 'case'"),
+        (["--where", "case=lon"], "no run has case=lon\n  → did you mean"),
+        (["--pages", "frnt_layer"], "have no column 'frnt_layer'\n  → did you mean 'front_layer'"),
+        (["--value", "penlty"], "have no column 'penlty'\n  → did you mean 'penalty'"),
+        (["--compare", "lin,loww 1"], "the table has no column 'loww 1'\n  → did you mean 'low 1'"),
+        (["--compare", "lin"], "compare names two different columns"),
+        (["--spread", "bootstap"], "did you mean 'bootstrap'"),
+        (["--best", "least"], "table.best"),
+        (["--format", "parquet"], "a Parquet file needs a name\n  → say --out"),
+        (["--table", "nothing"], "nothing: there is no such table"),
+        (["--table", "../jobs/stitch"], "there is no such table"),
+        (["--rows", "seconds_of_nothing"], "have no column"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_words(here, words, said):
+    assert said in refused("stitches", *words)
+
+
+def test_a_definition_is_a_file_that_names_its_sweep(here):
+    (here.tables / "low.yaml").write_text("sweep: stitches\nwhere: {case: 'low*'}\nrows: [case]\ncols: [front_layer]\n")
+    named = table("low")
+    assert "low 1" in named and "lin" not in named.split("Stitching")[0]
+    assert named == table(here.tables / "low.yaml") == table("stitches", "--table", "low") == table("low.yaml")
+    assert "low 1" not in table("low", "--where", "case=lin")  # an option overrides the file
+    other = here.root / "mine.yaml"
+    other.write_text((here.tables / "low.yaml").read_text())
+    assert table("stitches", "--table", other) == named
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sweep: stitches\nrwos: [case]\n", "rwos: unknown key 'rwos'\n  → did you mean 'rows'"),
+        ("sweep: ../x\n", "low.yaml: sweep"),
+        ("sweep: stiches\n", "there is no such sweep\n  → did you mean 'stitches'"),
+        ("sweep: stitches\njob: stitch\n", "low.yaml: job: the job is that of the sweep"),
+        ("sweep: stitches\nrows: [case]\ncols: [case]\n", "'case' stands twice"),
+        ("rows: [case]\n", "sweep: is missing"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_with_its_key(here, text, said):
+    (here.tables / "low.yaml").write_text(text)
+    assert said in refused("low")
+
+
+def test_a_name_that_is_neither_sweep_nor_table_tells_of_both(here):
+    (here.tables / "low.yaml").write_text("sweep: stitches\n")
+    assert "there is no such sweep, nor a table" in refused("lowe") and "Tables: did you mean 'low'" in refused("lowe")
+    assert "is of the sweep 'stitches', not of 'more'" in refused("more", "--table", "low")
+
+
+def test_a_tidy_file_gives_the_table_of_its_sweep(here, tmp_path):
+    for name in ("stitches", "more"):
+        call("results", "aggregate", name, "--out", tmp_path / f"{name}.parquet", "--missing")
+        assert table(tmp_path / f"{name}.parquet") == table(name)
+    call("results", "aggregate", "more", "--out", tmp_path / "short.parquet")
+    short = table(tmp_path / "short.parquet")
+    assert "(6/6)" in short and "holds 36 of the 72 runs of more" in " ".join(short.split())
+    words = ("--where", "case=low*", "--compare", "low 1,low 2", "--spread", "bootstrap", "--json")
+    assert json.loads(table(tmp_path / "stitches.parquet", *words)) == json.loads(table("stitches", *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--value", "curve"], "'curve' holds lists"),
+        (["--value", "penlty"], "did you mean 'penalty'"),
+        (["--rows", "cas"], "'case'"),
+    ],
+)
+def test_what_a_tidy_file_has_not_is_refused(here, tmp_path, words, said):
+    call("results", "aggregate", "stitches", "--out", tmp_path / "s.parquet")
+    assert said in refused(tmp_path / "s.parquet", *words)
+
+
+def test_a_file_that_is_none_is_refused(here, tmp_path):
+    assert "there is no such file" in refused(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    assert "cannot be read as Parquet" in refused(tmp_path / "text.parquet")
+    pq.write_table(pq.read_table(next(here.store.rglob("*.parquet"))), tmp_path / "part.parquet")
+    assert "not of `results aggregate`" in refused(tmp_path / "part.parquet")
+
+
+def test_parquet_holds_what_csv_holds(here, tmp_path):
+    for words in ([], ["--compare", "low 1,lin"]):
+        table("stitches", *words, "--format", "csv", "--out", tmp_path / "t.csv")
+        table("stitches", *words, "--format", "parquet", "--out", tmp_path / "t.parquet")
+        one, other = pd.read_csv(tmp_path / "t.csv"), pd.read_parquet(tmp_path / "t.parquet")
+        pd.testing.assert_frame_equal(one, other, check_dtype=False, check_exact=False)
+    nothing = [field.type for field in pq.read_schema(tmp_path / "t.parquet") if str(field.type) == "null"]
+    assert not nothing
+
+
+def test_a_row_that_holds_another_configuration_than_its_run_is_refused(here):
+    part = next((here.store / "job=stitch").rglob("*.parquet"))
+    held = pq.read_table(part)
+    place = held.schema.get_field_index("front_layer")
+    odd = held.set_column(place, held.schema.field(place), [["elsewhere"] * len(held)])
+    part.unlink()
+    pq.write_table(odd, part)
+    assert "is stored with front_layer = 'elsewhere'" in refused("stitches")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results/tables").glob("*.yaml")), ids=lambda path: path.stem)
+def test_definitions_that_are_shipped_are_of_sweeps_that_are_shipped(path):
+    filed = tablefiles.read(path)
+    assert (ROOT / "sweeps" / f"{filed.sweep}.yaml").is_file()
+    assert path.stem in tablefiles.there(Project(ROOT))
+    assert TableDefinition(**filed.said)
+
+
+def odd_tables():
+    """Tables that are hard to set: a gap, one pair, nothing but failures, hostile names, many rows, many columns."""
+    few = tuple((2 * i, 2 * i + 1) for i in range(4))
+
+    def value(run):
+        return 0.01 * run["front_seed"] + 0.05 * (run["case"] == "birkhoff")
+
+    plain = expected_runs(pairs=few)
+    hole = plain[~((plain["front_layer"] == "bn2") & (plain["case"] == "birkhoff"))]
+    one = expected_runs(pairs=((0, 1),))
+    hard = expected_runs(layers=("żółć", "α→β", HARD), cases=("Ünïcödé", HARD), pairs=few)
+    wide = expected_runs(layers=[f"layer{i}.0.bn" for i in range(200)], cases=[f"stitcher_{i}" for i in range(40)], pairs=few[:2])
+    failed = finished(plain, value).assign(outcome="diverged")
+    both = TableDefinition(compare=["linear", "birkhoff"])
+    return {
+        "missing cell": pages(both, finished(hole, value), hole),
+        "one pair": pages(both, finished(one, value), one),
+        "all failed": pages(both, failed, plain),
+        "nothing": pages(both, pd.DataFrame(), plain),
+        "hostile names": pages(TableDefinition(title="Größe"), finished(hard, value), hard),
+        "200 layers, 40 stitchers": pages(TableDefinition(), finished(wide, value), wide),
+    }
+
+
+def test_odd_tables_are_written_in_every_format():
+    for name, made in odd_tables().items():
+        for format in ("text", "markdown", "latex", "csv", "json"):
+            text = render(made, format)
+            assert text.endswith("\n") and "nan" not in text.split("Stitching")[0], (name, format)
+        lines = render(made, "text").splitlines()
+        assert max(map(len, lines)) <= 100, name
+        cells = [line for line in render(made, "markdown").splitlines() if line.startswith("|")]
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in cells}
+        assert len(widths) <= 2, name  # the table, and the comparison
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex, with booktabs, graphicx and longtable")
+def test_latex_compiles_and_nothing_is_wider_than_the_page(tmp_path):
+    body = "\n\\clearpage\n".join(render(made, "latex") for made in odd_tables().values())
+    (tmp_path / "all.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs,graphicx,longtable}\begin{document}" + body + r"\end{document}"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert done.returncode == 0, [line for line in done.stdout.splitlines() if line.startswith("!")]
+    assert "Overfull" not in done.stdout
