@@ -10,7 +10,9 @@ import json
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BeforeValidator
 
 from repsim.job import Job, JobConfig, RunId
 
@@ -94,7 +96,10 @@ def is_plain(model: type[JobConfig]) -> bool:
 
 
 def _is_single(annotation: Any) -> bool:
-    """Of numbers, texts, truth values, and literals and unions of them."""
+    """Of numbers, texts, truth values, literals and unions of them; a validator changes nothing of how a value is written."""
+    if get_origin(annotation) is Annotated:
+        value, *notes = get_args(annotation)
+        return _is_single(value) and all(isinstance(note, BeforeValidator | AfterValidator) for note in notes)
     if annotation in SINGLE:
         return True
     if get_origin(annotation) is Literal:

@@ -10,7 +10,7 @@ import typer
 import yaml
 
 import repsim
-from repsim import against_paper, job
+from repsim import against_paper, job, tablefiles
 from repsim.cli.main import app
 from repsim.data import sources
 from repsim.profile import Profile, load_profile
@@ -130,13 +130,13 @@ def test_numbers_of_runs_in_the_table_are_those_of_the_sweeps(opened):
         assert told == {word: there[word] for word in {"runs", *told}}, name
 
 
-def test_yaml_in_readme_and_docs_is_a_sweep(tmp_path):
+def test_yaml_in_readme_and_docs_is_a_sweep_or_defines_a_table(tmp_path):
     found = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.M | re.S)
     assert len(found) >= 3
     for index, text in enumerate(found):
         path = tmp_path / f"told{index}.yaml"
         path.write_text(text)
-        load(path)
+        tablefiles.read(path) if tablefiles.is_one(path) else load(path)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """A run's id depends on what decides its result, and on nothing else."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pytest
-from pydantic import create_model
+from pydantic import BeforeValidator, PlainSerializer, create_model
 
 from repsim import identity, job
 from repsim.identity import canonical, group_id, id_of, run_id
@@ -239,3 +239,18 @@ def test_a_config_with_lists_keeps_its_form():
 def test_every_job_is_named_by_the_canonical_form_of_its_configs(name, version, fields, golden):
     config = job.load(JOBS, name).config.model_validate(fields)
     assert identity._form(config) == identity._json(canonical(config))
+
+
+def test_a_validator_of_a_single_value_leaves_a_job_plain_and_a_serializer_does_not():
+    class Checked(JobConfig):
+        step: Annotated[float, BeforeValidator(float)] | None = None
+
+    class Rewritten(JobConfig):
+        step: Annotated[float, PlainSerializer(str)] | None = None
+
+    assert identity.is_plain(Checked) and not identity.is_plain(Rewritten)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in JOBS.glob("*.py")))
+def test_the_runs_of_every_job_can_be_kept_once_they_were_formed(name):
+    assert identity.is_plain(job.load(JOBS, name).config)
