@@ -7,7 +7,7 @@ where: {case: ['linear*', matched]}
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,17 @@ class TableFile(TableDefinition):
     """The shape of such a file."""
 
     sweep: str = Field(pattern=NAME, description="whose runs are shown: the name of a file in sweeps/")
+    plot: dict[str, Any] = Field(default={}, description="how it is drawn: see `repsim.plotdefinition`")
 
 
 @dataclass(frozen=True)
 class Filed:
-    """A definition as its file says it: only what it says."""
+    """A definition as its file says it: only what it says; `plot` of its picture, the rest of the table."""
 
     path: Path
     sweep: str
     said: dict[str, Any]
+    plot: dict[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path) -> Filed:
@@ -44,7 +46,7 @@ def read(path: Path) -> Filed:
         raise SpecError("the job is that of the sweep", where=f"{path}: job", do="remove it")
     found = yamlfile.validate(TableFile, data, str(path))
     said = found.model_dump(exclude_unset=True)
-    return Filed(path, said.pop("sweep"), said)
+    return Filed(path, said.pop("sweep"), plot=said.pop("plot", {}), said=said)
 
 
 def find(name: str, project: Project) -> Path:

@@ -61,8 +61,8 @@ def table(
     """
     _must_be_writable(format, out, json)
     asked = {
-        **{"rows": _split(rows), "cols": _split(cols), "pages": _split(pages), "value": value, "where": _where(where or [])},
-        **{"spread": spread, "best": best, "compare": _split(compare), "controls": controls},
+        **{"rows": split(rows), "cols": split(cols), "pages": split(pages), "value": value, "where": filters(where or [])},
+        **{"spread": spread, "best": best, "compare": split(compare), "controls": controls},
     }
     _write(_tables(spec, named, asked), "json" if json else format, out)
 
@@ -90,10 +90,10 @@ def _tables(spec: str, named: str | None, asked: dict[str, Any]) -> "Sequence[Ta
         return _of_file(file, named, asked)
     from repsim import tabulating
 
-    project, sweep, filed = _opened(spec, named)
+    project, sweep, filed = opened_with_definition(spec, named)
     definition = tabulating.definition(sweep, asked, filed)
     found = tabulating.rows(project, sweep, definition)
-    _tell_doubtful(found, definition.value, sweep.name)
+    tell_doubtful(found, definition.value, sweep.name)
     return tabulating.pages(project, sweep, definition, found)
 
 
@@ -103,11 +103,11 @@ def _of_file(file: Path, named: str | None, asked: dict[str, Any]) -> "Sequence[
     filed = tablefiles.read(tablefiles.find(named, project_of())) if named else None
     definition = tidytables.definition(file, asked, filed)
     found = tidytables.rows(file, definition)
-    _tell_doubtful(found, definition.value, file.stem)
+    tell_doubtful(found, definition.value, file.stem)
     return tidytables.pages(file, definition, found)
 
 
-def _tell_doubtful(found: Any, value: str, name: str) -> None:
+def tell_doubtful(found: Any, value: str, name: str) -> None:
     """Say of numbers that may mean nothing how many there are, with one of them."""
     from repsim.table import doubtful
 
@@ -116,7 +116,7 @@ def _tell_doubtful(found: Any, value: str, name: str) -> None:
         say(f"repsim: {said} (see: repsim results heatmap {name})")
 
 
-def _opened(spec: str, named: str | None) -> "tuple[Project, Sweep, Filed | None]":
+def opened_with_definition(spec: str, named: str | None) -> "tuple[Project, Sweep, Filed | None]":
     """The sweep that is meant, and the definition that was named: beside it, or in its place."""
     from repsim import tablefiles
     from repsim.sweep.expand import open_sweep
@@ -149,13 +149,15 @@ def _in_its_place(spec: str, project: Project) -> "Filed | None":
     return None
 
 
-def _split(text: str | None) -> list[str] | None:
+def split(text: str | None) -> list[str] | None:
+    """The parts of an option that names several."""
     return [part.strip() for part in text.split(",")] if text else None
 
 
-def _where(filters: Sequence[str]) -> dict[str, list[str]]:
+def filters(asked: Sequence[str]) -> dict[str, list[str]]:
+    """By key, what `--where KEY=VALUE` asks for. Raises SpecError for what is none."""
     found: dict[str, list[str]] = {}
-    for text in filters:
+    for text in asked:
         key, equals, value = text.partition("=")
         if not equals or not value:
             raise SpecError(f"'{text}' is no filter", where="--where", do="write KEY=VALUE, as in case=linear or front_layer=bn*")

@@ -85,13 +85,13 @@ def _panel(axes: Axes, table: "Table", column: "Key", cols: Sequence["Key"], pla
     for place, col in enumerate(cols):
         shift = 0.08 * (place - (len(cols) - 1) / 2)
         cells = {places[row[-1]] + shift: table.cell(row, col) for row in mine}
-        _line(axes, dict(sorted(cells.items())), list(table.col_keys).index(col), " / ".join(col))
+        _line(axes, table, dict(sorted(cells.items())), list(table.col_keys).index(col), " / ".join(col))
     axes.set_xticks(list(places.values()), [_tick(label, table.row_names[-1]) for label in places], fontsize="small")
     axes.set_xlim(min(places.values()) - 0.4, max(places.values()) + 0.4)
     axes.grid(color="0.9", linewidth=0.6)
 
 
-def _line(axes: Axes, cells: Mapping[float, "Cell | None"], index: int, label: str) -> None:
+def _line(axes: Axes, table: "Table", cells: Mapping[float, "Cell | None"], index: int, label: str) -> None:
     """Mean and interval at each number; nan leaves a gap."""
     colour, marker, dash, *_ = style.look(index)
     means = [cell.mean if cell else nan for cell in cells.values()]
@@ -101,9 +101,18 @@ def _line(axes: Axes, cells: Mapping[float, "Cell | None"], index: int, label: s
             continue
         if 1 < cell.n_pairs <= FEW:
             axes.plot([x] * cell.n_pairs, cell.values, ".", color=colour, markersize=3, alpha=0.4, zorder=1)
-        half = cell.half if isfinite(cell.half) else None
         face = "white" if cell.short else colour
-        axes.errorbar(x, cell.mean, half, color=colour, marker=marker, markersize=4.5, markerfacecolor=face, capsize=2, zorder=3)
+        axes.errorbar(
+            x,
+            cell.mean,
+            valueaxis.whisker(table, cell),
+            color=colour,
+            marker=marker,
+            markersize=4.5,
+            markerfacecolor=face,
+            capsize=2,
+            zorder=3,
+        )
     axes.plot([], [], color=colour, marker=marker, markersize=4.5, linestyle=dash, label=label)
 
 

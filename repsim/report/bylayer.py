@@ -14,9 +14,11 @@ from repsim.report.style import Look
 from repsim.report.wording import Marks, caption, title
 
 if TYPE_CHECKING:
-    from repsim.table import Cell, Table
+    from repsim.table import Cell, Key, Table
 
-Series = Callable[[Axes, Sequence["Cell | None"], tuple[float, float], Look, str], None]
+Whisker = list[list[float]] | None
+Drawn = tuple["Cell", Whisker] | None
+Series = Callable[[Axes, Sequence[Drawn], tuple[float, float], Look, str], None]
 """Draws the cells of one column at `place` (shift, room) of each layer, 0, 1, …, and one entry of the legend."""
 ENTRY, LETTER = 0.19, 0.075  # inches: height of an entry of a legend, width of a letter in it
 SLANT, TURN = 0.11, 0.22  # inches per letter that a name needs lying; per layer that slanted names need
@@ -26,8 +28,8 @@ def picture(table: "Table", page: Page, series: Series, marks: Marks, point: str
     """A strip of layers per row of panels; the same range of values in all, on every page."""
     across = page.across
     down = -(-len(page.strips) // across)
-    columns, legend = _legend(page, 2.4 * down if down > 1 else 3.6)
-    width = max(4.8, across * (1.0 + max(strip.inches for strip in page.strips))) + legend
+    columns, beside = legend(page.cols, 2.4 * down if down > 1 else 3.6)
+    width = max(4.8, across * (1.0 + max(strip.inches for strip in page.strips))) + beside
     high = 2.9 if down == 1 else 2.1
     figure = Figure(figsize=(width, high * down + 1.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -47,10 +49,10 @@ def picture(table: "Table", page: Page, series: Series, marks: Marks, point: str
     return figure
 
 
-def _legend(page: Page, inches: float) -> tuple[int, float]:
+def legend(cols: Sequence["Key"], inches: float) -> tuple[int, float]:
     """Columns of the legend beside panels of that height, and its width."""
-    columns = max(1, -(-len(page.cols) // max(1, int(inches / ENTRY))))
-    letters = max(len(" / ".join(col)) for col in page.cols)
+    columns = max(1, -(-len(cols) // max(1, int(inches / ENTRY))))
+    letters = max(len(" / ".join(col)) for col in cols)
     return columns, columns * (0.65 + LETTER * letters)
 
 
@@ -59,7 +61,8 @@ def _strip(axes: Axes, table: "Table", page: Page, strip: Strip, series: Series)
     for i, col in enumerate(page.cols):
         shift = step * (i + 0.5) - 0.42
         look = style.look(list(table.col_keys).index(col))
-        series(axes, [table.cell(row, col) for row in strip.rows], (shift, step), look, " / ".join(col))
+        cells = [(cell, valueaxis.whisker(table, cell)) if (cell := table.cell(row, col)) else None for row in strip.rows]
+        series(axes, cells, (shift, step), look, " / ".join(col))
     axes.axhline(0, color="0.4", linewidth=0.8, zorder=2.5)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -97,8 +100,9 @@ def _caption(figure: Figure, table: "Table", marks: Marks, said: str, width: flo
 
 
 def short_title(table: "Table") -> str:
-    """What the numbers are, without formula and unit: these stand in the caption."""
-    return title(table).split(":")[0].split(", in ")[0]
+    """What the numbers are, without formula and unit, which stand in the caption; of a page, of which."""
+    of = f" ({' / '.join(table.page)})" if table.page else ""
+    return title(table).split(":")[0].split(", in ")[0] + of
 
 
 def runs_text(cells: Iterable["Cell"], point: str = "point") -> str:

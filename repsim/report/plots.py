@@ -1,13 +1,14 @@
 """Owns the picture of a table as points by layer: one line per column, the interval of each cell, its pairs where they are few."""
 
 from collections.abc import Iterable, Sequence
-from math import isfinite, nan
+from math import nan
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from repsim.report import bylayer, strips
+from repsim.report.bylayer import Drawn
 from repsim.report.strips import Page
 from repsim.report.style import Look
 from repsim.report.wording import Marks
@@ -36,21 +37,21 @@ def picture(table: "Table", page: Page | None = None) -> Figure:
     return bylayer.picture(table, page, _series, in_picture(table, table.cells.values()))
 
 
-def _series(axes: Axes, cells: Sequence["Cell | None"], place: tuple[float, float], look: Look, label: str) -> None:
+def _series(axes: Axes, cells: Sequence[Drawn], place: tuple[float, float], look: Look, label: str) -> None:
     """One line: mean and interval at `place` (shift, room) of each layer, its pairs faint beside; nan leaves a gap."""
     shift, room = place
     mark = {"color": look.colour, "marker": look.marker, "markersize": 5}
-    means = [cell.mean if cell else nan for cell in cells]
+    means = [drawn[0].mean if drawn else nan for drawn in cells]
     axes.plot([i + shift for i in range(len(cells))], means, color=look.colour, linestyle=look.dash, linewidth=0.9, alpha=0.6)
-    for i, cell in enumerate(cells):
-        if not cell or not cell.n:
+    for i, drawn in enumerate(cells):
+        if not drawn or not drawn[0].n:
             continue
+        cell, whisker = drawn
         if 1 < cell.n_pairs <= FEW:
             beside = [i + shift + 0.3 * room] * cell.n_pairs
             axes.plot(beside, cell.values, ".", color=look.colour, markersize=3, alpha=0.4, zorder=1)
-        half = cell.half if isfinite(cell.half) else None
         face = "white" if cell.short else look.colour
-        axes.errorbar(i + shift, cell.mean, yerr=half, **mark, markerfacecolor=face, elinewidth=1.2, capsize=2.5, zorder=3)
+        axes.errorbar(i + shift, cell.mean, yerr=whisker, **mark, markerfacecolor=face, elinewidth=1.2, capsize=2.5, zorder=3)
         if cell.doubtful:
             axes.annotate("†", (i + shift, cell.mean), (3, 3), textcoords="offset points", fontsize="x-small")
     axes.plot([], [], **mark, linestyle=look.dash, label=label)

@@ -1,6 +1,6 @@
 """Owns how the series of a picture look: each by a colour, and for grey prints by a mark, dash or hatch that no other one has."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from matplotlib.colors import to_rgb
 
@@ -8,6 +8,8 @@ from matplotlib.colors import to_rgb
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX*<>h"[:10]
 DASHES = ("-", "--", "-.", ":")
+Fill = Literal["full", "left", "top", "right"]
+FILLS: tuple[Fill, ...] = ("full", "left", "top", "right")
 HATCHES = ("", "////", "....", "xxxx", r"\\\\", "----", "||||", "oo", "++++", "**")
 SHADES = ((1.0, "white"), (0.5, "black"), (0.2, "black"), (-0.5, "white"))
 """Of a bar: how much of its colour stands on white (below 0: on black), and the colour of its hatch."""
@@ -16,7 +18,10 @@ MOST = len(MARKERS) * len(DASHES)
 
 
 class Look(NamedTuple):
-    """Of one series: `marker` and `dash` of a line, `hatch`, `face` and `ink` (of the hatch) of a bar, all with `colour`."""
+    """Of one series, all with `colour`: `marker` and `dash` of a line, `hatch`, `face` and `ink` (of the hatch) of a bar.
+
+    `fill`: of a marker that no line helps to tell apart.
+    """
 
     colour: str
     marker: str
@@ -24,16 +29,19 @@ class Look(NamedTuple):
     hatch: str
     face: tuple[float, float, float]
     ink: str
+    fill: Fill
 
 
 def look(index: int) -> Look:
-    """The look of series `index`; up to MOST of them no two have the same marker and dash, nor the same hatch and shade."""
+    """The look of series `index`; up to MOST of them no two have the same marker and dash or fill, nor the same hatch and shade."""
     second = (index + index // 20) % len(DASHES)  # 20 = lcm of 10 and 4: there the pairs would begin again
     colour = COLOURS[index % len(COLOURS)]
     share, ink = SHADES[second]
     ground, share = (1.0, share) if share > 0 else (0.0, -share)
     red, green, blue = (share * part + (1 - share) * ground for part in to_rgb(colour))
-    return Look(colour, MARKERS[index % 10], DASHES[second], HATCHES[index % 10], (red, green, blue), ink)
+    return Look(
+        colour, MARKERS[index % 10], DASHES[second], HATCHES[index % 10], (red, green, blue), ink, FILLS[index // 10 % len(FILLS)]
+    )
 
 
 def luminance(colour: str | tuple[float, float, float]) -> float:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 if TYPE_CHECKING:
-    from repsim.table import Table
+    from repsim.table import Cell, Table
 
 MANY = 9  # ticks of one sign, from which on powers of ten are enough
 ROOM = 0.06  # of what is drawn, above and below it
@@ -35,6 +35,13 @@ def scale(axes: Axes, table: "Table") -> str:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axes.set_ylim(low * 1.3 - 0.2 * linear, high * 1.3 + 0.2 * linear)
     return f"logarithmic beyond ±{linear:g}"
+
+
+def whisker(table: "Table", cell: "Cell") -> list[list[float]] | None:
+    """How far the bar of a cell reaches below and above its mean: the interval, or std where the table says so; None for none."""
+    if table.definition.spread == "std":
+        return [[cell.std], [cell.std]] if isfinite(cell.std) else None
+    return [[cell.mean - cell.low], [cell.high - cell.mean]] if isfinite(cell.low) and isfinite(cell.high) else None
 
 
 def label(table: "Table", scale: str = "") -> str:

@@ -1,28 +1,48 @@
-"""Owns the child process that reads a saved stitcher for the half of repsim that never loads torch.
+"""Owns the child process that reads saved stitchers for the half of repsim that never loads torch.
 
     python -m repsim.stitching FILE
+    python -m repsim.stitching --maps FILE…
 
-prints {"shape", "curve", "config"} as JSON and exits with 0; or {"error": {"what", "where", "do"}}, and exits with 2.
-`shape` is that of W: outputs, inputs.
+prints {"shape", "curve", "config"} as JSON, or of several files a list of them that have "maps" too, and exits with 0; or
+{"error": {"what", "where", "do"}}, and exits with 2. `shape` is that of W: outputs, inputs. `maps` holds diag(scales) · W before
+training ("start") and as it was scored ("end"): base64 of float32, little-endian, row by row.
 """
 
+import base64
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from repsim.errors import UserError
 from repsim.stitching import saved
+from repsim.stitching.saved import Map, Saved
+
+MAPS = "--maps"
 
 
-def main(file: str) -> int:
-    """Print what `file` holds beside its weights; the exit code."""
+def main(*words: str) -> int:
+    """Print what the files hold; the exit code."""
     try:
-        found = saved.load(Path(file))
-        print(json.dumps({"shape": list(found.weight.shape), "curve": found.curve, "config": found.config}))
+        files = [Path(word) for word in words if word != MAPS]
+        told = [_told(saved.load(file), MAPS in words) for file in files]
+        print(json.dumps(told if MAPS in words else told[0]))
     except UserError as error:
         print(json.dumps({"error": {"what": error.what, "where": error.where, "do": error.do}}))
         return 2
     return 0
+
+
+def _told(found: Saved, maps: bool) -> dict[str, Any]:
+    told = {"shape": list(found.weight.shape), "curve": found.curve, "config": found.config}
+    if maps:
+        told["maps"] = {"start": _text(found.start), "end": _text(Map(found.weight, found.bias, found.scales))}
+    return told
+
+
+def _text(map: Map) -> str:
+    weight = map.weight if map.scales is None else map.scales[:, None] * map.weight
+    return base64.b64encode(weight.float().numpy().astype("<f4").tobytes()).decode()
 
 
 if __name__ == "__main__":

@@ -68,6 +68,10 @@ def test_several_pages_are_several_files(measured):
         (("--kind", "lines"), "the rows end with layer, which is no number"),
         (("--out", "x.bmp"), "cannot draw a '.bmp' file"),
         (("--kind", "matrix", "--value", "penality"), "did you mean 'penalty'"),
+        (("--kind", "scatter"), "have no column 'matched_penalty'"),
+        (("--kind", "weights"), "no stitcher of this sweep is saved"),
+        (("--kind", "similarity"), "compares no layers"),
+        (("--kind", "curves"), "no learning curve is stored"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_and_nothing_is_written(measured, words, said):
@@ -83,3 +87,53 @@ def test_a_sweep_without_a_finished_run_is_not_drawn(project, monkeypatch):
     for kind in ("bars", "points", "matrix"):
         answer = call("results", "plot", "empty", "--kind", kind)
         assert answer.code == 2 and "no run has finished" in answer.err
+
+
+def test_scatter_and_pareto_take_the_number_along_x(measured):
+    folder = measured(SAME)
+    for kind, across in (("scatter", "work"), ("pareto", "work"), ("pareto", None)):
+        answer = call("results", "plot", "wide", "--kind", kind, *(("--across", across) if across else ()))
+        assert answer.code == 0, answer.err
+        assert (folder / f"wide_{kind}.png").is_file()
+
+
+def test_each_page_of_the_table_is_a_file_and_where_leaves_runs_out(measured):
+    folder = measured(SAME)
+    answer = call("results", "plot", "wide", "--pages", "case", "--cols", "rank", "--where", "case=low*", "--kind", "bars")
+    assert answer.code == 0, answer.err
+    assert sorted(file.name for file in folder.iterdir()) == ["wide_bars_low_1.png", "wide_bars_low_2.png"]
+
+
+def test_a_definition_of_a_table_says_how_it_is_drawn(measured):
+    folder = measured(SAME)
+    tables = folder.parent / "tables"
+    tables.mkdir(exist_ok=True)
+    (tables / "shown.yaml").write_text("sweep: wide\nrows: [front_layer]\nplot: {kind: bars}\n")
+    assert call("results", "plot", "shown").code == 0
+    assert call("results", "plot", "wide", "--kind", "bars").code == 0
+    assert (folder / "shown.png").read_bytes() == (folder / "wide_bars.png").read_bytes()
+    (tables / "shown.yaml").write_text("sweep: wide\nplot: {kind: pie}\n")
+    answer = call("results", "plot", "shown")
+    assert answer.code == 2 and "shown.yaml: plot.kind" in answer.err
+
+
+def test_saved_stitchers_are_drawn_by_case_or_by_run(measured, project):
+    pytest.importorskip("torch")
+    import torch
+
+    from repsim.stitching.saved import Map, Saved, save
+
+    folder = measured(f"{SAME}fixed: {{}}\n")
+    runs = [run for run in call("sweep", "plan", "wide", "--json").json["ids"] if run]
+    config = {"stitcher": "linear"}
+    curve = [{"epoch": 1, "train_loss": 2.0, "validation_accuracy": 0.5, "validation_loss": 1.5}]
+    for run in runs[-36:]:
+        file = project.artefacts / run / "stitcher.pt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save(Saved(torch.eye(3), None, None, Map(torch.zeros(3, 3)), Map(torch.eye(3)), curve, config), file)
+    for kind in ("weights", "curves"):
+        answer = call("results", "plot", "wide", "--kind", kind)
+        assert answer.code == 0, answer.err
+        assert (folder / f"wide_{kind}.png").stat().st_size > 10_000
+    assert call("results", "plot", "wide", "--kind", "weights", "--run", runs[-1]).code == 0
+    assert "no saved run of this sweep begins so" in call("results", "plot", "wide", "--kind", "weights", "--run", "zzz").err

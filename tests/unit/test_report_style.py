@@ -14,6 +14,10 @@ def test_forty_series_differ_in_marker_and_dash():
     assert len({(look.marker, look.dash) for look in looks}) == style.MOST == 40
 
 
+def test_forty_series_differ_in_marker_and_fill_where_there_is_no_line():
+    assert len({(style.look(i).marker, style.look(i).fill) for i in range(style.MOST)}) == 40
+
+
 def test_bars_of_one_hatch_differ_in_how_dark_they_print():
     looks = [style.look(i) for i in range(style.MOST)]
     alike = [(a, b) for a, b in combinations(looks, 2) if a.hatch == b.hatch]

@@ -1,0 +1,132 @@
+"""Owns the picture of what a number costs: a point per case, its mean against seconds, and the front that no other case beats."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from repsim import table as tables
+from repsim.errors import UserError
+from repsim.report import bylayer, style, valueaxis
+from repsim.report.wording import Marks, caption
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from repsim.table import Cell, Table, TableDefinition
+
+SECONDS = "seconds"  # the column of costs
+ALL = "all"
+MARKS = Marks("", bare="No bar", short="Hollow")
+WIDTH = 6.0  # inches of the axes
+
+
+def devices(found: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    """The finished rows by what computed them: the name of the card, else cpu: seconds of two devices have no common axis."""
+    named = found["gpu"].where(found["gpu"].notna(), found["device"])
+    return {str(name): found.loc[named == name] for name in dict.fromkeys(named)}
+
+
+def with_seconds(found: "pd.DataFrame") -> "pd.DataFrame":
+    """Rows with a column `seconds`: what a run took of its group's time, in proportion to its work.
+
+    A row's `run_seconds` is an equal share of the group; runs that train and runs that do not are packed into one. Where the work
+    of a group is nothing the equal share stays.
+    """
+    by = found.groupby("group")
+    work, taken = (by[name].transform("sum").to_numpy(float) for name in ("work", "run_seconds"))
+    own, equal = (found[name].to_numpy(float) for name in ("work", "run_seconds"))
+    shared = np.divide(taken * own, work, out=equal.copy(), where=work > 0)
+    return found.assign(**{SECONDS: shared})
+
+
+def by_case(definition: "TableDefinition", value: str, found: "pd.DataFrame", expected: "pd.DataFrame") -> "Table":
+    """A table of one column: the mean of `value` over all cells of each column of `definition`."""
+    points = definition.points if value == definition.value else None
+    changed = {
+        "rows": list(definition.cols),
+        "cols": [ALL],
+        "value": value,
+        "points": points,
+        "controls": False,
+        "pages": [],
+        "compare": None,
+    }
+    return tables.build(definition.model_copy(update=changed), found, expected.assign(**{ALL: ALL}))
+
+
+def picture(value: "Table", cost: "Table", device: str) -> Figure:
+    """Mean of `value` against that of `cost` for each row of both, with intervals, and the Pareto front.
+
+    Args:
+        value, cost: tables of one column (see `by_case`), of the same runs.
+        device: what computed them: a card, or cpu; the axis is named after it.
+
+    Raises: UserError where no row has both numbers.
+    """
+    points = {row: (cost.cell(row, col), value.cell(row, col)) for row in value.row_keys for col in value.col_keys}
+    there = {row: (x, y) for row, (x, y) in points.items() if x and y and x.n and y.n}
+    if not there:
+        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+    columns, legend = bylayer.legend(list(there), 3.6)
+    figure = Figure(figsize=(WIDTH + legend, 5.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for row, (x, y) in there.items():
+        _point(axes, (cost, value), (x, y), style.look(list(value.row_keys).index(row)), " / ".join(row))
+    if all(x.mean > 0 for x, _ in there.values()):
+        axes.set_xscale("log")
+    best = front({row: (x.mean, y.mean) for row, (x, y) in there.items()}, value.definition.aim != "max")
+    _line(axes, [(there[row][0].mean, there[row][1].mean) for row in best])
+    _words(figure, value, cost, device, columns, [" / ".join(row) for row in best])
+    return figure
+
+
+def front(points: Mapping, less: bool = True) -> list:
+    """The keys of `points` (cost, value) that no other point beats in one without losing in the other, by rising cost."""
+    sign = 1 if less else -1
+    ordered = sorted(points, key=lambda key: (points[key][0], sign * points[key][1]))
+    found, best = [], float("inf")
+    for key in ordered:
+        if sign * points[key][1] < best:
+            found.append(key)
+            best = sign * points[key][1]
+    return found
+
+
+def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"], look: style.Look, label: str) -> None:
+    x, y = cells
+    right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
+    face = "white" if y.short else look.colour
+    axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, linestyle="none", elinewidth=1.0, capsize=2, zorder=2)
+    (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=7, label=label, zorder=3)
+    mark.set(markerfacecolor=face, markerfacecoloralt="white")
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """Steps: between two cases of the front, none is better than the cheaper one."""
+    axes.step(*zip(*points, strict=True), where="post", color="0.3", linestyle="--", linewidth=1.0, zorder=1)
+    axes.plot(*zip(*points, strict=True), "o", color="none", markeredgecolor="0.3", markersize=13, zorder=2)
+
+
+def _words(figure: Figure, value: "Table", cost: "Table", device: str, columns: int, best: Sequence[str]) -> None:
+    (axes,) = figure.axes
+    measured = cost.definition.value == SECONDS
+    unit = "seconds of a CPU task per run" if device == "cpu" else f"GPU-seconds per run ({device})"
+    axes.set_xlabel(unit if measured else valueaxis.label(cost))
+    axes.set_ylabel(f"{valueaxis.label(value)}, mean over cells")
+    axes.grid(color="0.9", linewidth=0.6, which="both")
+    axes.set_axisbelow(True)
+    width = figure.get_size_inches()[0]
+    against = unit.split(" (")[0] if measured else cost.definition.value.replace("_", " ")
+    head = f"{bylayer.short_title(value)} against {against}, {bylayer.runs_text(value.cells.values(), ' / '.join(value.row_names))}"
+    figure.suptitle(fill(head, int(width * 9)), fontsize="large")
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside right center", fontsize="small", frameon=False, ncols=columns)
+    shared = "Wall-clock seconds of a group of runs packed on one device, shared among them in proportion to their work. "
+    said = f"Ringed, dashed: the Pareto front ({', '.join(best)}). {shared if measured else ''}{caption(value, MARKS)}"
+    figure.supxlabel(fill(said, int(width * 15)), fontsize="x-small", x=0.02, ha="left")

@@ -1,0 +1,141 @@
+"""Owns the picture of one number of the same runs against another: the task's loss against direct matching, a point per cell."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from repsim.errors import UserError
+from repsim.report import bylayer, strips, style, valueaxis
+from repsim.report.wording import Marks, caption, title
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from repsim.table import Cell, Key, Table
+
+INCHES = 5.6  # of the axes
+FAINT = 3000  # up to so many pairs, each is drawn
+MARKS = Marks("; small: pairs of networks", bare="No bar", short="Hollow")
+
+
+def across_of(value: str) -> str:
+    """What `value` is drawn against where nothing is said: the same number of the direct-matching optimum."""
+    return f"matched_{value}"
+
+
+def both(found: "pd.DataFrame", x: str, y: str) -> "pd.DataFrame":
+    """The rows that have both numbers: a point is the mean of the same runs both ways."""
+    there = [name for name in (x, y) if name in found.columns]
+    return found.dropna(subset=there)
+
+
+def pages(table: "Table") -> dict[str, list["Key"]]:
+    """Columns of the table by page: no more than can be told apart."""
+    parts = strips.split(table.col_keys, style.MOST)
+    return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
+
+
+def picture(x: "Table", y: "Table", cols: Sequence["Key"] | None = None) -> Figure:
+    """A point with its intervals both ways per cell that `x` and `y` both have, a look per column; their pairs faint behind.
+
+    The diagonal is drawn where both are one number, of direct matching and of training. ρ is Spearman's, over the points and over
+    the pairs; pairs share networks, so it has no p-value.
+
+    Args:
+        x, y: tables of the same rows, columns and runs (see `both`) that differ in their value alone.
+
+    Raises: UserError where no cell has both numbers.
+    """
+    cols = list(cols or y.col_keys)
+    points = {
+        key: (cell, other) for key, other in y.cells.items() if key[1] in cols and (cell := x.cells.get(key)) and _full(cell, other)
+    }
+    if not points:
+        what = f"there is nothing to draw: no run has both {x.definition.value} and {y.definition.value}"
+        raise UserError(what, where="plot", do="choose the number along x with --across")
+    columns, legend = bylayer.legend(cols, INCHES - 1)
+    figure = Figure(figsize=(INCHES + legend, INCHES + 1.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    few = sum(other.n_pairs for _, other in points.values()) <= FAINT
+    for col in cols:
+        mine = [cells for (_, other), cells in points.items() if other == col]
+        _series(axes, (x, y), mine, style.look(list(y.col_keys).index(col)), " / ".join(col), few)
+    _frame(axes, x, y)
+    _words(figure, x, y, list(points.values()), columns)
+    return figure
+
+
+def correlation(pairs: Sequence[tuple[float, float]]) -> float:
+    """Spearman's ρ; nan for fewer than three points, or where one number never changes."""
+    from scipy.stats import spearmanr
+
+    first, second = ([pair[i] for pair in pairs] for i in (0, 1))
+    if len(pairs) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
+        return float("nan")
+    return float(spearmanr(first, second)[0])  # type: ignore[arg-type]
+
+
+def _full(x: "Cell", y: "Cell") -> bool:
+    return bool(x.n and y.n)
+
+
+def _series(
+    axes: Axes, of: tuple["Table", "Table"], cells: Sequence[tuple["Cell", "Cell"]], look: style.Look, label: str, few: bool
+) -> None:
+    for x, y in cells:
+        if few and len(x.values) == len(y.values) > 1:
+            axes.plot(x.values, y.values, look.marker, color=look.colour, markersize=2.5, alpha=0.3, markeredgewidth=0, zorder=1)
+        right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
+        axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, elinewidth=0.7, alpha=0.45, zorder=2)
+        face = "white" if y.short else look.colour
+        (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=5.5, zorder=3)
+        mark.set(markerfacecolor=face, markerfacecoloralt="white")
+    (entry,) = axes.plot([], [], look.marker, color=look.colour, fillstyle=look.fill, markersize=5.5, label=label)
+    entry.set_markerfacecoloralt("white")
+
+
+def _frame(axes: Axes, x: "Table", y: "Table") -> None:
+    """One range both ways and the diagonal where the two numbers are of one kind."""
+    axes.set_xlabel(valueaxis.label(x))
+    axes.set_ylabel(valueaxis.label(y))
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    if alike(x, y):
+        ends = [*axes.get_xlim(), *axes.get_ylim()]
+        axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color="0.3", linestyle=(0, (6, 3)), linewidth=0.9, zorder=0)
+        axes.set(xlim=(min(ends), max(ends)), ylim=(min(ends), max(ends)), aspect="equal")
+
+
+def alike(x: "Table", y: "Table") -> bool:
+    """Whether both numbers are one, of other stitchers: penalty and matched_penalty."""
+    return x.definition.value in (across_of(y.definition.value), f"null_{y.definition.value}")
+
+
+def _words(figure: Figure, x: "Table", y: "Table", points: Sequence[tuple["Cell", "Cell"]], columns: int) -> None:
+    width = figure.get_size_inches()[0]
+    keys = " and ".join(filter(None, [" / ".join(y.row_names), " / ".join(y.col_names)])).replace("_", " ")
+    head = f"{bylayer.short_title(y)} against {x.definition.value.replace('_', ' ')}: {len(points)} points by {keys}"
+    figure.suptitle(fill(f"{head}, {bylayer.runs_text([cell for _, cell in points])}", int(width * 9)), fontsize="large")
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside right center", fontsize="small", frameon=False, ncols=columns)
+    pairs = [
+        two for one, other in points if len(one.values) == len(other.values) for two in zip(one.values, other.values, strict=True)
+    ]
+    means = [(one.mean, other.mean) for one, other in points]
+    said = f"Spearman's ρ = {_rho(means)} over {len(means)} points, {_rho(pairs)} over their {len(pairs):,} pairs of networks."
+    line = " Dashed: equal." if alike(x, y) else ""
+    shown = replace(y, cells={str(i): cell for i, (_, cell) in enumerate(points)})
+    text = f"{said}{line} Along x: {title(x)}, of the same runs. Along y: {caption(shown, MARKS)}"
+    figure.supxlabel(fill(text, int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+
+
+def _rho(pairs: Sequence[tuple[float, float]]) -> str:
+    found = correlation(pairs)
+    return f"{found:.2f}".replace("-", "−") if isfinite(found) else "–"

@@ -1,0 +1,85 @@
+"""One number of the same runs against another: where points stand, the correlation, the diagonal, and what cannot be drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+from stitch_frames import expected_runs
+
+from repsim.errors import UserError
+from repsim.report import scatter
+from repsim.table import TableDefinition, build
+
+LAYERS = ("bn1", "bn2", "bn3", "bn4")
+
+
+def tables_of(y="penalty", drop="nothing", seed=0, **runs):
+    """The tables of matched_penalty and of `y`, of three disjoint pairs with random numbers, and their rows."""
+    expected = expected_runs(**{"layers": LAYERS, **runs})
+    numbers = np.random.default_rng(seed)
+    x = numbers.random(len(expected))
+    rows = expected[["run_id"]].assign(outcome="ok", matched_penalty=x, penalty=x**2 + 0.2 * numbers.random(len(x)), loss=x)
+    rows.loc[rows["run_id"].str.contains(drop), "matched_penalty"] = None
+    both = scatter.both(rows, "matched_penalty", y)
+    return [build(TableDefinition(value=value), both, expected) for value in ("matched_penalty", y)]
+
+
+def points(figure):
+    """(x, y) of the large marks."""
+    lines = [line for line in figure.axes[0].get_lines() if line.get_markersize() == 5.5 and len(line.get_xdata())]
+    return sorted((float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in lines)
+
+
+def test_a_point_per_layer_and_case_stands_at_both_means_and_reaches_as_far_as_both_intervals():
+    x, y = tables_of()
+    figure = scatter.picture(x, y)
+    assert points(figure) == pytest.approx(np.array(sorted((x.cells[key].mean, y.cells[key].mean) for key in y.cells)))
+    spans = {round(float(np.ptp(segment[:, 0])), 6) for line in figure.axes[0].collections for segment in line.get_segments()}
+    assert {round(2 * cell.half, 6) for cell in x.cells.values()} <= spans
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["linear", "birkhoff"]
+
+
+def test_the_correlation_in_the_caption_is_that_of_scipy_over_points_and_over_pairs():
+    x, y = tables_of()
+    caption = scatter.picture(x, y).get_supxlabel().replace("\n", " ")
+    means = [(x.cells[key].mean, y.cells[key].mean) for key in y.cells]
+    pairs = [two for key in y.cells for two in zip(x.cells[key].values, y.cells[key].values, strict=True)]
+    over_points, over_pairs = (spearmanr(*zip(*found, strict=True)).statistic for found in (means, pairs))
+    assert f"ρ = {over_points:.2f} over 8 points, {over_pairs:.2f} over their 24 pairs of networks" in caption
+
+
+@pytest.mark.parametrize(
+    "pairs, rho",
+    [([(1, 5), (2, 6), (3, 9)], 1.0), ([(1, 9), (2, 6), (3, 5)], -1.0), ([(1, 1), (2, 2)], np.nan), ([(1, 1)] * 4, np.nan)],
+)
+def test_a_correlation_of_known_order(pairs, rho):
+    assert scatter.correlation(pairs) == pytest.approx(rho, nan_ok=True)
+
+
+def test_a_run_that_lacks_one_number_counts_in_neither():
+    x, y = tables_of(drop="bn1-bn1-linear-0")
+    cells = [table.cell(("bn1",), ("linear",)) for table in (x, y)]
+    assert [cell.n for cell in cells] == [2, 2] and [len(cell.values) for cell in cells] == [2, 2]
+    assert "n = 2–3 of 3 runs per point" in scatter.picture(x, y).get_suptitle().replace("\n", " ")
+
+
+def test_the_diagonal_is_drawn_only_where_both_are_one_number():
+    alike, apart = tables_of(), tables_of("loss")
+    assert "Dashed: equal." in scatter.picture(*alike).get_supxlabel()
+    assert "Dashed" not in scatter.picture(*apart).get_supxlabel()
+    axes = scatter.picture(*alike).axes[0]
+    assert axes.get_xlim() == axes.get_ylim()
+
+
+def test_forty_one_cases_go_onto_two_pages():
+    x, y = tables_of(layers=("bn1",), cases=[f"case{i}" for i in range(41)])
+    pages = scatter.pages(y)
+    assert [len(page) for page in pages.values()] == [20, 21]
+    assert [len(points(scatter.picture(x, y, page))) for page in pages.values()] == [20, 21]
+
+
+def test_no_common_number_is_said():
+    x, y = tables_of(drop=".")
+    with pytest.raises(UserError, match="no run has both matched_penalty and penalty"):
+        scatter.picture(x, y)
+    assert pd.isna(scatter.correlation([]))
