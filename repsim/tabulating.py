@@ -20,19 +20,33 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NETWORKS = ("front_network", "end_network", "network")
+NONE = "none"  # asked for in the place of two columns to be compared
 MEASURED = ("outcome", "status", "null")  # beside the value and its null
 
 
 def definition(sweep: Sweep, asked: dict[str, Any], filed: Filed | None = None) -> TableDefinition:
     """What the table of a sweep shows: what its job usually shows, changed by `table:` of its file, by a file of a definition, and
-    by what was `asked`. A comparison names columns: where other columns are then asked for, it is left out."""
+    by what was `asked`.
+
+    A comparison names columns: it is left out where other columns are then asked for, and where `none` is; that of the sweep also
+    where only some of its runs are.
+    """
     asked = {key: value for key, value in asked.items() if value}
     said: dict[str, Any] = {"job": sweep.spec.job}
+    of_sweep = sweep.spec.table.get("compare")
     for more in (shown.table_of(sweep), sweep.spec.table, filed.said if filed else {}, asked):
-        if more.get("cols", said.get("cols")) != said.get("cols"):
+        filtered = "where" in more and said.get("compare") is of_sweep
+        if filtered or more.get("cols", said.get("cols")) != said.get("cols"):
             said.pop("compare", None)
         said |= more
+    without_none(said)
     return yamlfile.validate(TableDefinition, said, str(filed.path if filed else sweep.path), "" if filed else "table")
+
+
+def without_none(said: dict[str, Any]) -> None:
+    """Take the comparison out of a definition that asks for none."""
+    if said.get("compare") == [NONE]:
+        del said["compare"]
 
 
 def pages(project: Project, sweep: Sweep, definition: TableDefinition, found: "pd.DataFrame | None" = None) -> tuple[Table, ...]:

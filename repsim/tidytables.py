@@ -30,6 +30,7 @@ def definition(path: Path, asked: dict[str, Any], filed: Filed | None = None) ->
     usual = {key: value for key, value in facts.get("table", {}).items() if key in SAID}
     asked = {key: value for key, value in asked.items() if value}
     said = {"job": facts["job"], **usual, **(filed.said if filed else {}), **asked}
+    tabulating.without_none(said)
     return yamlfile.validate(TableDefinition, said, str(filed.path if filed else path))
 
 

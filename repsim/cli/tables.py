@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from repsim.table import Table
     from repsim.tablefiles import Filed
 
+ONE_TABLE = ("csv", "parquet")  # a comparison would stand there alone, and so only where it is asked for
 FORMATS = ("text", "markdown", "latex", "csv", "json", "parquet")
 
 Pages = Annotated[str | None, typer.Option("--pages", help="One table for each value of these columns, separated by commas.")]
@@ -34,7 +35,8 @@ Best = Annotated[
     typer.Option("--best", help="Mark the min or max of each row where it differs from all others; none. By default by the value."),
 ]
 Compare = Annotated[
-    str | None, typer.Option("--compare", metavar="A,B", help="Two columns pair by pair: difference, test, effect, row by row.")
+    str | None,
+    typer.Option("--compare", metavar="A,B", help="Two columns pair by pair: difference, test, effect by row; or none."),
 ]
 Named = Annotated[str | None, typer.Option("--table", help="A definition: the name of a file in results/tables, or a path.")]
 
@@ -59,7 +61,11 @@ def table(
 
     SPEC may also be a definition in results/tables, which names its sweep, or a Parquet file of `results aggregate`.
     """
+    from repsim import tabulating
+
     _must_be_writable(format, out, json)
+    if compare is None and not json and format in ONE_TABLE:
+        compare = tabulating.NONE
     asked = {
         **{"rows": split(rows), "cols": split(cols), "pages": split(pages), "value": value, "where": filters(where or [])},
         **{"spread": spread, "best": best, "compare": split(compare), "controls": controls},
@@ -151,7 +157,7 @@ def _in_its_place(spec: str, project: Project) -> "Filed | None":
 
 def split(text: str | None) -> list[str] | None:
     """The parts of an option that names several."""
-    return [part.strip() for part in text.split(",")] if text else None
+    return [part for part in map(str.strip, text.split(",")) if part] if text else None
 
 
 def filters(asked: Sequence[str]) -> dict[str, list[str]]:

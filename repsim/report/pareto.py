@@ -60,7 +60,7 @@ def by_case(definition: "TableDefinition", value: str, found: "pd.DataFrame", ex
 
 
 def picture(value: "Table", cost: "Table", device: str) -> Figure:
-    """Mean of `value` against that of `cost` for each row of both, with intervals, and the Pareto front.
+    """Mean of `value` against that of `cost` for each row of both, with intervals; the Pareto front where less or more is better.
 
     Args:
         value, cost: tables of one column (see `by_case`), of the same runs.
@@ -80,8 +80,10 @@ def picture(value: "Table", cost: "Table", device: str) -> Figure:
         _point(axes, (cost, value), (x, y), style.look(list(value.row_keys).index(row)), " / ".join(row))
     if all(x.mean > 0 for x, _ in there.values()):
         axes.set_xscale("log")
-    best = front({row: (x.mean, y.mean) for row, (x, y) in there.items()}, value.definition.aim != "max")
-    _line(axes, [(there[row][0].mean, there[row][1].mean) for row in best])
+    best = []
+    if (aim := value.definition.aim) != "none":  # else nobody knows which of two cases is the better one
+        best = front({row: (x.mean, y.mean) for row, (x, y) in there.items()}, aim == "min")
+        _line(axes, [(there[row][0].mean, there[row][1].mean) for row in best])
     _words(figure, value, cost, device, columns, [" / ".join(row) for row in best])
     return figure
 
@@ -128,5 +130,7 @@ def _words(figure: Figure, value: "Table", cost: "Table", device: str, columns: 
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside right center", fontsize="small", frameon=False, ncols=columns)
     shared = "Wall-clock seconds of a group of runs packed on one device, shared among them in proportion to their work. "
-    said = f"Ringed, dashed: the Pareto front ({', '.join(best)}). {shared if measured else ''}{caption(value, MARKS)}"
+    none = f"No front: of {value.definition.value} neither less nor more is better."
+    ringed = f"Ringed, dashed: the Pareto front ({', '.join(best)})." if best else none
+    said = f"{ringed} {shared if measured else ''}{caption(value, MARKS)}"
     figure.supxlabel(fill(said, int(width * 15)), fontsize="x-small", x=0.02, ha="left")

@@ -74,6 +74,10 @@ def heading(table: "Table") -> str:
     return ", ".join(f"{name}: {label}" for name, label in zip(table.page_names, table.page, strict=True))
 
 
+BEYOND = "beyond the 95 % interval of its paired difference to every other."
+OF_ROW, OF_COLUMN = f" of its row, {BEYOND}", f" of its column, {BEYOND}"
+
+
 def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     """Value, convention, unit, spread, what ± is and over how many independent units, what n means, and what is marked."""
     cells = list(table.cells.values())
@@ -105,7 +109,7 @@ def _told(table: "Table", cells: Sequence["Cell"], marks: Marks) -> list[str]:
         parts.append(f"{marks.doubtful}: the status of a number is not ok, it may mean nothing ({doubtful} of {len(cells)} cells).")
     if table.best and marks.best:
         aim = {"min": "least", "max": "greatest"}[table.definition.aim]
-        parts.append(f"{marks.best}: {aim} of its row, beyond the 95 % interval of its paired difference to every other.")
+        parts.append(f"{marks.best}: {aim}{OF_ROW}")
     return parts
 
 

@@ -65,6 +65,25 @@ def test_a_comparison_of_the_sweep_file_is_left_out_where_other_columns_are_aske
     assert "no column 'lin'" in refused("compared", "--rows", "case", "--cols", "front_layer", "--compare", "lin,low 1")
 
 
+def test_a_comparison_of_the_sweep_file_is_left_out_of_other_runs_of_files_of_one_table_and_where_none_is_asked_for(here, tmp_path):
+    (here.sweeps / "compared.yaml").write_text(f"{STITCH}\ntable: {{compare: [low 1, lin]}}")
+    for words in (["--where", "case=low 2"], ["--compare", "none"]):
+        shown = table("compared", *words)
+        assert "against" not in shown and "low 2" in shown
+    assert "low 1 against lin\n" in table("compared", "--where", "case=l*", "--compare", "low 1,lin")
+    means, compared = table("compared", "--format", "csv"), table("compared", "--format", "csv", "--compare", "low 1,lin")
+    assert means == table("stitches", "--format", "csv") and "p_holm" not in means and "p_holm" in compared
+    (here.tables / "own.yaml").write_text("sweep: compared\ncompare: [low 1, lin]")
+    assert "low 1 against lin\n" in table("own", "--where", "case=l*")
+    assert call("results", "aggregate", "compared", "--out", tmp_path / "a.parquet").code == 0
+    assert "p_holm" not in table(tmp_path / "a.parquet", "--format", "csv")
+    assert "against" not in table(tmp_path / "a.parquet", "--compare", "none")
+
+
+def test_an_option_that_names_nothing_is_as_if_it_were_not_there(here):
+    assert table("stitches", "--rows", ",") == table("stitches") == table("stitches", "--rows", "front_layer,")
+
+
 def test_keys_that_only_rows_have_are_read_from_the_store(here):
     assert "not run" in table("more", "--cols", "host")
     assert "host" in table("stitches", "--rows", "host") and "not run" not in table("stitches", "--rows", "host")

@@ -9,9 +9,12 @@ from html.parser import HTMLParser
 import pytest
 import toy
 from commandline import call
+from stitch_frames import DISJOINT, expected_runs
+from stitch_frames import finished as rows_of
 
-from repsim.report.page import document, markup, printing, scales
+from repsim.report.page import document, markup, methods, numbers, printing, scales, tabled
 from repsim.report.page.markup import tag
+from repsim.table import TableDefinition, build
 
 STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
 # Second line
@@ -185,3 +188,23 @@ def test_values_that_dwarf_the_others_make_an_axis_logarithmic():
     axis = scales.of([0.1, 0.2, 0.3, 0.2, 0.1, 70.0, 60.0], [], 100, 0)
     assert axis.linear and axis(0.3) < 90  # a tenth of the height at least, where a linear axis would give half a percent
     assert scales.of([30.0, 40.0, 50.0, 60.0, 70.0], [], 100, 0).linear is None
+
+
+def entry_of(cases, pairs=DISJOINT):
+    """The first case is 9 points better than the others, between every pair."""
+    expected = expected_runs(cases=cases, pairs=pairs)
+    rows = rows_of(expected, lambda run: 0.01 * run["front_seed"] + 0.001 * run["end_seed"] + 0.09 * (run["case"] != cases[0]))
+    return numbers.entry(build(TableDefinition(), rows, expected), "penalty")
+
+
+def test_a_table_that_is_turned_says_of_which_side_its_marks_are():
+    upright, turned = (str(tabled.draw(entry_of(tuple(f"case{i}" for i in range(n))))) for n in (2, 12))
+    assert "Underlined: least of its row, beyond" in upright and "of its column" not in upright
+    assert "Underlined: least of its column, beyond" in turned and "of its row" not in turned
+
+
+def test_methods_speak_of_pairs_that_share_networks_only_where_some_do():
+    (apart,) = methods._statistics({"tables": [entry_of(("a", "b"))]})
+    (shared,) = methods._statistics({"tables": [entry_of(("a", "b"), ((0, 1), (1, 2), (2, 0)))]})
+    assert "disjoint pairs" in apart and "share" not in apart
+    assert "jackknife over 3 networks" in shared and "pairs that share a network are not independent." in shared

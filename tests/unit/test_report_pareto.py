@@ -68,6 +68,13 @@ def test_of_an_accuracy_more_is_better():
     assert ringed == [pytest.approx((1, 30)), pytest.approx((5, 45))]
 
 
+def test_there_is_no_front_where_neither_less_nor_more_is_better():
+    figure = pareto.picture(*tables_of("value"), "cpu")
+    assert not [line for line in figure.axes[0].get_lines() if line.get_markersize() == 13]
+    said = figure.get_supxlabel().replace("\n", " ")
+    assert "No front: of value neither less nor more is better." in said and "Ringed" not in said
+
+
 def test_the_axis_says_what_computed():
     assert pareto.picture(*tables_of(), "cpu").axes[0].get_xlabel() == "seconds of a CPU task per run"
     assert pareto.picture(*tables_of(), "NVIDIA H100").axes[0].get_xlabel() == "GPU-seconds per run (NVIDIA H100)"

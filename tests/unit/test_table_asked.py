@@ -162,6 +162,11 @@ def test_one_pair_marks_nothing_and_a_cell_without_a_number_is_no_rival():
     assert {col for _, (col,) in table.best} == {"linear"}
 
 
+@pytest.mark.parametrize("value", ["auroc", "aupr", "fpr95", "matched_auroc"])
+def test_of_how_well_a_detector_tells_stitched_from_native_nothing_is_best(value):
+    assert TableDefinition(value=value).aim == "none" and TableDefinition(value=value, best="min").aim == "min"
+
+
 def test_a_negative_control_is_never_best():
     real = expected_runs(pairs=FIVE).assign(control=None)
     blank = real[real["case"] == "linear"].assign(control="untrained", case="blank")

@@ -133,10 +133,9 @@ def _statistics(data: Data) -> Iterator[str]:
     how = UNITS["bootstrap" if tables[0]["definition"]["spread"] == "bootstrap" else "jackknife"]
     over = listed(how[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
     units = "pairs of networks" if tables[0]["unit_of_mean"] == "pair" else "networks"
-    yield (
-        f"Runs of one {unit} are averaged first; numbers are means over {units} "
-        f"with 95 % intervals ({over}){cite('arvesen1969', 'efron1993')}: pairs that share a network are not independent."
-    )
+    shared = kinds.keys() - {"pairs"} and tables[0]["unit_of_mean"] == "pair"
+    told = f"{cite('arvesen1969', 'efron1993')}: pairs that share a network are not independent" if shared else ""
+    yield f"Runs of one {unit} are averaged first; numbers are means over {units} with 95 % intervals ({over}){told}."
 
 
 def _coverage(data: Data) -> str:
