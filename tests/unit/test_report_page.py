@@ -7,10 +7,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import stitch_frames
 import toy
 from commandline import call
 
-from repsim.report.page import document, markup, printing, scales
+from repsim import table as tables
+from repsim.report.page import document, markup, methods, numbers, printing, scales
 from repsim.report.page.markup import tag
 
 STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
@@ -148,6 +150,23 @@ def test_text_is_escaped_where_it_enters_and_only_once():
     assert markup.data({"a": "</script>\u2028"}) == '{"a":"\\u003c/script\\u003e\\u2028"}'
     with pytest.raises(ValueError, match="JSON"):
         markup.data(float("nan"))
+
+
+def test_the_mark_of_the_best_is_explained_as_the_table_stands():
+    def gathered(layers, cases):
+        expected = stitch_frames.expected_runs([f"bn{i}" for i in range(layers)], [f"case {i}" for i in range(cases)])
+        rows = stitch_frames.finished(expected, lambda run: int(run["case"].split()[1]) + 0.001 * run["front_seed"])
+        return numbers.entry(tables.build(tables.TableDefinition(), rows, expected), "own")
+
+    upright, turned = gathered(3, 2), gathered(2, numbers.MANY + 1)
+    assert upright["best"] and turned["best"]
+    assert (upright["turned"], turned["turned"]) == (False, True)
+    assert "least of its row, beyond" in upright["caption"] and "least of its column, beyond" in turned["caption"]
+
+
+def test_words_that_a_hyphen_joins_stay_as_they_are_in_latex():
+    said = methods.latex("a least-squares start, −1.5 % [@kingma2015]")
+    assert said == "a least-squares start, $-$1.5 \\%~\\cite{kingma2015}\n"
 
 
 def test_a_browser_that_is_not_there_is_said_before_anything_is_computed(finished):

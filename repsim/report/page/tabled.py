@@ -5,16 +5,15 @@ from typing import Any
 
 from repsim.report.page.cells import Cell, by_place, counts, in_points, label, number, spread
 from repsim.report.page.markup import Child, Markup, tag
-from repsim.report.page.numbers import Entry
+from repsim.report.page.numbers import MANY, Entry
 
-MANY = 8  # columns that a page of paper takes
 LONG = 40  # letters of a name that stands in one line
 
 
 def draw(table: Entry) -> Markup:
     """A gathered table; each cell names its place among the gathered ones, so that all of it is shown on hovering."""
     cells = by_place(table)
-    turned = len(table["cols"]) > len(table["rows"]) and len(table["cols"]) > MANY
+    turned = table["turned"]
     down, across = ("cols", "rows") if turned else ("rows", "cols")
     names = table["col_names" if turned else "row_names"]
     best = {tuple(place) for place in table.get("best", ())}
