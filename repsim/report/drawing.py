@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from repsim import frames, tabulating, yamlfile
 from repsim.errors import UserError, nearest
 from repsim.plotdefinition import PlotDefinition
 from repsim.project import Project
-from repsim.report import against, bars, gathered, heatmaps, learning, matrix, pareto, plots, saving, scatter, weights
+from repsim.report import against, bars, gathered, heatmaps, learning, matrix, pareto, plots, saving, scatter, style, weights
 from repsim.sweep import grids
 from repsim.sweep.expand import TRAIN, Sweep
 from repsim.table import Table, TableDefinition
@@ -99,7 +100,8 @@ def usual(subject: Subject) -> str:
 
 def pictures(subject: Subject) -> Pictures:
     """The pictures of `subject`, one per page. Raises UserError where there is nothing to draw."""
-    return KINDS[subject.plot.kind or usual(subject)](subject)
+    with rc_context({"font.family": style.families()}):
+        return KINDS[subject.plot.kind or usual(subject)](subject)
 
 
 def draw(subject: Subject, path: Path) -> list[Path]:
@@ -125,7 +127,8 @@ def _points(subject: Subject) -> Pictures:
 
 
 def _lines(subject: Subject) -> Pictures:
-    return {_name(table): against.picture(table, subject.plot.panels) for table in subject.tables}
+    drawn = ((table, name, page) for table in subject.tables for name, page in against.pages(table).items())
+    return {_name(table, name): against.picture(table, subject.plot.panels, page) for table, name, page in drawn}
 
 
 def _matrix(subject: Subject) -> Pictures:
