@@ -155,7 +155,7 @@ def _words(
     shown, rows = drawn
     cols = {col for cols in rows.values() for col in cols}
     cells = [cell for (row, col), cell in table.cells.items() if col in cols and row in shown]
-    left = len(set(row[:-1] for row in table.row_keys)) - len(set(row[:-1] for row in shown))
+    left = len({row[:-1] for row in table.row_keys}) - len({row[:-1] for row in shown})
     said = f" {left} further panels stand on the other pages." if left else ""
     what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0].split(", in ")[0]
     headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {bylayer.runs_text(cells)}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +58,7 @@ class Subject:
     def built(self, changed: Mapping[str, Any], found: "pd.DataFrame | None" = None) -> tuple[Table, ...]:
         """The tables of the sweep with other things asked, of all its stored rows or of those `found`."""
         definition = tabulating.definition(self.sweep, {**self.asked, **changed}, self.filed)
+        definition = definition.model_copy(update={"compare": None})  # of two columns that a picture need not have
         return tabulating.pages(self.project, self.sweep, definition, self.found if found is None else found)
 
     @property
@@ -100,7 +102,7 @@ def usual(subject: Subject) -> str:
 
 def pictures(subject: Subject) -> Pictures:
     """The pictures of `subject`, one per page. Raises UserError where there is nothing to draw."""
-    with rc_context({"font.family": style.families()}):
+    with _fonts():
         return KINDS[subject.plot.kind or usual(subject)](subject)
 
 
@@ -109,13 +111,20 @@ def draw(subject: Subject, path: Path) -> list[Path]:
     saving.check_suffix(path)
     files = {path.with_stem(f"{path.stem}_{page}") if page else path: figure for page, figure in pictures(subject).items()}
     for file, figure in files.items():
-        saving.save(figure, file)
+        with _fonts():  # names of ticks come into being only now
+            saving.save(figure, file)
     return list(files)
 
 
 def svgs(subject: Subject) -> dict[str, str]:
     """The same as `<svg>` elements, by the name of the page."""
-    return {page: saving.svg(figure) for page, figure in pictures(subject).items()}
+    drawn = pictures(subject)
+    with _fonts():
+        return {page: saving.svg(figure) for page, figure in drawn.items()}
+
+
+def _fonts() -> AbstractContextManager[None]:
+    return rc_context({"font.family": style.families()})
 
 
 def _bars(subject: Subject) -> Pictures:
