@@ -25,9 +25,13 @@ MEASURED = ("outcome", "status", "null")  # beside the value and its null
 
 def definition(sweep: Sweep, asked: dict[str, Any], filed: Filed | None = None) -> TableDefinition:
     """What the table of a sweep shows: what its job usually shows, changed by `table:` of its file, by a file of a definition, and
-    by what was `asked`."""
+    by what was `asked`. A comparison names columns: where other columns are then asked for, it is left out."""
     asked = {key: value for key, value in asked.items() if value}
-    said = {"job": sweep.spec.job, **shown.table_of(sweep), **sweep.spec.table, **(filed.said if filed else {}), **asked}
+    said: dict[str, Any] = {"job": sweep.spec.job}
+    for more in (shown.table_of(sweep), sweep.spec.table, filed.said if filed else {}, asked):
+        if more.get("cols", said.get("cols")) != said.get("cols"):
+            said.pop("compare", None)
+        said |= more
     return yamlfile.validate(TableDefinition, said, str(filed.path if filed else sweep.path), "" if filed else "table")
 
 

@@ -16,11 +16,12 @@ import re
 import sys
 from collections import Counter
 from fnmatch import fnmatchcase
-from math import atan, cos, isnan, pi, sin, sqrt
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from again import cell, compared
 
 NEAR = 1e-9  # relative; sums may be made in another order
 PIXEL = 0.12
@@ -93,74 +94,6 @@ def real(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["control"].isna()]
 
 
-def cell(runs: pd.DataFrame, value: str, scale: float, bootstrap: bool) -> dict:
-    """All that is said of one cell. An interval by bootstrap is drawn at random, and left out."""
-    ok = runs[runs["outcome"] == "ok"]
-    finite = ok[np.isfinite(ok[value].to_numpy(dtype=float))]
-    front, end = sides(finite)
-    values = pd.Series(finite[value].to_numpy(dtype=float) * scale).groupby([front, end], sort=True).mean()
-    pairs = list(values.index)
-    unit, over = units(pairs)
-    half = None if bootstrap else jackknife(values.to_numpy(), unit)
-    mean = float(values.mean()) if len(values) else None
-    found = {"mean": mean, "std": float(values.std(ddof=1)) if len(values) > 1 else None, "n": len(finite), "n_pairs": len(values)}
-    found |= {"undefined": len(ok) - len(finite), "diverged": int((runs["outcome"] == "diverged").sum()), "n_units": len(unit)}
-    if not bootstrap:
-        found |= {"low": None if half is None else mean - half, "high": None if half is None else mean + half, "units": over}
-    return found | {"expected": len(runs)}
-
-
-def sides(runs: pd.DataFrame) -> tuple[list[str], list[str]]:
-    if "front_network" in runs:
-        return runs["front_network"].tolist(), runs["end_network"].tolist()
-    alone = runs["network" if "network" in runs else "run_id"].tolist()
-    return alone, alone
-
-
-def units(pairs: list[tuple[str, str]]) -> tuple[list[list[int]], str]:
-    """Which pairs each independent unit touches: networks where all hang together, else what hangs together."""
-    groups: list[tuple[set[str], list[int]]] = []
-    for place, pair in enumerate(pairs):
-        touched = [group for group in groups if group[0] & set(pair)]
-        groups = [group for group in groups if group not in touched]
-        groups.append((set(pair).union(*(g[0] for g in touched)), [place, *(i for g in touched for i in g[1])]))
-    if len(groups) > 1:
-        alone = all(a == b for a, b in pairs)
-        return [group[1] for group in groups], "networks" if alone else "pairs" if len(groups) == len(pairs) else "groups"
-    names = sorted({name for pair in pairs for name in pair})
-    return [[i for i, pair in enumerate(pairs) if name in pair] for name in names], "networks"
-
-
-def jackknife(values: np.ndarray, touched: list[list[int]]) -> float | None:
-    """t · √((k − 1)/k · Σ (m_u − mean)²), m_u the mean without what unit u touches; None where it cannot be formed."""
-    k = len(touched)
-    if k < 2 or any(len(places) == len(values) for places in touched):
-        return None
-    without = np.array([np.delete(values, places).mean() for places in touched])
-    return student(k - 1) * sqrt((k - 1) / k * ((without - without.mean()) ** 2).sum())
-
-
-def student(freedom: int) -> float:
-    """The 97.5 % point of Student's t, by bisection of its distribution in closed form (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    low, high = 0.0, 1e3
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if within(middle, freedom) < 0.95 else (low, middle)
-    return low
-
-
-def within(t: float, freedom: int) -> float:
-    """P(−t < T < t)."""
-    angle = atan(t / sqrt(freedom))
-    term = total = cos(angle) if freedom % 2 else 1.0
-    for i in range(3 if freedom % 2 else 2, freedom - 1, 2):
-        term *= cos(angle) ** 2 * (i - 1) / i
-        total += term
-    if freedom % 2:
-        return 2 / pi * (angle + (sin(angle) * total if freedom > 1 else 0.0))
-    return sin(angle) * total
-
-
 def shares(frame: pd.DataFrame) -> pd.DataFrame:
     """With `seconds_by_work`: the seconds of a run's group, shared out by the work that each run is."""
     done = frame["outcome"] != MISSING
@@ -189,7 +122,19 @@ def check_tables(data: dict, frame: pd.DataFrame, tally: Tally) -> dict[str, lis
             for name, value in zip(table["fields"], numbers, strict=True):
                 if name in mine and (name != "expected" or (frame["outcome"] == MISSING).any() or complete(data)):
                     tally.compare("table", f"{table['id']} {key} {name}", value, mine[name])
+        if table["comparison"] and not bootstrap:
+            check_comparison(table, parts, scale, tally)
     return found
+
+
+def check_comparison(table: dict, parts: dict[tuple, pd.DataFrame], scale: float, tally: Tally) -> None:
+    """The lines of a paired comparison, but for what is adjusted over all of them."""
+    cols = {" / ".join(key): tuple(key) for key in table["cols"]}
+    for line, row in zip(table["comparison"]["records"], table["rows"], strict=True):
+        two = [parts.get((tuple(row), cols[line[side]])) for side in ("a", "b")]
+        mine = compared(*two, table["value"], scale) if all(one is not None for one in two) else {}
+        for name, value in mine.items():
+            tally.compare("compared", f"{table['id']} {row} {name}", line[name], value, 1e-9 if name == "p" else 0.0)
 
 
 def complete(data: dict) -> bool:

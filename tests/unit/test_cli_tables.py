@@ -55,6 +55,16 @@ def test_pages_filters_and_comparisons_are_asked_for_by_options(here):
     assert "low 1" in both and "low 2" not in both
 
 
+def test_a_comparison_of_the_sweep_file_is_left_out_where_other_columns_are_asked_for(here):
+    (here.sweeps / "compared.yaml").write_text(f"{STITCH}\ntable: {{compare: [low 1, lin]}}")
+    assert "low 1 against lin\n" in table("compared") and "low 1 against lin\n" in table(
+        "compared", "--rows", "front_arch,front_layer"
+    )
+    turned = table("compared", "--rows", "case", "--cols", "front_layer")
+    assert "against" not in turned and "low 1" in turned
+    assert "no column 'lin'" in refused("compared", "--rows", "case", "--cols", "front_layer", "--compare", "lin,low 1")
+
+
 def test_keys_that_only_rows_have_are_read_from_the_store(here):
     assert "not run" in table("more", "--cols", "host")
     assert "host" in table("stitches", "--rows", "host") and "not run" not in table("stitches", "--rows", "host")
