@@ -132,7 +132,7 @@ def _places(table: "Table") -> dict[str, float]:
         places = {label: log2(number) for label, number in numbers.items()}
     else:
         places = {label: 10 * (number - least) / (most - least) for label, number in numbers.items()}
-    beyond = {NONE: max(places.values()) + 1} if NONE in labels else {}
+    beyond = {NONE: max(places.values()) + max(1.0, 0.2 * (max(places.values()) - min(places.values())))} if NONE in labels else {}
     return dict(sorted({**places, **beyond}.items(), key=lambda one: one[1]))
 
 
