@@ -10,6 +10,7 @@ from repsim.sweep.run import labels, values
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 CASE = "case"
 
@@ -33,11 +34,16 @@ def stored(project: Project, sweep: Sweep, names: Sequence[str] | None = None) -
 
     Raises: InputError where a row holds another configuration than its run, in a column that is read; `results check` looks at all.
     """
+    return held(project, sweep, names).to_pandas()
+
+
+def held(project: Project, sweep: Sweep, names: Sequence[str] | None = None) -> "pa.Table":
+    """The same as an Arrow table: a million rows need no configuration made of any."""
     job = sweep.jobs[sweep.spec.job]
     schema = store.schema_of(job).names
     wanted = None if names is None else [name for name in schema if name in {store.KEY, *names}]
     table = store.read(project.store, job, wanted, ids=[run.id for run in sweep.runs])
-    held = set(table[store.KEY].to_pylist())
-    runs = [run for run in sweep.runs if run.id in held]
+    there = set(table[store.KEY].to_pylist())
+    runs = [run for run in sweep.runs if run.id in there]
     store.must_hold(table, job, lambda name: list(values(runs, name)))
-    return table.to_pandas()
+    return table

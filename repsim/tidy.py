@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import repsim
-from repsim import dictionary, store, tabulating, vectors
+from repsim import dictionary, frames, store, tabulating, vectors
 from repsim.dictionary import CASE, Entry
 from repsim.errors import InputError, UserError, nearest
 from repsim.job import Job
@@ -51,8 +51,7 @@ def made(project: Project, sweep: Sweep, missing: bool = False) -> Tidy:
     Raises: InputError where a row holds another configuration than its run.
     """
     job = sweep.jobs[sweep.spec.job]
-    found = store.read(project.store, job, ids=[run.id for run in sweep.runs])
-    store.must_agree(found, job, {run.id: run.config for run in sweep.runs})
+    found = frames.held(project, sweep)
     entries = dictionary.of(job)
     table = _whole(found, sweep, job) if missing else found
     cases = dict(zip((run.id for run in sweep.runs), labels(sweep.runs, CASE.column), strict=True))

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from repsim.errors import UserError, nearest
-from repsim.report import bylayer, style, valueaxis
+from repsim.report import bylayer, strips, style, valueaxis
 from repsim.report.plots import FEW, in_picture
 from repsim.report.wording import caption, title
 from repsim.tablekeys import LAYERS
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NONE = "–"  # how a table shows a field that is not set
 Panels = Mapping[str, Sequence[str]]
 """y axis → columns of the table that are drawn against it; none: all in one."""
+PANELS = 8  # side by side on a page
 WIDE = 8  # times the smallest number that the largest is where an axis is logarithmic
 
 
@@ -35,7 +36,13 @@ def is_number(table: "Table") -> bool:
     return not layer and len(labels - {NONE}) > 1 and all(_number(label) is not None for label in labels - {NONE})
 
 
-def picture(table: "Table", panels: Panels | None = None) -> Figure:
+def pages(table: "Table") -> dict[str, list["Key"]]:
+    """The panels of each page, by the keys before the number; the name is empty where there is one page alone."""
+    parts = strips.split(list(dict.fromkeys(row[:-1] for row in table.row_keys)), PANELS)
+    return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
+
+
+def picture(table: "Table", panels: Panels | None = None, page: Sequence["Key"] | None = None) -> Figure:
     """Mean and 95 % interval of each cell against the last row key, its pairs as dots where they are few.
 
     What is not set (a layer as it is, among ranks) stands right of the largest number. A hollow marker is short of its runs.
@@ -47,7 +54,7 @@ def picture(table: "Table", panels: Panels | None = None) -> Figure:
         raise UserError(what, where="plot", do="put the number last, as in table: {rows: [front_layer, rank]}")
     if not any(cell.n for cell in table.cells.values()):
         raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
-    return _figure(table, _rows(table, panels or {}))
+    return _figure(table, _rows(table, panels or {}), page or next(iter(pages(table).values())))
 
 
 def _rows(table: "Table", panels: Panels) -> dict[str, list["Key"]]:
@@ -61,8 +68,7 @@ def _rows(table: "Table", panels: Panels) -> dict[str, list["Key"]]:
     return {valueaxis.label(table): list(table.col_keys)}
 
 
-def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]]) -> Figure:
-    columns = list(dict.fromkeys(row[:-1] for row in table.row_keys))
+def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]], columns: Sequence["Key"]) -> Figure:
     width = 2.4 * len(columns) + 2.6
     figure = Figure(figsize=(max(7.0, width), 2.5 * len(rows) + 1.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -76,7 +82,8 @@ def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]]) -> Figure:
         axes.set_title(" / ".join(column), fontsize="medium")
     for axes in grid[-1]:
         axes.set_xlabel(table.row_names[-1].replace("_", " "))
-    _words(figure, list(grid[:, 0]), table, rows, max(7.0, width))
+    shown = [row for row in table.row_keys if row[:-1] in columns]
+    _words(figure, list(grid[:, 0]), table, (shown, rows), max(7.0, width))
     return figure
 
 
@@ -125,7 +132,7 @@ def _places(table: "Table") -> dict[str, float]:
         places = {label: log2(number) for label, number in numbers.items()}
     else:
         places = {label: 10 * (number - least) / (most - least) for label, number in numbers.items()}
-    beyond = {NONE: max(places.values()) + 1} if NONE in labels else {}
+    beyond = {NONE: max(places.values()) + max(1.0, 0.2 * (max(places.values()) - min(places.values())))} if NONE in labels else {}
     return dict(sorted({**places, **beyond}.items(), key=lambda one: one[1]))
 
 
@@ -141,13 +148,18 @@ def _tick(label: str, name: str) -> str:
     return "full" if label == NONE and "rank" in name else label
 
 
-def _words(figure: Figure, axes: Sequence[Axes], table: "Table", rows: Mapping[str, Sequence["Key"]], width: float) -> None:
-    """Title, legends beside their rows, and the caption with n and what the bars are."""
-    drawn = {col for cols in rows.values() for col in cols}
-    cells = [cell for (_, col), cell in table.cells.items() if col in drawn]
+def _words(
+    figure: Figure, axes: Sequence[Axes], table: "Table", drawn: tuple[Sequence["Key"], Mapping[str, Sequence["Key"]]], width: float
+) -> None:
+    """Title, legends beside their rows, and the caption with n, what the bars are, and what stands on other pages."""
+    shown, rows = drawn
+    cols = {col for cols in rows.values() for col in cols}
+    cells = [cell for (row, col), cell in table.cells.items() if col in cols and row in shown]
+    left = len({row[:-1] for row in table.row_keys}) - len({row[:-1] for row in shown})
+    said = f" {left} further panels stand on the other pages." if left else ""
     what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0].split(", in ")[0]
     headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {bylayer.runs_text(cells)}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")
     entries = [one for row in axes for one in zip(*row.get_legend_handles_labels(), strict=True)]
     figure.legend(*zip(*entries, strict=True), loc="outside right center", fontsize="small", frameon=False, handlelength=3)
-    figure.supxlabel(fill(caption(table, in_picture(table, cells)), int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+    figure.supxlabel(fill(caption(table, in_picture(table, cells)) + said, int(width * 15)), fontsize="x-small", x=0.02, ha="left")

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from repsim import frames, tabulating, yamlfile
 from repsim.errors import UserError, nearest
 from repsim.plotdefinition import PlotDefinition
 from repsim.project import Project
-from repsim.report import against, bars, gathered, heatmaps, learning, matrix, pareto, plots, saving, scatter, weights
+from repsim.report import against, bars, gathered, heatmaps, learning, matrix, pareto, plots, saving, scatter, style, weights
 from repsim.sweep import grids
 from repsim.sweep.expand import TRAIN, Sweep
 from repsim.table import Table, TableDefinition
@@ -56,6 +58,7 @@ class Subject:
     def built(self, changed: Mapping[str, Any], found: "pd.DataFrame | None" = None) -> tuple[Table, ...]:
         """The tables of the sweep with other things asked, of all its stored rows or of those `found`."""
         definition = tabulating.definition(self.sweep, {**self.asked, **changed}, self.filed)
+        definition = definition.model_copy(update={"compare": None})  # of two columns that a picture need not have
         return tabulating.pages(self.project, self.sweep, definition, self.found if found is None else found)
 
     @property
@@ -99,7 +102,8 @@ def usual(subject: Subject) -> str:
 
 def pictures(subject: Subject) -> Pictures:
     """The pictures of `subject`, one per page. Raises UserError where there is nothing to draw."""
-    return KINDS[subject.plot.kind or usual(subject)](subject)
+    with _fonts():
+        return KINDS[subject.plot.kind or usual(subject)](subject)
 
 
 def draw(subject: Subject, path: Path) -> list[Path]:
@@ -107,13 +111,20 @@ def draw(subject: Subject, path: Path) -> list[Path]:
     saving.check_suffix(path)
     files = {path.with_stem(f"{path.stem}_{page}") if page else path: figure for page, figure in pictures(subject).items()}
     for file, figure in files.items():
-        saving.save(figure, file)
+        with _fonts():  # names of ticks come into being only now
+            saving.save(figure, file)
     return list(files)
 
 
 def svgs(subject: Subject) -> dict[str, str]:
     """The same as `<svg>` elements, by the name of the page."""
-    return {page: saving.svg(figure) for page, figure in pictures(subject).items()}
+    drawn = pictures(subject)
+    with _fonts():
+        return {page: saving.svg(figure) for page, figure in drawn.items()}
+
+
+def _fonts() -> AbstractContextManager[None]:
+    return rc_context({"font.family": style.families()})
 
 
 def _bars(subject: Subject) -> Pictures:
@@ -125,7 +136,8 @@ def _points(subject: Subject) -> Pictures:
 
 
 def _lines(subject: Subject) -> Pictures:
-    return {_name(table): against.picture(table, subject.plot.panels) for table in subject.tables}
+    drawn = ((table, name, page) for table in subject.tables for name, page in against.pages(table).items())
+    return {_name(table, name): against.picture(table, subject.plot.panels, page) for table, name, page in drawn}
 
 
 def _matrix(subject: Subject) -> Pictures:

@@ -17,6 +17,19 @@ MOST = len(MARKERS) * len(DASHES)
 """So many series differ in more than colour."""
 
 
+SANS = "DejaVu Sans"  # comes with matplotlib: Latin, Greek, Cyrillic, mathematics
+OTHERS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Noto Sans", "Noto Sans Arabic", "Noto Sans Devanagari")
+"""Fonts of other scripts, used where they are installed; a name in a script of none of them is drawn as boxes."""
+
+
+def families() -> list[str]:
+    """The fonts of a picture: the first that has a character draws it."""
+    from matplotlib.font_manager import fontManager
+
+    there = set(fontManager.get_font_names())
+    return [SANS, *(name for name in OTHERS if name in there)]
+
+
 class Look(NamedTuple):
     """Of one series, all with `colour`: `marker` and `dash` of a line, `hatch`, `face` and `ink` (of the hatch) of a bar.
 

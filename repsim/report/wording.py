@@ -63,6 +63,7 @@ class Marks(NamedTuple):
     doubtful: str = "†"
     best: str = ""  # nothing: what is best is not marked
     brackets: bool = False  # both ends of a bootstrap stand there
+    line: str = "row"  # what competes for the best stands in one; a column where rows and columns have changed places
 
 
 IN_TEXT = Marks(count="; (finished/expected runs)", bare="± –", short="*", best="◂", brackets=True)
@@ -72,10 +73,6 @@ IN_PRINT = IN_TEXT._replace(best="Bold")
 def heading(table: "Table") -> str:
     """Which page it is, as "arch: tiny10"; nothing where the table has no pages."""
     return ", ".join(f"{name}: {label}" for name, label in zip(table.page_names, table.page, strict=True))
-
-
-BEYOND = "beyond the 95 % interval of its paired difference to every other."
-OF_ROW, OF_COLUMN = f" of its row, {BEYOND}", f" of its column, {BEYOND}"
 
 
 def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
@@ -109,7 +106,7 @@ def _told(table: "Table", cells: Sequence["Cell"], marks: Marks) -> list[str]:
         parts.append(f"{marks.doubtful}: the status of a number is not ok, it may mean nothing ({doubtful} of {len(cells)} cells).")
     if table.best and marks.best:
         aim = {"min": "least", "max": "greatest"}[table.definition.aim]
-        parts.append(f"{marks.best}: {aim}{OF_ROW}")
+        parts.append(f"{marks.best}: {aim} of its {marks.line}, beyond the 95 % interval of its paired difference to every other.")
     return parts
 
 

@@ -137,3 +137,9 @@ def test_saved_stitchers_are_drawn_by_case_or_by_run(measured, project):
         assert (folder / f"wide_{kind}.png").stat().st_size > 10_000
     assert call("results", "plot", "wide", "--kind", "weights", "--run", runs[-1]).code == 0
     assert "no saved run of this sweep begins so" in call("results", "plot", "wide", "--kind", "weights", "--run", "zzz").err
+
+
+def test_a_comparison_that_the_table_makes_does_not_bind_the_picture(measured):
+    measured(f"{SAME}table: {{compare: [lin, low 1]}}\n")
+    for cols in ("case", "stitcher"):
+        assert call("results", "plot", "wide", "--cols", cols).code == 0

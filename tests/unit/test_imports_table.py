@@ -130,7 +130,7 @@ SCIENCE = {
     "data": set(),
 }
 """Package → the packages of its half that it may import."""
-STORE = ("store", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
+STORE = ("store", "frames", "checking", "compaction", "gathering", "overview", "parts", "schema", "vectors", "written")
 TABLES = ("table", "tidytables", "tablekeys", "tablecontrols", "tablefilter", "tableruns")
 TIDY = ("tidy", "widened", "flatfiles", "matched", "compared")
 OWNERS = {

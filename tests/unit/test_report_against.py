@@ -99,3 +99,12 @@ def test_what_cannot_be_drawn_is_said(table, panels, message):
     with pytest.raises(UserError) as error:
         against.picture(table, panels)
     assert message in str(error.value)
+
+
+def test_two_hundred_layers_are_pages_of_a_width_that_can_be_printed():
+    table = table_of(ranks=(1, 2), layers=[f"bn{i}" for i in range(200)])
+    pages = against.pages(table)
+    assert [key for page in pages.values() for key in page] == [(f"bn{i}",) for i in range(200)]
+    figure = against.picture(table, page=pages["2"])
+    assert [axes.get_title() for axes in figure.axes] == [f"bn{i}" for i in range(8, 16)]
+    assert figure.get_size_inches()[0] < 25 and "192 further panels" in figure.get_supxlabel().replace("\n", " ")

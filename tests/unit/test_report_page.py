@@ -7,14 +7,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import stitch_frames
 import toy
 from commandline import call
-from stitch_frames import DISJOINT, expected_runs
-from stitch_frames import finished as rows_of
 
-from repsim.report.page import document, markup, methods, numbers, printing, scales, tabled
+from repsim import table as tables
+from repsim.report.page import document, markup, methods, numbers, printing, scales
 from repsim.report.page.markup import tag
-from repsim.table import TableDefinition, build
 
 STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
 # Second line
@@ -153,6 +152,23 @@ def test_text_is_escaped_where_it_enters_and_only_once():
         markup.data(float("nan"))
 
 
+def test_the_mark_of_the_best_is_explained_as_the_table_stands():
+    def gathered(layers, cases):
+        expected = stitch_frames.expected_runs([f"bn{i}" for i in range(layers)], [f"case {i}" for i in range(cases)])
+        rows = stitch_frames.finished(expected, lambda run: int(run["case"].split()[1]) + 0.001 * run["front_seed"])
+        return numbers.entry(tables.build(tables.TableDefinition(), rows, expected), "own")
+
+    upright, turned = gathered(3, 2), gathered(2, numbers.MANY + 1)
+    assert upright["best"] and turned["best"]
+    assert (upright["turned"], turned["turned"]) == (False, True)
+    assert "least of its row, beyond" in upright["caption"] and "least of its column, beyond" in turned["caption"]
+
+
+def test_words_that_a_hyphen_joins_stay_as_they_are_in_latex():
+    said = methods.latex("a least-squares start, −1.5 % [@kingma2015]")
+    assert said == "a least-squares start, $-$1.5 \\%~\\cite{kingma2015}\n"
+
+
 def test_a_browser_that_is_not_there_is_said_before_anything_is_computed(finished):
     answer = call("results", "report", "stitches", "--pdf")
     assert answer.code == 2 and "none of chromium" in answer.err and "install Chromium" in answer.err
@@ -190,21 +206,15 @@ def test_values_that_dwarf_the_others_make_an_axis_logarithmic():
     assert scales.of([30.0, 40.0, 50.0, 60.0, 70.0], [], 100, 0).linear is None
 
 
-def entry_of(cases, pairs=DISJOINT):
-    """The first case is 9 points better than the others, between every pair."""
-    expected = expected_runs(cases=cases, pairs=pairs)
-    rows = rows_of(expected, lambda run: 0.01 * run["front_seed"] + 0.001 * run["end_seed"] + 0.09 * (run["case"] != cases[0]))
-    return numbers.entry(build(TableDefinition(), rows, expected), "penalty")
-
-
-def test_a_table_that_is_turned_says_of_which_side_its_marks_are():
-    upright, turned = (str(tabled.draw(entry_of(tuple(f"case{i}" for i in range(n))))) for n in (2, 12))
-    assert "Underlined: least of its row, beyond" in upright and "of its column" not in upright
-    assert "Underlined: least of its column, beyond" in turned and "of its row" not in turned
-
-
 def test_methods_speak_of_pairs_that_share_networks_only_where_some_do():
-    (apart,) = methods._statistics({"tables": [entry_of(("a", "b"))]})
-    (shared,) = methods._statistics({"tables": [entry_of(("a", "b"), ((0, 1), (1, 2), (2, 0)))]})
-    assert "disjoint pairs" in apart and "share" not in apart
-    assert "jackknife over 3 networks" in shared and "pairs that share a network are not independent." in shared
+    def told(pairs):
+        expected = stitch_frames.expected_runs(pairs=pairs)
+        rows = stitch_frames.finished(expected, lambda run: 0.01 * run["front_seed"] + 0.001 * run["end_seed"])
+        (said,) = methods._statistics(
+            {"tables": [numbers.entry(tables.build(tables.TableDefinition(), rows, expected), "penalty")]}
+        )
+        return said
+
+    assert "disjoint pairs" in told(stitch_frames.DISJOINT) and "share" not in told(stitch_frames.DISJOINT)
+    assert "jackknife over 3 networks" in told(((0, 1), (1, 2), (2, 0)))
+    assert "pairs that share a network are not independent." in told(((0, 1), (1, 2), (2, 0)))

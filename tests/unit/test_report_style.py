@@ -42,3 +42,10 @@ def test_the_first_seven_colours_are_distinct_and_none_is_lost_on_white():
 def test_luminance_is_what_a_greyscale_converter_makes_of_it(colour):
     rgb = tuple(round(255 * part) for part in to_rgb(colour))
     assert Image.new("RGB", (1, 1), rgb).convert("L").getpixel((0, 0)) == pytest.approx(255 * style.luminance(colour), abs=1)
+
+
+def test_fonts_of_other_scripts_stand_in_only_where_they_are_installed(monkeypatch):
+    from matplotlib.font_manager import fontManager
+
+    monkeypatch.setattr(type(fontManager), "get_font_names", lambda self: ["Noto Sans CJK SC", "DejaVu Sans", "Comic"])
+    assert style.families() == ["DejaVu Sans", "Noto Sans CJK SC"]

@@ -33,7 +33,7 @@ def latex(marked: str) -> str:
 def _in_tex(paragraph: str) -> str:
     """One paragraph, between whose texts the marks stand."""
     parts = citations.MARK.split(paragraph)
-    texts = [part.translate(ESCAPED | SYMBOLS) for part in parts[::2]]
+    texts = [part.translate(ESCAPED | SYMBOLS | HYPHEN) for part in parts[::2]]
     cites = [*(f"\\cite{{{part}}}" for part in parts[1::2]), ""]
     return "".join(text + one for text, one in zip(texts, cites, strict=True)).replace(" \\cite", "~\\cite")
 
@@ -162,3 +162,4 @@ SYMBOLS = str.maketrans(
     {"∘": r"$\circ$", "Σ": r"$\Sigma$", "‖": r"$\|$", "²": r"$^2$", "₁": r"$_1$", "ḡ": r"$\bar g$", "λ": r"$\lambda$"}
     | {"α": r"$\alpha$", "×": r"$\times$", "≤": r"$\le$", "∞": r"$\infty$", "ε": r"$\varepsilon$", "“": "``", "”": "''"}
 )
+HYPHEN = str.maketrans({"-": "-"})  # in a text it joins words; in a cell of a table it must not become a dash

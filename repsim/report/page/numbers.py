@@ -31,6 +31,7 @@ ALSO = (
 """Numbers that a report shows besides that of the sweep's own table, where the rows hold them."""
 ALL = "all layers"
 POOL = "pool"
+MANY = 8  # columns that a page of paper takes
 MARKS = wording.IN_TEXT._replace(best="Underlined")
 LAYER_KEYS = ("front_layer", "end_layer")
 
@@ -72,14 +73,16 @@ def grids(project: Project, sweep: Sweep, own: Entry, found: "pd.DataFrame") -> 
 
 
 def entry(table: Table, name: str) -> Entry:
-    """A table as plain data."""
+    """A table as plain data; `turned`: with more columns than rows and a page of paper, it is shown with rows as columns."""
     rows, cols = ({key: i for i, key in enumerate(keys)} for keys in (table.row_keys, table.col_keys))
     cells = [_cell(rows[row], cols[col], cell) for (row, col), cell in table.cells.items()]
+    turned = len(cols) > max(MANY, len(rows))
     return {
         "id": name,
         "value": table.definition.value,
         "title": wording.title(table),
-        "caption": wording.caption(table, MARKS),
+        "caption": wording.caption(table, MARKS._replace(line="column" if turned else "row")),
+        "turned": turned,
         "page": [list(one) for one in zip(table.page_names, table.page, strict=True)],
         "unit": table.unit,
         "unit_of_mean": table.unit_of_mean,

@@ -5,17 +5,15 @@ from typing import Any
 
 from repsim.report.page.cells import Cell, by_place, counts, in_points, label, number, spread
 from repsim.report.page.markup import Child, Markup, tag
-from repsim.report.page.numbers import Entry
-from repsim.report.wording import OF_COLUMN, OF_ROW
+from repsim.report.page.numbers import MANY, Entry
 
-MANY = 8  # columns that a page of paper takes
 LONG = 40  # letters of a name that stands in one line
 
 
 def draw(table: Entry) -> Markup:
     """A gathered table; each cell names its place among the gathered ones, so that all of it is shown on hovering."""
     cells = by_place(table)
-    turned = len(table["cols"]) > len(table["rows"]) and len(table["cols"]) > MANY
+    turned = table["turned"]
     down, across = ("cols", "rows") if turned else ("rows", "cols")
     names = table["col_names" if turned else "row_names"]
     best = {tuple(place) for place in table.get("best", ())}
@@ -24,8 +22,7 @@ def draw(table: Entry) -> Markup:
         places = [(j, i) if turned else (i, j) for j in range(len(table[across]))]
         body.append([_head_cells(key), [_cell(table, cells.get(place), place in best) for place in places]])
     heads = [*(str(name).replace("_", " ") for name in names), *(label(key) for key in table[across])]
-    caption = table["caption"].replace(OF_ROW, OF_COLUMN) if turned else table["caption"]
-    return frame(table["id"], caption, heads, body, len(names), "gathered")
+    return frame(table["id"], table["caption"], heads, body, len(names), "gathered")
 
 
 def plain(name: str, caption: str, heads: Sequence[str], rows: Sequence[Sequence[Child]], keys: int = 1) -> Markup:
