@@ -196,7 +196,9 @@ def _pareto(subject: Subject) -> Pictures:
     for device, rows in by_device.items():
         wanted = expected if len(by_device) == 1 else expected.loc[expected["run_id"].isin(rows["run_id"])]
         mean, price = (pareto.by_case(definition, value, rows, wanted) for value in (definition.value, cost))
-        figures[device.replace(" ", "_") if len(by_device) > 1 else ""] = pareto.picture(mean, price, device)
+        on = device.replace(" ", "_") if len(by_device) > 1 else ""
+        for name, page in pareto.pages(mean, price).items():
+            figures["_".join(filter(None, [on, name]))] = pareto.picture(mean, price, device, page)
     return figures or _nothing()
 
 
