@@ -3,9 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from repsim import frames, store, yamlfile
 from repsim import table as tables
-from repsim.errors import UserError, nearest
+from repsim.errors import InputError, SpecError, UserError, nearest
 from repsim.job import Job
 from repsim.project import Project
 from repsim.sweep import grids, shown
@@ -26,7 +28,7 @@ MEASURED = ("outcome", "status", "null")  # beside the value and its null
 
 def definition(sweep: Sweep, asked: dict[str, Any], filed: Filed | None = None) -> TableDefinition:
     """What the table of a sweep shows: what its job usually shows, changed by `table:` of its file, by a file of a definition, and
-    by what was `asked`.
+    by what was `asked`, which narrows their filters.
 
     A comparison names columns: it is left out where other columns are then asked for, and where `none` is; that of the sweep also
     where only some of its runs are.
@@ -38,15 +40,29 @@ def definition(sweep: Sweep, asked: dict[str, Any], filed: Filed | None = None) 
         filtered = "where" in more and said.get("compare") is of_sweep
         if filtered or more.get("cols", said.get("cols")) != said.get("cols"):
             said.pop("compare", None)
-        said |= more
-    without_none(said)
-    return yamlfile.validate(TableDefinition, said, str(filed.path if filed else sweep.path), "" if filed else "table")
+        said = narrowed(said, more) if more is asked else said | more
+    return validated(said, asked, (str(filed.path), "") if filed else (str(sweep.path), "table"))
 
 
-def without_none(said: dict[str, Any]) -> None:
-    """Take the comparison out of a definition that asks for none."""
+def validated(said: dict[str, Any], asked: dict[str, Any], where: tuple[str, str]) -> TableDefinition:
+    """What is said as a definition, without a comparison where `none` is asked for.
+
+    Raises: SpecError that blames the option of what was `asked`, else the file and key path `where`.
+    """
     if said.get("compare") == [NONE]:
-        del said["compare"]
+        said = {key: value for key, value in said.items() if key != "compare"}
+    try:
+        return TableDefinition.model_validate(said)
+    except ValidationError as error:
+        told = yamlfile.explain(error, TableDefinition, said, *where)
+        options = [f"--{found['loc'][0]}" for found in error.errors(include_url=False) if found["loc"] and found["loc"][0] in asked]
+        raise SpecError(told.what, where=next(iter(options), told.where), do=told.do) from None
+
+
+def narrowed(said: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """`asked` over what is said; filters of both hold."""
+    filters = {**said.get("where", {}), **asked.get("where", {})}
+    return said | asked | ({"where": filters} if filters else {})
 
 
 def pages(project: Project, sweep: Sweep, definition: TableDefinition, found: "pd.DataFrame | None" = None) -> tuple[Table, ...]:
@@ -96,6 +112,11 @@ def _must_be_there(definition: TableDefinition, job: Job) -> None:
     schema, config = store.schema_of(job).names, job.config.model_fields
     numbers = [name for name in store.numbers(job) if name not in config]
     must_be_there(definition, schema, numbers, [frames.CASE, CONTROL, *config, *schema])
+    kind = str(store.schema_of(job).field(definition.value).type)  # of a column that is all null nothing else tells
+    if kind.startswith("list"):
+        raise InputError(f"column '{definition.value}' holds lists", where="table", do="choose a --value of single numbers")
+    if kind == "string":
+        raise InputError(f"column '{definition.value}' is no number", where="table", do="choose another --value")
 
 
 def must_be_there(definition: TableDefinition, columns: Sequence[str], numbers: Sequence[str], keys: Sequence[str]) -> None:

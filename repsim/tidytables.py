@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from repsim import table as tables
-from repsim import tabulating, tidy, yamlfile
+from repsim import tabulating, tidy
 from repsim.errors import InputError
 from repsim.schema import KEY
 from repsim.table import Table, TableDefinition
@@ -29,9 +29,8 @@ def definition(path: Path, asked: dict[str, Any], filed: Filed | None = None) ->
     facts = tidy.described(path).facts
     usual = {key: value for key, value in facts.get("table", {}).items() if key in SAID}
     asked = {key: value for key, value in asked.items() if value}
-    said = {"job": facts["job"], **usual, **(filed.said if filed else {}), **asked}
-    tabulating.without_none(said)
-    return yamlfile.validate(TableDefinition, said, str(filed.path if filed else path))
+    said = {"job": facts["job"], **usual, **(filed.said if filed else {})}
+    return tabulating.validated(tabulating.narrowed(said, asked), asked, (str(filed.path if filed else path), ""))
 
 
 def rows(path: Path, definition: TableDefinition) -> "pd.DataFrame":

@@ -80,6 +80,13 @@ def test_a_comparison_of_the_sweep_file_is_left_out_of_other_runs_of_files_of_on
     assert "against" not in table(tmp_path / "a.parquet", "--compare", "none")
 
 
+def test_filters_that_are_asked_for_narrow_those_of_a_definition(here):
+    (here.tables / "low.yaml").write_text("sweep: stitches\nwhere: {case: [low 1, low 2]}\n")
+    found = table("low", "--where", "front_layer=relu1")
+    assert "relu1" in found and "relu2" not in found and "lin" not in found.split("Stitching")[0]
+    assert "lin" in table("low", "--where", "case=lin") and "low 1" not in table("low", "--where", "case=lin")
+
+
 def test_an_option_that_names_nothing_is_as_if_it_were_not_there(here):
     assert table("stitches", "--rows", ",") == table("stitches") == table("stitches", "--rows", "front_layer,")
 
@@ -99,8 +106,10 @@ def test_keys_that_only_rows_have_are_read_from_the_store(here):
         (["--value", "penlty"], "have no column 'penlty'\n  → did you mean 'penalty'"),
         (["--compare", "lin,loww 1"], "the table has no column 'loww 1'\n  → did you mean 'low 1'"),
         (["--compare", "lin"], "compare names two different columns"),
+        (["--spread", "bootstap"], "--spread: "),
         (["--spread", "bootstap"], "did you mean 'bootstrap'"),
-        (["--best", "least"], "table.best"),
+        (["--best", "least"], "--best: "),
+        (["--value", "gpu"], "column 'gpu' is no number"),
         (["--format", "parquet"], "a Parquet file needs a name\n  → say --out"),
         (["--table", "nothing"], "nothing: there is no such table"),
         (["--table", "../jobs/stitch"], "there is no such table"),

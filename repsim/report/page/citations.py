@@ -52,7 +52,10 @@ DATASETS = {"cifar*": "krizhevsky2009", "svhn*": "netzer2011", "mnist*": "lecun1
 ARCHS = {"resnet*": "he2016", "tv_resnet*": "he2016", "vit_*": "dosovitskiy2021", "tiny10*": "csiszarik2021"}
 MEASURES = {
     "cka*debiased": ("kornblith2019", "song2012"),
+    "cka_angular": ("kornblith2019", "williams2021"),
     "cka*": ("kornblith2019",),
+    "cca*": ("kornblith2019",),
+    "regression*": ("kornblith2019",),
     "svcca*": ("raghu2017",),
     "pwcca*": ("morcos2018",),
     "procrustes*": ("ding2021", "williams2021"),
@@ -67,6 +70,10 @@ MEASURES = {
     "distance_correlation": ("szekely2007",),
     "mutual_knn": ("huh2024",),
     "cknna": ("huh2024",),
+    "jaccard": ("klabunde2025",),
+    "agreement": ("klabunde2025",),
+    "jensen_shannon": ("klabunde2025",),
+    "accuracy_difference": ("klabunde2025",),
 }
 DETECTORS = {"energy": "liu2020", "msp": "hendrycks2017", "mahalanobis": "lee2018", "relative_mahalanobis": "ren2021"}
 COLLECTIONS = {"frankenstein": "csiszarik2021"}

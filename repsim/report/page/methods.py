@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repsim.report.latex import ESCAPED
-from repsim.report.page import citations, saying, stitchwords
+from repsim.report.page import citations, comparewords, controlwords, saying, stitchwords
 from repsim.report.page.citations import cite
-from repsim.report.page.saying import count, distinct, listed, shortly, span, whole
+from repsim.report.page.saying import count, distinct, half_up, listed, shortly, span, whole
 from repsim.report.wording import UNITS
 from repsim.sweep.expand import Sweep
 
@@ -43,8 +43,8 @@ def _paragraphs(sweep: Sweep, data: Data, found: "pd.DataFrame") -> Iterator[lis
     yield [_networks(one) for one in data["kinds"]]
     if sweep.spec.job == "stitch" and "stitcher" in configs[0]:
         yield from _stitching(sweep, data, configs, found)
-    elif "measure" in configs[0]:
-        yield list(_comparing(data, configs, found))
+    elif sweep.spec.job == "compare" and "measure" in configs[0]:
+        yield from _comparing(data, configs, found)
     else:
         yield list(_other(sweep, data, configs, found))
     yield [*_statistics(data), _coverage(data)]
@@ -60,7 +60,7 @@ def _networks(kind: Data) -> str:
     epochs = f", {span(kind['epochs'])} epochs" if kind["epochs"] else ""
     scored = ""
     if kind["accuracy_low"] is not None:
-        scored = f"; test accuracy {span([kind['accuracy_low'], kind['accuracy_high']], '{:.3f}')}"
+        scored = f"; test accuracy {listed(dict.fromkeys(half_up(kind[end]) for end in ('accuracy_low', 'accuracy_high')), 'to')}"
     what = f"{kind['networks']:,} {kind['arch']}{size} {'network' if kind['networks'] == 1 else 'networks'}{cite(*sources)}"
     dataset = saying.NAMES.get(kind["dataset"], kind["dataset"])
     return f"{what} for {dataset}{cite(data)} ({kind['made']}{epochs}), seeds {whole(kind['seeds'])}{scored}."
@@ -74,29 +74,25 @@ def _stitching(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.Dat
     images = stitchwords.images(_images(configs, found), _datasets(data))
     yield [*stitchwords.stitched(configs, data["size"]["pairs"], data["size"]["layers"]), images]
     yield list(stitchwords.cases(by_case))
-    yield [*stitchwords.training(by_case), *_besides(configs)]
+    yield [*stitchwords.training(by_case), *controlwords.controls(configs), *controlwords.attacks(configs)]
     yield list(stitchwords.penalty([table["value"] for table in data["tables"]]))
-
-
-def _besides(configs: Sequence[Data]) -> Iterator[str]:
-    """Negative controls and attacks."""
-    if controls := [one for one in distinct(configs, "control") if one]:
-        yield f"Negative controls in the place of f: {listed(controls)}{cite('smith2025', 'bansal2021')}."
-    if attacks := [str(one) for one in distinct(configs, "attack") if one not in (None, "none")]:
-        sources = {"pgd": "madry2018", "autoattack": "croce2020"}
-        yield f"Attacks: {listed(attacks)}{cite('balogh2023', *map(sources.get, attacks))}."
 
 
 def _datasets(data: Data) -> str:
     return listed(saying.NAMES.get(name, name) for name in data["size"]["datasets"])
 
 
-def _comparing(data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
-    named = [f"{one}{cite(*citations.of_measure(str(one)))}" for one in distinct(configs, "measure")]
-    layers = data["size"]["layers"]
-    pairs = count(data["size"]["pairs"], "pair")
-    yield f"Layers of {pairs} of networks are compared ({count(len(layers), 'layer')}: {shortly(layers)}) by {listed(named)}."
-    yield stitchwords.images({"test_images": _images(configs, found).get("images", [])}, _datasets(data))
+def _comparing(data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[list[str]]:
+    """What is compared and by what; on which images, with which nulls, intervals and controls."""
+    size = data["size"]
+    yield list(comparewords.compared(configs, size["pairs"], size["layers"], _values(found, "convention")))
+    images = comparewords.images(configs, _datasets(data), _images(configs, found)["images"])
+    yield [images, *comparewords.chances(configs, _values(found, "null_kind")), *controlwords.controls(configs)]
+
+
+def _values(found: "pd.DataFrame", name: str) -> list[str]:
+    """The values of a column, each once; none where nothing is stored."""
+    return list(found[name].dropna().unique()) if name in found.columns else []
 
 
 def _other(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
@@ -160,6 +156,7 @@ def _software(data: Data) -> str:
 
 SYMBOLS = str.maketrans(
     {"∘": r"$\circ$", "Σ": r"$\Sigma$", "‖": r"$\|$", "²": r"$^2$", "₁": r"$_1$", "ḡ": r"$\bar g$", "λ": r"$\lambda$"}
+    | {"σ": r"$\sigma$", "√": r"$\surd$", "ρ": r"$\rho$", "ν": r"$\nu$", "→": r"$\to$", "₀": r"$_0$"}
     | {"α": r"$\alpha$", "×": r"$\times$", "≤": r"$\le$", "∞": r"$\infty$", "ε": r"$\varepsilon$", "“": "``", "”": "''"}
 )
 HYPHEN = str.maketrans({"-": "-"})  # in a text it joins words; in a cell of a table it must not become a dash

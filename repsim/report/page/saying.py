@@ -1,6 +1,7 @@
 """Owns small ways of saying values in a methods text: numbers, ranges, lists, and what all runs have in common."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 NAMES = {
@@ -34,6 +35,11 @@ def span(numbers: Iterable[float], format: str = "{:g}") -> str:
     found = sorted(numbers)
     ends = [format.format(one) for one in (found[0], found[-1])]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def half_up(number: float, digits: int = 3) -> str:
+    """0.783 for 0.7825: a half of the last digit goes up, as the shortest decimal number of these bits says."""
+    return str(Decimal(repr(float(number))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
 def whole(numbers: Sequence[int]) -> str:
