@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,24 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from repsim import frames, tabulating, yamlfile
-from repsim.errors import UserError, nearest
+from repsim.errors import UserError
 from repsim.plotdefinition import PlotDefinition
 from repsim.project import Project
-from repsim.report import against, bars, gathered, heatmaps, learning, matrix, pareto, plots, saving, scatter, style, weights
+from repsim.report import (
+    against,
+    bars,
+    gathered,
+    heatmaps,
+    learning,
+    matrix,
+    pareto,
+    plotoptions,
+    plots,
+    saving,
+    scatter,
+    style,
+    weights,
+)
 from repsim.sweep import grids
 from repsim.sweep.expand import TRAIN, Sweep
 from repsim.table import Table, TableDefinition
@@ -31,7 +45,10 @@ FRONT, END = "front_layer", "end_layer"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is drawn: a sweep, what was asked of its table, and how it is to be drawn."""
+    """What is drawn: a sweep, what was asked of its table, and how it is to be drawn.
+
+    `given` are the options that go with some kinds alone, by name, as far as they were given.
+    """
 
     project: Project
     sweep: Sweep
@@ -39,6 +56,7 @@ class Subject:
     plot: PlotDefinition
     runs: tuple[str, ...] = ()
     filed: Filed | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def found(self) -> "pd.DataFrame":
@@ -84,12 +102,17 @@ def subject(
 ) -> Subject:
     """What is drawn: the `plot` block of a sweep, changed by that of a definition of a table, changed by what `plot` says.
 
-    Raises: SpecError for what cannot be said.
+    Raises: SpecError for what a file cannot say; UserError for an option that cannot be meant.
     """
     project, sweep, filed = opened
+    plotoptions.known_kind(plot.get("kind"), KINDS)
     said = {**sweep.spec.plot, **(filed.plot if filed else {}), **{key: value for key, value in plot.items() if value}}
     where = str(filed.path if filed and filed.plot else sweep.path)
-    return Subject(project, sweep, asked, yamlfile.validate(PlotDefinition, said, where, "plot"), runs, filed)
+    definition = yamlfile.validate(PlotDefinition, said, where, "plot")
+    given = {"--run": runs, "--across": plot.get("across")}
+    if definition.across:
+        plotoptions.column(definition.across, sweep, "--across" if given["--across"] else f"{where}: plot.across")
+    return Subject(project, sweep, asked, definition, runs, filed, given)
 
 
 def usual(subject: Subject) -> str:
@@ -101,9 +124,11 @@ def usual(subject: Subject) -> str:
 
 
 def pictures(subject: Subject) -> Pictures:
-    """The pictures of `subject`, one per page. Raises UserError where there is nothing to draw."""
+    """The pictures of `subject`, one per page. Raises UserError where there is nothing to draw, and for options of other kinds."""
+    kind = subject.plot.kind or usual(subject)
+    plotoptions.fit(kind, subject.given)
     with _fonts():
-        return KINDS[subject.plot.kind or usual(subject)](subject)
+        return KINDS[kind](subject)
 
 
 def draw(subject: Subject, path: Path) -> list[Path]:
@@ -155,8 +180,7 @@ def _name(table: Table, page: str = "") -> str:
 def _scatter(subject: Subject) -> Pictures:
     """Training against direct matching where nothing else is said."""
     y = subject.definition.value
-    x = subject.plot.across or scatter.across_of(y)
-    _known(x, subject)
+    x = subject.plot.across or plotoptions.partner(y, subject.sweep)
     rows = scatter.both(subject.found, x, y)
     both = zip(subject.built({"value": x}, rows), subject.built({"value": y}, rows), strict=True)
     return {_name(up, page): scatter.picture(right, up, cols) for right, up in both for page, cols in scatter.pages(up).items()}
@@ -167,14 +191,14 @@ def _pareto(subject: Subject) -> Pictures:
     definition, expected = subject.definition, frames.expected(subject.sweep)
     cost = subject.plot.across or pareto.SECONDS
     found = pareto.with_seconds(subject.found)
-    if subject.plot.across:
-        _known(cost, subject)
     by_device = pareto.devices(found)
     figures = {}
     for device, rows in by_device.items():
         wanted = expected if len(by_device) == 1 else expected.loc[expected["run_id"].isin(rows["run_id"])]
         mean, price = (pareto.by_case(definition, value, rows, wanted) for value in (definition.value, cost))
-        figures[device.replace(" ", "_") if len(by_device) > 1 else ""] = pareto.picture(mean, price, device)
+        on = device.replace(" ", "_") if len(by_device) > 1 else ""
+        for name, page in pareto.pages(mean, price).items():
+            figures["_".join(filter(None, [on, name]))] = pareto.picture(mean, price, device, page)
     return figures or _nothing()
 
 
@@ -200,13 +224,6 @@ def _similarity(subject: Subject) -> Pictures:
 def _weights(subject: Subject) -> Pictures:
     items = gathered.maps(subject.project, subject.sweep, subject.found, subject.runs)
     return {name: weights.picture(page) for name, page in weights.pages(items).items()}
-
-
-def _known(name: str, subject: Subject) -> None:
-    """Raise UserError for a column that the rows have not."""
-    if name not in subject.found.columns:
-        what = f"the rows of job '{subject.sweep.spec.job}' have no column '{name}'"
-        raise UserError(what, where="plot.across", do=nearest(name, map(str, subject.found.columns)))
 
 
 def _nothing() -> Pictures:

@@ -11,18 +11,23 @@ from matplotlib.figure import Figure
 
 from repsim import table as tables
 from repsim.errors import UserError
-from repsim.report import bylayer, style, valueaxis
+from repsim.report import bylayer, strips, style, valueaxis
 from repsim.report.wording import Marks, caption
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from repsim.table import Cell, Table, TableDefinition
+    from repsim.table import Cell, Key, Table, TableDefinition
 
 SECONDS = "seconds"  # the column of costs
 ALL = "all"
 MARKS = Marks("", bare="No bar", short="Hollow")
 WIDTH = 6.0  # inches of the axes
+SHARED = (
+    "Wall-clock seconds of a group of runs packed on one device, shared among them in proportion to their work: seconds "
+    "cannot tell apart cases of equal work (stitchers of equal epochs) that were packed together. "
+)
+NONE = "No front: of {} neither less nor more is better."
 
 
 def devices(found: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
@@ -59,33 +64,48 @@ def by_case(definition: "TableDefinition", value: str, found: "pd.DataFrame", ex
     return tables.build(definition.model_copy(update=changed), found, expected.assign(**{ALL: ALL}))
 
 
-def picture(value: "Table", cost: "Table", device: str) -> Figure:
+def pages(value: "Table", cost: "Table") -> dict[str, list["Key"]]:
+    """The rows that have both numbers by page: no more than can be told apart. Raises UserError where there is none."""
+    there = list(_both(value, cost))
+    if not there:
+        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+    parts = strips.split(there, style.MOST)
+    return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
+
+
+def picture(value: "Table", cost: "Table", device: str, page: Sequence["Key"] | None = None) -> Figure:
     """Mean of `value` against that of `cost` for each row of both, with intervals; the Pareto front where less or more is better.
 
     Args:
         value, cost: tables of one column (see `by_case`), of the same runs.
         device: what computed them: a card, or cpu; the axis is named after it.
+        page: the rows that are drawn, by default the first page; the front is that of all rows, and all pages have one range.
 
     Raises: UserError where no row has both numbers.
     """
-    points = {row: (cost.cell(row, col), value.cell(row, col)) for row in value.row_keys for col in value.col_keys}
-    there = {row: (x, y) for row, (x, y) in points.items() if x and y and x.n and y.n}
-    if not there:
-        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
-    columns, legend = bylayer.legend(list(there), 3.6)
+    page = page or next(iter(pages(value, cost).values()))
+    points = {row: (x.mean, y.mean) for row, (x, y) in _both(value, cost).items()}
+    columns, legend = bylayer.legend(page, 3.6)
     figure = Figure(figsize=(WIDTH + legend, 5.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for row, (x, y) in there.items():
-        _point(axes, (cost, value), (x, y), style.look(list(value.row_keys).index(row)), " / ".join(row))
-    if all(x.mean > 0 for x, _ in there.values()):
+    axes.plot(*zip(*points.values(), strict=True), linestyle="none")  # nothing but the range
+    for row in page:
+        _point(axes, (cost, value), _both(value, cost)[row], style.look(list(value.row_keys).index(row)), " / ".join(row))
+    if all(x > 0 for x, _ in points.values()):
         axes.set_xscale("log")
     best = []
     if (aim := value.definition.aim) != "none":  # else nobody knows which of two cases is the better one
-        best = front({row: (x.mean, y.mean) for row, (x, y) in there.items()}, aim == "min")
-        _line(axes, [(there[row][0].mean, there[row][1].mean) for row in best])
-    _words(figure, value, cost, device, columns, [" / ".join(row) for row in best])
+        best = front(points, aim == "min")
+        _line(axes, [points[row] for row in best], [points[row] for row in best if row in page])
+    _words(figure, value, cost, device, columns, _ringed(value, best, len(points) - len(page)))
     return figure
+
+
+def _both(value: "Table", cost: "Table") -> dict["Key", tuple["Cell", "Cell"]]:
+    """Cost and value of each row that has both."""
+    points = {row: (cost.cell(row, col), value.cell(row, col)) for row in value.row_keys for col in value.col_keys}
+    return {row: (x, y) for row, (x, y) in points.items() if x and y and x.n and y.n}
 
 
 def front(points: Mapping, less: bool = True) -> list:
@@ -109,13 +129,13 @@ def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"]
     mark.set(markerfacecolor=face, markerfacecoloralt="white")
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
-    """Steps: between two cases of the front, none is better than the cheaper one."""
+def _line(axes: Axes, points: Sequence[tuple[float, float]], ringed: Sequence[tuple[float, float]]) -> None:
+    """Steps: between two cases of the front, none is better than the cheaper one; rings about those of this page."""
     axes.step(*zip(*points, strict=True), where="post", color="0.3", linestyle="--", linewidth=1.0, zorder=1)
-    axes.plot(*zip(*points, strict=True), "o", color="none", markeredgecolor="0.3", markersize=13, zorder=2)
+    axes.plot([x for x, _ in ringed], [y for _, y in ringed], "o", color="none", markeredgecolor="0.3", markersize=13, zorder=2)
 
 
-def _words(figure: Figure, value: "Table", cost: "Table", device: str, columns: int, best: Sequence[str]) -> None:
+def _words(figure: Figure, value: "Table", cost: "Table", device: str, columns: int, ringed: str) -> None:
     (axes,) = figure.axes
     measured = cost.definition.value == SECONDS
     unit = "seconds of a CPU task per run" if device == "cpu" else f"GPU-seconds per run ({device})"
@@ -129,8 +149,13 @@ def _words(figure: Figure, value: "Table", cost: "Table", device: str, columns: 
     figure.suptitle(fill(head, int(width * 9)), fontsize="large")
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside right center", fontsize="small", frameon=False, ncols=columns)
-    shared = "Wall-clock seconds of a group of runs packed on one device, shared among them in proportion to their work. "
-    none = f"No front: of {value.definition.value} neither less nor more is better."
-    ringed = f"Ringed, dashed: the Pareto front ({', '.join(best)})." if best else none
-    said = f"{ringed} {shared if measured else ''}{caption(value, MARKS)}"
+    said = f"{ringed} {SHARED if measured else ''}{caption(value, MARKS)}"
     figure.supxlabel(fill(said, int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+
+
+def _ringed(value: "Table", best: Sequence["Key"], left: int) -> str:
+    """What the front is, and how many rows stand on other pages."""
+    names = ", ".join(" / ".join(row) for row in best)
+    said = f"Ringed, dashed: the Pareto front ({names})." if best else NONE.format(value.definition.value)
+    over = ", over which the front is formed" if best else ""
+    return f"{said} {left} further points stand on the other pages{over}." if left else said

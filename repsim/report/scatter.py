@@ -1,6 +1,6 @@
 """Owns the picture of one number of the same runs against another: the task's loss against direct matching, a point per cell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from textwrap import fill
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from repsim.table import Cell, Key, Table
 
+    Points = Mapping[tuple[Key, Key], tuple[Cell, Cell]]
+
 INCHES = 5.6  # of the axes
 FAINT = 3000  # up to so many pairs, each is drawn
-MARKS = Marks("; small: pairs of networks", bare="No bar", short="Hollow")
+NAMED = 6  # so many series that are left out of ρ are named
+MARKS = Marks("; small: single pairs of networks", bare="No bar", short="Hollow")
 
 
 def across_of(value: str) -> str:
@@ -45,7 +48,7 @@ def picture(x: "Table", y: "Table", cols: Sequence["Key"] | None = None) -> Figu
     """A point with its intervals both ways per cell that `x` and `y` both have, a look per column; their pairs faint behind.
 
     The diagonal is drawn where both are one number, of direct matching and of training. ρ is Spearman's, over the points and over
-    the pairs; pairs share networks, so it has no p-value.
+    the pairs; pairs share networks, so it has no p-value. Points where nothing was trained (see `untrained`) are left out of it.
 
     Args:
         x, y: tables of the same rows, columns and runs (see `both`) that differ in their value alone.
@@ -68,8 +71,13 @@ def picture(x: "Table", y: "Table", cols: Sequence["Key"] | None = None) -> Figu
         mine = [cells for (_, other), cells in points.items() if other == col]
         _series(axes, (x, y), mine, style.look(list(y.col_keys).index(col)), " / ".join(col), few)
     _frame(axes, x, y)
-    _words(figure, x, y, list(points.values()), columns)
+    _words(figure, x, y, points, columns)
     return figure
+
+
+def untrained(x: "Cell", y: "Cell") -> bool:
+    """Whether every run has one number both ways: what was not trained after matching stands on the diagonal by construction."""
+    return x.pairs == y.pairs and x.values == y.values
 
 
 def correlation(pairs: Sequence[tuple[float, float]]) -> float:
@@ -118,22 +126,35 @@ def alike(x: "Table", y: "Table") -> bool:
     return x.definition.value in (across_of(y.definition.value), f"null_{y.definition.value}")
 
 
-def _words(figure: Figure, x: "Table", y: "Table", points: Sequence[tuple["Cell", "Cell"]], columns: int) -> None:
+def _words(figure: Figure, x: "Table", y: "Table", points: "Points", columns: int) -> None:
     width = figure.get_size_inches()[0]
     keys = " and ".join(filter(None, [" / ".join(y.row_names), " / ".join(y.col_names)])).replace("_", " ")
     head = f"{bylayer.short_title(y)} against {x.definition.value.replace('_', ' ')}: {len(points)} points by {keys}"
-    figure.suptitle(fill(f"{head}, {bylayer.runs_text([cell for _, cell in points])}", int(width * 9)), fontsize="large")
+    figure.suptitle(fill(f"{head}, {bylayer.runs_text([cell for _, cell in points.values()])}", int(width * 9)), fontsize="large")
     handles = figure.axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside right center", fontsize="small", frameon=False, ncols=columns)
-    pairs = [
-        two for one, other in points if len(one.values) == len(other.values) for two in zip(one.values, other.values, strict=True)
-    ]
-    means = [(one.mean, other.mean) for one, other in points]
-    said = f"Spearman's ρ = {_rho(means)} over {len(means)} points, {_rho(pairs)} over their {len(pairs):,} pairs of networks."
     line = " Dashed: equal." if alike(x, y) else ""
-    shown = replace(y, cells={str(i): cell for i, (_, cell) in enumerate(points)})
-    text = f"{said}{line} Along x: {title(x)}, of the same runs. Along y: {caption(shown, MARKS)}"
+    shown = replace(y, cells={key: cell for key, (_, cell) in points.items()})
+    left = len({col for _, col in y.cells}) - len(handles[0])
+    others = f" {left} further series stand on the other pages; ρ is of this one." if left else ""
+    text = f"{_correlations(x, y, points)}{line} Along x: {title(x)}, of the same runs. Along y: {caption(shown, MARKS)}{others}"
     figure.supxlabel(fill(text, int(width * 15)), fontsize="x-small", x=0.02, ha="left")
+
+
+def _correlations(x: "Table", y: "Table", points: "Points") -> str:
+    """ρ over how many points and over how many single numbers behind them, and which points are left out of it."""
+    out = {key for key, cells in points.items() if x.definition.value == across_of(y.definition.value) and untrained(*cells)}
+    kept = [cells for key, cells in points.items() if key not in out]
+    behind = [two for one, other in kept if one.pairs == other.pairs for two in zip(one.values, other.values, strict=True)]
+    means = [(one.mean, other.mean) for one, other in kept]
+    each = f"one per {'pair of networks' if y.unit_of_mean == 'pair' else 'network'} and point"
+    over = f"{_rho(means)} over {len(means)} points, {_rho(behind)} over the {len(behind):,} numbers behind them"
+    said = f"Spearman's ρ = {over}, {each}."
+    if not out:
+        return said
+    names = list(dict.fromkeys(" / ".join(col) for _, col in points if any(col == of for _, of in out)))
+    few = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+    return f"{said} Drawn and left out of ρ: {len(out)} points where nothing was trained ({few}), equal both ways in every run."
 
 
 def _rho(pairs: Sequence[tuple[float, float]]) -> str:

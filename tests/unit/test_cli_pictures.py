@@ -64,11 +64,23 @@ def test_several_pages_are_several_files(measured):
 @pytest.mark.parametrize(
     "words, said",
     [
-        (("--kind", "pie"), "plot.kind"),
+        (("--kind", "pie"), "--kind: there is no kind of picture 'pie'\n  → did you mean"),
+        (("--kind", "foo"), "'foo'\n  → valid: bars, curves, lines, matrix, pareto, "),
+        (("--kind", "scater"), "did you mean 'scatter'"),
+        (("--kind", "bars", "--run", "abc"), "--run: only weights and curves take it, and this is bars"),
+        (("--run", "abc"), "--run: only weights and curves take it, and this is points"),
+        (("--kind", "curves", "--across", "work"), "--across: only scatter and pareto take it, and this is curves"),
         (("--kind", "lines"), "the rows end with layer, which is no number"),
         (("--out", "x.bmp"), "cannot draw a '.bmp' file"),
         (("--kind", "matrix", "--value", "penality"), "did you mean 'penalty'"),
-        (("--kind", "scatter"), "have no column 'matched_penalty'"),
+        (
+            ("--kind", "scatter"),
+            "--across: name the number along x: the rows of job 'stitch' hold no penalty",
+        ),
+        (
+            ("--kind", "scatter", "--across", "wrok"),
+            "--across: the rows of job 'stitch' have no column 'wrok'\n  → did you mean 'work'",
+        ),
         (("--kind", "weights"), "no stitcher of this sweep is saved"),
         (("--kind", "similarity"), "compares no layers"),
         (("--kind", "curves"), "no learning curve is stored"),
@@ -95,6 +107,14 @@ def test_scatter_and_pareto_take_the_number_along_x(measured):
         answer = call("results", "plot", "wide", "--kind", kind, *(("--across", across) if across else ()))
         assert answer.code == 0, answer.err
         assert (folder / f"wide_{kind}.png").is_file()
+
+
+def test_a_number_along_x_that_a_sweep_names_is_blamed_on_its_file_and_binds_no_other_kind(measured):
+    folder = measured(f"{SAME}plot: {{across: work}}\n")
+    assert call("results", "plot", "wide", "--kind", "bars").code == 0 and (folder / "wide_bars.png").is_file()
+    measured(f"{SAME}plot: {{across: wrok}}\n", "other")
+    answer = call("results", "plot", "other", "--kind", "scatter")
+    assert answer.code == 2 and "other.yaml: plot.across: the rows of job 'stitch' have no column 'wrok'" in answer.err
 
 
 def test_each_page_of_the_table_is_a_file_and_where_leaves_runs_out(measured):

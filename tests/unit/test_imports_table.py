@@ -36,6 +36,7 @@ ORCHESTRATION = [
     "local report.places",
     "report.drawing",
     "report.gathered",
+    "report.plotoptions",
     "report.matrix report.scatter report.pareto report.learning report.weights",
     "report.animation report.points report.against report.papers",
     "report.page.document",

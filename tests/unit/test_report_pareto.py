@@ -63,6 +63,31 @@ def test_a_case_stands_at_the_mean_over_its_cells_and_the_front_is_ringed():
     assert "n = 6 of 6 runs per case" in figure.get_suptitle().replace("\n", " ")
 
 
+def test_seconds_that_a_group_shares_by_work_are_said_to_tell_its_stitchers_not_apart():
+    said = pareto.picture(*tables_of(), "cpu").get_supxlabel().replace("\n", " ")
+    assert "seconds cannot tell apart cases of equal work (stitchers of equal epochs) that were packed together." in said
+    mean, _ = tables_of()
+    assert "seconds" not in pareto.picture(mean, mean, "cpu").get_supxlabel()
+
+
+def test_forty_one_cases_are_two_pages_with_the_front_of_all():
+    cases = [f"case{i}" for i in range(41)]
+    expected = expected_runs(cases=cases)
+    number = expected["case"].str.removeprefix("case").astype(float)
+    rows = expected[["run_id"]].assign(outcome="ok", seconds=1 + number, penalty=0.9 - 0.01 * number.where(number % 30 == 0, 0))
+    tables = [pareto.by_case(TableDefinition(value="penalty"), name, rows, expected) for name in ("penalty", "seconds")]
+    pages = pareto.pages(*tables)
+    assert [key for page in pages.values() for key in page] == [(case,) for case in cases]
+    for (name, page), best in zip(pages.items(), (0, 30), strict=True):
+        figure = pareto.picture(*tables, "cpu", page)
+        drawn, ringed = marks(figure)
+        assert (len(drawn), ringed) == ({"1": 20, "2": 21}[name], [pytest.approx((1 + best, 90 - best))])
+        said = figure.get_supxlabel().replace("\n", " ")
+        assert f"the Pareto front (case0, case30). {41 - len(page)} further points stand on the other pages, over" in said
+    ranges = [pareto.picture(*tables, "cpu", page).axes[0].get_xlim() for page in pages.values()]
+    assert ranges[0] == pytest.approx(ranges[1])
+
+
 def test_of_an_accuracy_more_is_better():
     _, ringed = marks(pareto.picture(*tables_of("accuracy"), "cpu"))
     assert ringed == [pytest.approx((1, 30)), pytest.approx((5, 45))]

@@ -13,12 +13,14 @@ from repsim.table import TableDefinition, build
 LAYERS = ("bn1", "bn2", "bn3", "bn4")
 
 
-def tables_of(y="penalty", drop="nothing", seed=0, **runs):
+def tables_of(y="penalty", drop="nothing", seed=0, untrained="nothing", **runs):
     """The tables of matched_penalty and of `y`, of three disjoint pairs with random numbers, and their rows."""
     expected = expected_runs(**{"layers": LAYERS, **runs})
     numbers = np.random.default_rng(seed)
     x = numbers.random(len(expected))
     rows = expected[["run_id"]].assign(outcome="ok", matched_penalty=x, penalty=x**2 + 0.2 * numbers.random(len(x)), loss=x)
+    same = rows["run_id"].str.contains(untrained)
+    rows.loc[same, "penalty"] = rows.loc[same, "matched_penalty"]
     rows.loc[rows["run_id"].str.contains(drop), "matched_penalty"] = None
     both = scatter.both(rows, "matched_penalty", y)
     return [build(TableDefinition(value=value), both, expected) for value in ("matched_penalty", y)]
@@ -45,7 +47,28 @@ def test_the_correlation_in_the_caption_is_that_of_scipy_over_points_and_over_pa
     means = [(x.cells[key].mean, y.cells[key].mean) for key in y.cells]
     pairs = [two for key in y.cells for two in zip(x.cells[key].values, y.cells[key].values, strict=True)]
     over_points, over_pairs = (spearmanr(*zip(*found, strict=True)).statistic for found in (means, pairs))
-    assert f"ρ = {over_points:.2f} over 8 points, {over_pairs:.2f} over their 24 pairs of networks" in caption
+    behind = "24 numbers behind them, one per pair of networks and point."
+    assert f"ρ = {over_points:.2f} over 8 points, {over_pairs:.2f} over the {behind}" in caption
+    assert "left out" not in caption
+
+
+def test_points_where_nothing_was_trained_are_drawn_and_left_out_of_the_correlation():
+    whole, (x, y) = tables_of(), tables_of(untrained="birkhoff")
+    kept = [key for key in y.cells if key[1] == ("linear",)]
+    figure = scatter.picture(x, y)
+    caption = figure.get_supxlabel().replace("\n", " ")
+    means = [(x.cells[key].mean, y.cells[key].mean) for key in kept]
+    behind = [two for key in kept for two in zip(x.cells[key].values, y.cells[key].values, strict=True)]
+    rho = [spearmanr(*zip(*found, strict=True)).statistic for found in (means, behind)]
+    assert f"ρ = {rho[0]:.2f} over 4 points, {rho[1]:.2f} over the 12 numbers behind them".replace("-", "−") in caption
+    assert "Drawn and left out of ρ: 4 points where nothing was trained (birkhoff), equal both ways in every run." in caption
+    assert len(points(figure)) == len(points(scatter.picture(*whole))) == 8
+
+
+def test_one_run_that_differs_makes_a_point_count_and_so_does_a_number_of_another_kind():
+    x, y = tables_of(untrained="birkhoff-[02]")  # of pairs 0-1, 2-3 and 4-5
+    assert "over 8 points" in scatter.picture(x, y).get_supxlabel().replace("\n", " ")
+    assert "over 8 points" in scatter.picture(*tables_of("loss")).get_supxlabel().replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +98,10 @@ def test_forty_one_cases_go_onto_two_pages():
     x, y = tables_of(layers=("bn1",), cases=[f"case{i}" for i in range(41)])
     pages = scatter.pages(y)
     assert [len(page) for page in pages.values()] == [20, 21]
-    assert [len(points(scatter.picture(x, y, page))) for page in pages.values()] == [20, 21]
+    figures = [scatter.picture(x, y, page) for page in pages.values()]
+    assert [len(points(figure)) for figure in figures] == [20, 21]
+    said = [figure.get_supxlabel().replace("\n", " ") for figure in figures]
+    assert "21 further series stand on the other pages; ρ is of this one." in said[0] and "20 further series" in said[1]
 
 
 def test_no_common_number_is_said():

@@ -64,7 +64,8 @@ def _pareto(figure: Figure, tables: Tables) -> Markup:
     legend = _legend([(i, label(key)) for i, key in enumerate(up["rows"])])
     words = (
         "Means over all layers and pairs. The line joins what nothing else beats in both. Runs of a group are computed together; "
-        "each has the part of its group's seconds that its images passed through the network are of the group's."
+        "each has the part of its group's seconds that its images passed through the network are of the group's: seconds "
+        "cannot tell apart stitchers of equal epochs that were computed together."
     )
     return _figure(figure["id"], "Penalty against computing time", [scatters.pareto(along, up), legend], words)
 
