@@ -123,7 +123,7 @@ def _panel(axes: Axes, table: "Table", column: "Key", cols: Sequence["Key"], pla
         cells = {places[row[-1]] + shift: table.cell(row, col) for row in mine}
         _line(axes, table, dict(sorted(cells.items())), list(table.col_keys).index(col), " / ".join(col))
     axes.set_xticks(list(places.values()), [_tick(label, table.row_names[-1]) for label in places], fontsize="small")
-    axes.set_xlim(min(places.values()) - 0.4, max(places.values()) + 0.4)
+    axes.set_xlim(min(places.values()) - 0.6, max(places.values()) + 0.6)
     axes.grid(color="0.9", linewidth=0.6)
 
 
