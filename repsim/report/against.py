@@ -5,6 +5,7 @@ lines into rows of panels, each with a y axis and a name of its own: what is cou
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite, log2, nan
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ NONE = "–"  # how a table shows a field that is not set
 Panels = Mapping[str, Sequence[str]]
 """y axis → columns of the table that are drawn against it; none: all in one."""
 PANELS = 8  # side by side on a page
+LINES = 12  # of a panel
+SPREAD = 0.7  # of the distance between two numbers: how far the points of the lines there stand apart, at most
 WIDE = 8  # times the smallest number that the largest is where an axis is logarithmic
 
 
@@ -36,13 +39,38 @@ def is_number(table: "Table") -> bool:
     return not layer and len(labels - {NONE}) > 1 and all(_number(label) is not None for label in labels - {NONE})
 
 
-def pages(table: "Table") -> dict[str, list["Key"]]:
-    """The panels of each page, by the keys before the number; the name is empty where there is one page alone."""
-    parts = strips.split(list(dict.fromkeys(row[:-1] for row in table.row_keys)), PANELS)
-    return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
+@dataclass(frozen=True)
+class Page:
+    """What one picture shows: panels side by side, by the keys before the number, and the lines of each row of them."""
+
+    across: tuple["Key", ...]
+    rows: Mapping[str, Sequence["Key"]]
+
+    @property
+    def lines(self) -> set["Key"]:
+        """The columns of the table that are drawn."""
+        return {col for cols in self.rows.values() for col in cols}
 
 
-def picture(table: "Table", panels: Panels | None = None, page: Sequence["Key"] | None = None) -> Figure:
+def pages(table: "Table", panels: Panels | None = None) -> dict[str, Page]:
+    """At most PANELS panels side by side and LINES lines in each; the name is empty where there is one page alone.
+
+    Raises: UserError for a column that the table has not.
+    """
+    rows = _rows(table, panels or {})
+    parts = max(-(-len(cols) // LINES) for cols in rows.values())
+    some = [{axis: part[at] for axis, cols in rows.items() if (part := _parts(cols, parts))[at]} for at in range(parts)]
+    sides = strips.split(list(dict.fromkeys(row[:-1] for row in table.row_keys)), PANELS)
+    found = [Page(tuple(side), one) for one in some for side in sides]
+    return {str(number) if len(found) > 1 else "": page for number, page in enumerate(found, 1)}
+
+
+def _parts(items: Sequence["Key"], count: int) -> list[Sequence["Key"]]:
+    """So many parts of about equal size, of which some may be empty."""
+    return [items[len(items) * i // count : len(items) * (i + 1) // count] for i in range(count)]
+
+
+def picture(table: "Table", panels: Panels | None = None, page: Page | None = None) -> Figure:
     """Mean and 95 % interval of each cell against the last row key, its pairs as dots where they are few.
 
     What is not set (a layer as it is, among ranks) stands right of the largest number. A hollow marker is short of its runs.
@@ -54,7 +82,7 @@ def picture(table: "Table", panels: Panels | None = None, page: Sequence["Key"] 
         raise UserError(what, where="plot", do="put the number last, as in table: {rows: [front_layer, rank]}")
     if not any(cell.n for cell in table.cells.values()):
         raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
-    return _figure(table, _rows(table, panels or {}), page or next(iter(pages(table).values())))
+    return _figure(table, panels or {}, page or next(iter(pages(table, panels).values())))
 
 
 def _rows(table: "Table", panels: Panels) -> dict[str, list["Key"]]:
@@ -68,7 +96,8 @@ def _rows(table: "Table", panels: Panels) -> dict[str, list["Key"]]:
     return {valueaxis.label(table): list(table.col_keys)}
 
 
-def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]], columns: Sequence["Key"]) -> Figure:
+def _figure(table: "Table", panels: Panels, page: Page) -> Figure:
+    rows, columns = page.rows, page.across
     width = 2.4 * len(columns) + 2.6
     figure = Figure(figsize=(max(7.0, width), 2.5 * len(rows) + 1.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -82,19 +111,19 @@ def _figure(table: "Table", rows: Mapping[str, Sequence["Key"]], columns: Sequen
         axes.set_title(" / ".join(column), fontsize="medium")
     for axes in grid[-1]:
         axes.set_xlabel(table.row_names[-1].replace("_", " "))
-    shown = [row for row in table.row_keys if row[:-1] in columns]
-    _words(figure, list(grid[:, 0]), table, (shown, rows), max(7.0, width))
+    _words(figure, list(grid[:, 0]), table, (panels, page), max(7.0, width))
     return figure
 
 
 def _panel(axes: Axes, table: "Table", column: "Key", cols: Sequence["Key"], places: Mapping[str, float]) -> None:
     mine = [row for row in table.row_keys if row[:-1] == column]
+    step = min(0.08, SPREAD / len(cols))
     for place, col in enumerate(cols):
-        shift = 0.08 * (place - (len(cols) - 1) / 2)
+        shift = step * (place - (len(cols) - 1) / 2)
         cells = {places[row[-1]] + shift: table.cell(row, col) for row in mine}
         _line(axes, table, dict(sorted(cells.items())), list(table.col_keys).index(col), " / ".join(col))
     axes.set_xticks(list(places.values()), [_tick(label, table.row_names[-1]) for label in places], fontsize="small")
-    axes.set_xlim(min(places.values()) - 0.4, max(places.values()) + 0.4)
+    axes.set_xlim(min(places.values()) - 0.6, max(places.values()) + 0.6)
     axes.grid(color="0.9", linewidth=0.6)
 
 
@@ -148,15 +177,15 @@ def _tick(label: str, name: str) -> str:
     return "full" if label == NONE and "rank" in name else label
 
 
-def _words(
-    figure: Figure, axes: Sequence[Axes], table: "Table", drawn: tuple[Sequence["Key"], Mapping[str, Sequence["Key"]]], width: float
-) -> None:
+def _words(figure: Figure, axes: Sequence[Axes], table: "Table", drawn: tuple[Panels, Page], width: float) -> None:
     """Title, legends beside their rows, and the caption with n, what the bars are, and what stands on other pages."""
-    shown, rows = drawn
-    cols = {col for cols in rows.values() for col in cols}
-    cells = [cell for (row, col), cell in table.cells.items() if col in cols and row in shown]
-    left = len({row[:-1] for row in table.row_keys}) - len({row[:-1] for row in shown})
-    said = f" {left} further panels stand on the other pages." if left else ""
+    panels, page = drawn
+    rows = page.rows
+    cells = [cell for (row, col), cell in table.cells.items() if col in page.lines and row[:-1] in page.across]
+    sides = len({row[:-1] for row in table.row_keys}) - len(page.across)
+    lines = len({col for cols in _rows(table, panels).values() for col in cols}) - len(page.lines)
+    further = [f"{left} further {name}" for left, name in ((lines, "lines"), (sides, "panels side by side")) if left]
+    said = f" {' and '.join(further)} stand on the other pages." if further else ""
     what = " and ".join(rows) if len(rows) > 1 else title(table).split(":")[0].split(", in ")[0]
     headline = f"{what[:1].upper()}{what[1:]} against {table.row_names[-1].replace('_', ' ')}, {bylayer.runs_text(cells)}"
     figure.suptitle(fill(headline, int(width * 9)), fontsize="large")

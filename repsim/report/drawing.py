@@ -161,7 +161,7 @@ def _points(subject: Subject) -> Pictures:
 
 
 def _lines(subject: Subject) -> Pictures:
-    drawn = ((table, name, page) for table in subject.tables for name, page in against.pages(table).items())
+    drawn = ((table, name, page) for table in subject.tables for name, page in against.pages(table, subject.plot.panels).items())
     return {_name(table, name): against.picture(table, subject.plot.panels, page) for table, name, page in drawn}
 
 
@@ -210,7 +210,7 @@ def _curves(subject: Subject) -> Pictures:
     }
     there = {what: panels for what, panels in known.items() if panels} or {"trainings": []}
     return {
-        "_".join(filter(None, [what if len(there) > 1 else "", page])): learning.picture(part, what)
+        "_".join(filter(None, [what if len(there) > 1 else "", page])): learning.picture(part, what, panels)
         for what, panels in there.items()
         for page, part in learning.pages(panels).items()
     }

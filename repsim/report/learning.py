@@ -1,7 +1,7 @@
 """Owns the picture of learning curves as means: epochs along x, one line per case or kind of network, a band over its seeds."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 from textwrap import fill
 from typing import NamedTuple
@@ -38,21 +38,29 @@ class Panel:
 
 
 def pages(panels: Sequence[Panel]) -> dict[str, list[Panel]]:
-    """Panels by page; the name is empty where there is one page alone. Raises UserError where there is none."""
+    """Panels by page, with no more lines than can be told apart; the name is empty where there is one page alone.
+
+    Raises: UserError where there is no curve.
+    """
     if not any(curve.values for panel in panels for curves in panel.lines.values() for curve in curves):
         do = "train with eval_every: 1, or keep stitchers with save: true"
         raise UserError("there is nothing to draw: no learning curve is stored", where="plot", do=do)
-    parts = strips.split(panels, PANELS)
+    some = [[_of(panel, names) for panel in panels] for names in strips.split(_names(panels), style.MOST)]
+    parts = [part for one in some for part in strips.split([panel for panel in one if panel.lines], PANELS)]
     return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
 
 
-def picture(panels: Sequence[Panel], what: str) -> Figure:
+def picture(panels: Sequence[Panel], what: str, of: Sequence[Panel] = ()) -> Figure:
     """Mean of each line and its 95 % interval as a band, single curves faint where few; `what`: "trainings", "stitchers".
+
+    Args:
+        of: all panels of which these are a page.
 
     Raises: UserError where there is no curve.
     """
     (panels, *_) = pages(panels).values()
-    names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
+    names = _names(panels)
+    left = len(set(_names(of)) - set(names))
     across = min(len(panels), COLUMNS)
     down = -(-len(panels) // across)
     columns, beside = bylayer.legend([(f"{name} ({_count(panels, name)})",) for name in names], 3.0 * down)
@@ -69,8 +77,19 @@ def picture(panels: Sequence[Panel], what: str) -> Figure:
         grid[0, 0].plot(
             [], [], color=look.colour, linestyle=look.dash, marker=look.marker, label=f"{name} ({_count(panels, name)})"
         )
-    _words(figure, panels, what, width, columns)
+    said = f"{left} further lines stand on the other pages." if left else ""
+    _words(figure, panels, (what, said), width, columns)
     return figure
+
+
+def _names(panels: Sequence[Panel]) -> list[str]:
+    """The lines of all panels, each once."""
+    return list(dict.fromkeys(name for panel in panels for name in panel.lines))
+
+
+def _of(panel: Panel, names: Collection[str]) -> Panel:
+    """The panel with these lines alone."""
+    return replace(panel, lines={name: curves for name, curves in panel.lines.items() if name in names})
 
 
 def mean(curves: Sequence[Curve]) -> dict[int, interval.Interval]:
@@ -112,7 +131,8 @@ def _count(panels: Sequence[Panel], name: str) -> str:
     return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]}–{counts[-1]}"
 
 
-def _words(figure: Figure, panels: Sequence[Panel], what: str, width: float, columns: int) -> None:
+def _words(figure: Figure, panels: Sequence[Panel], texts: tuple[str, str], width: float, columns: int) -> None:
+    what, others = texts
     total = sum(len(curves) for curves in panels[0].lines.values())
     figure.suptitle(fill(f"Learning curves of {what}, n = {total}", int(width * 9)), fontsize="large")
     handles = figure.axes[0].get_legend_handles_labels()
@@ -125,4 +145,5 @@ def _words(figure: Figure, panels: Sequence[Panel], what: str, width: float, col
     )
     few = any(len(panel.lines) <= LINES and 1 < len(curves) <= FEW for panel in panels for curves in panel.lines.values())
     said += " Faint: single curves." if few else ""
+    said = f"{said} {others}".strip()
     figure.supxlabel(fill(said, int(width * 15)), fontsize="x-small", x=0.02, ha="left")

@@ -13,13 +13,13 @@ from repsim.table import TableDefinition, build
 RANKS = (1, 2, 4, 16)
 
 
-def table_of(ranks=RANKS, layers=("bn1", "bn2"), drop="nothing", rows=("front_layer", "rank")):
-    """Two cases at every layer and rank of three disjoint pairs: rank + 100 · pair, a case worth a half."""
+def table_of(ranks=RANKS, layers=("bn1", "bn2"), drop="nothing", rows=("front_layer", "rank"), cases=("task", "cka")):
+    """Cases at every layer and rank of three disjoint pairs: rank + 100 · pair, a case worth a half."""
     expected = pd.DataFrame(
         [
             {"run_id": f"{case}-{layer}-{rank}-{pair}", "case": case, "front_layer": layer, "end_layer": layer, "rank": rank}
             | {"front_network": f"f{pair}", "end_network": f"g{pair}", "size": rank}
-            for case in ("task", "cka")
+            for case in cases
             for layer in layers
             for rank in ranks
             for pair in range(3)
@@ -104,7 +104,32 @@ def test_what_cannot_be_drawn_is_said(table, panels, message):
 def test_two_hundred_layers_are_pages_of_a_width_that_can_be_printed():
     table = table_of(ranks=(1, 2), layers=[f"bn{i}" for i in range(200)])
     pages = against.pages(table)
-    assert [key for page in pages.values() for key in page] == [(f"bn{i}",) for i in range(200)]
+    assert [key for page in pages.values() for key in page.across] == [(f"bn{i}",) for i in range(200)]
     figure = against.picture(table, page=pages["2"])
     assert [axes.get_title() for axes in figure.axes] == [f"bn{i}" for i in range(8, 16)]
-    assert figure.get_size_inches()[0] < 25 and "192 further panels" in figure.get_supxlabel().replace("\n", " ")
+    assert figure.get_size_inches()[0] < 25 and "192 further panels side by side stand" in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_sixty_four_lines_are_pages_of_at_most_twelve_each_line_once():
+    table = table_of(cases=[f"case{i}" for i in range(64)])
+    pages = against.pages(table)
+    assert [len(page.lines) for page in pages.values()] == [10, 11, 11, 10, 11, 11]
+    figures = {name: against.picture(table, page=page) for name, page in pages.items()}
+    assert [len(lines(figure.axes[0])) for figure in figures.values()] == [10, 11, 11, 10, 11, 11]
+    names = [text.get_text() for figure in figures.values() for text in figure.legends[0].get_texts()]
+    assert names == [f"case{i}" for i in range(64)]
+    assert "54 further lines stand on the other pages." in figures["1"].get_supxlabel().replace("\n", " ")
+    left, right = figures["2"].axes[0].get_xlim()
+    assert all(left < x < right for line in lines(figures["2"].axes[0]) for x in line[0])
+
+
+def test_rows_of_panels_are_cut_only_where_one_of_them_has_more_than_twelve_lines():
+    cases = [f"case{i}" for i in range(20)]
+    table = table_of(cases=cases)
+    (page,) = against.pages(table, {"a": cases[:10], "b": cases[10:]}).values()
+    assert page.lines == {(case,) for case in cases}
+    first, second = against.pages(table, {"a": cases[:1], "b": cases[1:]}).values()
+    assert {axis: len(cols) for axis, cols in second.rows.items()} == {"a": 1, "b": 10}
+    assert {axis: len(cols) for axis, cols in first.rows.items()} == {"b": 9}
+    figure = against.picture(table, {"a": cases[:1], "b": cases[1:]}, first)
+    assert "11 further lines stand on the other pages." in figure.get_supxlabel().replace("\n", " ")

@@ -47,3 +47,14 @@ def test_ten_panels_are_two_pages_and_no_curve_is_an_error():
     assert {name: len(page) for name, page in learning.pages(panels).items()} == {"1": 5, "2": 5}
     with pytest.raises(UserError, match="no learning curve is stored"):
         learning.picture([], "trainings")
+
+
+def test_fifty_lines_are_two_pages_each_line_once_and_each_page_says_so():
+    lines = {f"case{i}": curves(VALUES) for i in range(50)}
+    panels = [Panel("bn1", "loss", lines), Panel("bn2", "loss", dict(list(lines.items())[:10]))]
+    pages = learning.pages(panels)
+    assert {name: [len(panel.lines) for panel in page] for name, page in pages.items()} == {"1": [25, 10], "2": [25]}
+    figures = [learning.picture(page, "stitchers", panels) for page in pages.values()]
+    names = [text.get_text() for figure in figures for text in figure.legends[0].get_texts()]
+    assert names == [f"case{i} (n = 3)" for i in range(50)]
+    assert all("25 further lines stand on the other pages." in figure.get_supxlabel().replace("\n", " ") for figure in figures)
