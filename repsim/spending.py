@@ -17,5 +17,6 @@ def of(project: Project, sweep: Sweep, known: Sequence[Submission]) -> dict[str,
     wasted = budget.wasted([one for one in known if one.closed], ids, {})  # what is alive may still give rows
     found = forecast.outcomes(hindsight.done(project.store, sweep.jobs, ids, known))
     unit = plans.unit(any(one.on_gpu for one in known if one.head["sweep"] == sweep.name))
-    shown = costs.cost_json(sweep.name, unit, used, wasted, found)
+    told = hindsight.total(project.store, sweep.jobs, ids, known)
+    shown = costs.cost_json(sweep.name, unit, used, wasted, found, told[1] if told else 0.0)
     return shown | costs.idle_json(occupancy.startup(known), occupancy.shares(known, ids))

@@ -9,16 +9,18 @@ from repsim.occupancy import Share, Startup
 from repsim.report.plans import in_hours, number
 
 SOURCES = {"measured": "measured runs", "dry-run": "a dry run", "similar": "runs like it", "prior": "a guess"}
+ALL = 0.995  # share of the hours from which on the rest is rounding and not said to be missing
 
 
-def cost_json(sweep: str, unit: str, used: float, wasted: float, found: Sequence[Outcome]) -> dict[str, Any]:
-    """The object of `sweep cost`; ratios are seconds taken over seconds forecast."""
+def cost_json(sweep: str, unit: str, used: float, wasted: float, found: Sequence[Outcome], forecast_of: float) -> dict[str, Any]:
+    """The object of `sweep cost`; ratios are seconds taken over seconds forecast, of `forecast_of` hours alone."""
     ratio = forecast.in_all(found)
     return {
         "sweep": sweep,
         "unit": unit,
         "hours_used": round(used, 4),
         "hours_wasted": round(wasted, 4),
+        "hours_with_forecast": round(forecast_of, 4),
         "ratio": None if ratio is None else round(ratio, 3),
         "kinds": [one.as_json() for one in found],
     }
@@ -31,11 +33,20 @@ def cost_text(shown: Mapping[str, Any]) -> str:
     if shown["ratio"] is None:
         lines.append("  no forecast to compare with: nothing of it is stored, or its submissions were removed")
     else:
-        lines += [f"  the runs took {shown['ratio']:.2f} times what was forecast", *map(_kind, shown["kinds"])]
+        lines += [f"  {forecast_words(shown)}", *map(_kind, shown["kinds"])]
     lines += map(_idle, shown["idle"])
     if start := shown["startup"]:
         lines.append(f"  a task takes {start['seconds']:.0f} s to start (the median of {number(start['tasks'], 'task')})")
     return "\n".join(lines)
+
+
+def forecast_words(shown: Mapping[str, Any]) -> str:
+    """How far off the forecast was, and of which part of the hours it is known: imported rows may come without submissions."""
+    took, known, used = f"took {shown['ratio']:.2f} times what was forecast", shown["hours_with_forecast"], shown["hours_used"]
+    if known >= ALL * used:
+        return f"the runs {took}"
+    part = f"{in_hours(known)} of the {used:.2f} {shown['unit']}"
+    return f"a forecast is known of {part}, which {took}; the submissions of the other runs are not here"
 
 
 def idle_json(start: Startup | None, found: Sequence[Share]) -> dict[str, Any]:

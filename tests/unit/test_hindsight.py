@@ -7,6 +7,7 @@ import toy
 from repsim import forecast, hindsight, planfile, store
 from repsim.code import Code
 from repsim.forecast import Done
+from repsim.submission import Submission
 
 SPEC = "job: square\ngrid: {batch: [0, 1, 2], value: [1.0, 2.0]}\n"
 
@@ -85,6 +86,21 @@ def test_the_command_tells_it(project, sent, monkeypatch):
     assert "toy: 0.02 task-hours used\n  the runs took 1.20 times what was forecast\n" in text.out
     assert "square numbers: 1.20 times 0.02 h, from a guess (1.20 to 1.20 in the middle 80 % of 3 groups, 6 runs)" in text.out
     assert (shown["ratio"], shown["hours_used"], shown["kinds"][0]["groups"]) == (1.2, 0.02, 3)
+
+
+def test_of_hours_whose_submission_is_gone_the_command_and_the_report_say_that_no_forecast_is_known(project, sent, monkeypatch):
+    sweep, stage, one = sent
+    monkeypatch.chdir(project.root)
+    took(project, sweep, one, stage.groups[:1], 60.0)
+    took(project, sweep, Submission(one.folder.with_name("gone")), stage.groups[1:], 600.0)
+    text, shown = commandline.call("sweep", "cost", "toy"), commandline.call("sweep", "cost", "toy", "--json").json
+    said = (
+        "a forecast is known of 0.03 of the 0.70 task-hours, which took 6.00 times what was forecast; the submissions of the other"
+    )
+    assert said in text.out
+    assert (shown["ratio"], shown["hours_used"], shown["hours_with_forecast"]) == (6.0, 0.7, 0.0333)
+    assert commandline.call("results", "report", "toy").code == 0
+    assert said in (project.results / "reports" / "toy.html").read_text()
 
 
 def test_status_tells_it_in_a_line_once_all_is_over(project, sent, monkeypatch):

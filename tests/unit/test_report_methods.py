@@ -1,16 +1,39 @@
 """The methods text of a report says of every kind of sweep what a reader needs to repeat it, from configurations and rows."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pandas as pd
 import pytest
 
-from repsim.report.page import citations, comparewords, controlwords, methods, saying
+from repsim import job as jobs
+from repsim.models.recipes import RECIPES
+from repsim.probing.ood_fields import Kind
+from repsim.report.page import citations, comparewords, controlwords, jobwords, methods, saying, trainwords
 from repsim.similarity import convention
 from repsim.similarity.known import KNOWN
 from repsim.similarity.known import View as Views
 from repsim.similarity.request import Request, Value
 from repsim.stitching.config_fields import Control
+
+ROOT = Path(__file__).parents[2]
+PAIR = {"front_network": "a", "end_network": "b", "dataset": "digits", "front_layer": "bn1", "end_layer": "bn1"}
+ALONE = {"network": "a", "dataset": "digits"}
+
+
+def config_of(name, **fields):
+    return jobs.load(ROOT / "jobs", name).config.model_validate(fields)
+
+
+def told(name, *fields, **columns) -> str:
+    """What is said of an experiment of these configurations."""
+    configs = [config_of(name, **one).model_dump() for one in fields]
+    sweep = SimpleNamespace(spec=SimpleNamespace(job=name))
+    data = {"size": {"networks": 6, "pairs": 15, "layers": ["bn1", "bn2"], "datasets": ["digits"]}}
+    said = " ".join(methods._experiment(sweep, data, configs, pd.DataFrame(columns)))  # pyright: ignore[reportArgumentType]
+    assert all(ord(letter) < 0x250 or letter in "–’" for letter in methods.latex(said).replace("–", "--"))
+    return citations.in_words(said)
 
 
 def key(measure, images=2000, view=None, align=None, options=()):
@@ -77,3 +100,70 @@ def test_half_goes_up_as_people_round():
 def test_values_of_a_column_that_is_not_stored_are_none():
     assert methods._values(pd.DataFrame(), "convention") == []
     assert methods._values(pd.DataFrame({"null_kind": ["shifted", None, "shifted"]}), "null_kind") == ["shifted"]
+
+
+def test_a_probe_is_told_with_its_fit_its_choice_and_what_stands_beside_it():
+    layer = ALONE | {"layer": "bn1"}
+    said = told("probe", layer | {"rank": 2}, layer | {"fit": "sgd", "epochs": 20, "lr": 0.01}, used_view=["pool", "pool"])
+    assert "(Alain & Bengio 2016). 2 layers of 6 networks are probed (bn1 and bn2)." in said
+    assert "rank 2 or stays as it is." in said and "by pool (channels averaged over positions)." in said
+    assert "ridge regression of one-hot labels; validation images choose λ from 1e-8 to 100" in said
+    assert "20 epochs; optimizer adam; lr 0.01; schedule constant; batch size 256; the last epoch counts." in said
+    assert "shuffled labels" in said and "1,000 more to choose λ" in said
+
+
+def test_ways_to_judge_a_lost_rank_are_told_one_by_one():
+    task = PAIR | {"measure": "task", "rank": 4, "epochs": 5}
+    others = [PAIR | {"measure": name, "rank": 1} for name in ("matched", "probe", "nbs")]
+    said = told("low_rank", task, *others, convention=[key("nbs"), *["test accuracy of the stitched network"] * 3])
+    assert "15 pairs of networks (2 layers: bn1 and bn2) are judged by task, matched, probe and nbs" in said
+    assert "rank 1 to 4." in said and "5 epochs; lr 0.001; weight decay 1e-05; batch size 256; validation images" in said
+    assert "matched is the same accuracy with the least-squares S" in said and "(Alain & Bengio 2016)" in said
+    assert f"nbs is normalised Bures similarity: {convention.ESTIMATORS['nbs']}; view channel." in said
+
+
+def test_a_rotation_is_told_with_its_control_and_its_retraining():
+    layer = ALONE | {"layer": "bn1"}
+    said = told("rotate", layer | {"matrix": "g_relu"}, layer | {"matrix": "orthogonal", "matrix_seed": 1})
+    assert "(Godfrey et al. 2022)" in said and "uniform (Haar); 2 seeds, σ = 1." in said
+    assert "50 epochs; optimizer adam; lr 0.001; weight decay 0.0001; schedule quarters; batch size 32; augment crop_flip" in said
+    assert "momentum" not in said and "nothing inserted (the control)" in said and "never on test images" in said
+    assert "momentum 0.9" in told("rotate", layer | {"matrix": "orthogonal", "optimizer": "sgd"})
+
+
+def test_scores_of_networks_are_told_with_their_attacks():
+    clean = told("evaluate", ALONE, test_images=[500])
+    assert "500 test images" in clean and "(Guo et al. 2017)" in clean and "Attacks" not in clean
+    said = told("evaluate", ALONE | {"attack": "pgd", "epsilon": "8/255", "attack_steps": 20, "restarts": 2})
+    assert "by 0.0314 at most (L∞); pgd: 20 steps of 0.00784, 2 restarts, start uniform." in said
+
+
+def test_detectors_are_told_with_their_classifier_and_their_checks():
+    base = PAIR | {"stitcher": "linear", "epochs": 1}
+    configs = [config_of("ood", **base, detector=one).model_dump() for one in get_args(Kind)]
+    said = citations.in_words(" ".join(jobwords.detectors(configs, ["auroc", "fpr95"])))
+    for source in ("Liu et al. 2020", "Hendrycks & Gimpel 2017", "Lee et al. 2018", "Ren et al. 2021"):
+        assert f"({source})" in said
+    assert "10 epochs of Adam" in said and "margins -25 (native) and -7 (outliers)" in said and "(noise; must be near 1)" in said
+    assert "AUROC is the chance" in said and "FPR95 is the share" in said and "AUPR" not in said
+    assert jobwords.JUDGES.keys() == set(get_args(Kind)) and trainwords.SOURCES.keys() <= RECIPES.keys()
+
+
+def test_trainings_are_told_once_each_as_their_recipes_resolve():
+    train = jobs.load(ROOT / "jobs", "train")
+    given = {"dataset": "digits", "recipe": "quick", "epochs": 3, "validation": 100}
+    some = [config_of("train", arch="mcnn", **given, seed=seed) for seed in (0, 1)]
+    robust = config_of("train", arch="mcnn", **given, adversary="trades", label_noise=0.5)
+    first, second, noise, last = map(citations.in_words, trainwords.trainings([*some, robust], train.module.chosen))
+    assert first == (
+        "mcnn: trained by the recipe quick, 3 epochs, optimizer sgd with Nesterov momentum 0.9, lr 0.1, weight decay 0.0005, "
+        "schedule one_cycle, batch size 64, label smoothing 0.1."
+    )
+    assert "adversarial training trades (Zhang et al. 2019)" in second and "0.5 of the training labels" in noise
+    assert last.startswith("The last epoch counts; learning curves are of 100 held-out training images")
+
+
+def test_the_job_of_another_project_is_told_by_its_own_words():
+    sweep = SimpleNamespace(spec=SimpleNamespace(job="probe"))
+    data = {"size": {"networks": 1, "pairs": 0, "layers": [], "datasets": []}}
+    assert not list(methods._experiment(sweep, data, [{"steps": 1}], pd.DataFrame()))  # pyright: ignore[reportArgumentType]

@@ -42,6 +42,8 @@ SHORT = {
     "huh2024": "Huh et al. 2024",
     "klabunde2025": "Klabunde et al. 2025",
     "smith2025": "Smith et al. 2025",
+    "alain2016": "Alain & Bengio 2016",
+    "guo2017": "Guo et al. 2017",
     "liu2020": "Liu et al. 2020",
     "ren2021": "Ren et al. 2021",
     "lee2018": "Lee et al. 2018",

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repsim.report.latex import ESCAPED
-from repsim.report.page import citations, comparewords, controlwords, saying, stitchwords
+from repsim.report.page import citations, comparewords, controlwords, jobwords, saying, stitchwords, trainwords
 from repsim.report.page.citations import cite
 from repsim.report.page.saying import count, distinct, half_up, listed, shortly, span, whole
 from repsim.report.wording import UNITS
-from repsim.sweep.expand import Sweep
+from repsim.sweep.expand import TRAIN, Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +40,16 @@ def _in_tex(paragraph: str) -> str:
 
 def _paragraphs(sweep: Sweep, data: Data, found: "pd.DataFrame") -> Iterator[list[str]]:
     configs = [run.config.model_dump() for run in sweep.runs]
-    yield [_networks(one) for one in data["kinds"]]
-    if sweep.spec.job == "stitch" and "stitcher" in configs[0]:
+    yield [*(_networks(one) for one in data["kinds"]), *_trainings(sweep)]
+    if sweep.spec.job in ("stitch", "ood") and "stitcher" in configs[0]:
         yield from _stitching(sweep, data, configs, found)
+        if "detector" in configs[0]:
+            yield list(jobwords.detectors(configs, [table["value"] for table in data["tables"]]))
     elif sweep.spec.job == "compare" and "measure" in configs[0]:
         yield from _comparing(data, configs, found)
-    else:
+    elif said := list(_experiment(sweep, data, configs, found)):
+        yield said
+    elif sweep.spec.job != TRAIN:
         yield list(_other(sweep, data, configs, found))
     yield [*_statistics(data), _coverage(data)]
     yield [_software(data)]
@@ -90,6 +94,30 @@ def _comparing(data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> It
     yield [images, *comparewords.chances(configs, _values(found, "null_kind")), *controlwords.controls(configs)]
 
 
+def _experiment(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFrame") -> Iterator[str]:
+    """Probes, lost ranks, rotations and scores of networks; nothing for other jobs, nor for others' jobs of these names."""
+    size, job, fields, images = data["size"], sweep.spec.job, configs[0], _images(configs, found)
+    if job == "probe" and "fit" in fields:
+        yield from jobwords.probes(configs, size["networks"], size["layers"], _values(found, "used_view"))
+        yield stitchwords.images(images, _datasets(data), "λ")
+    elif job == "low_rank" and "rank" in fields:
+        yield from jobwords.lost_ranks(configs, size["pairs"], size["layers"], _values(found, "convention"))
+        yield stitchwords.images(images, _datasets(data), "epoch and λ")
+    elif job == "rotate" and "matrix" in fields:
+        yield from jobwords.rotations(configs, size["networks"], size["layers"])
+        yield stitchwords.images(images, _datasets(data))
+    elif job == "evaluate" and "attack" in fields:
+        yield from trainwords.scores(configs, _datasets(data), images["test_images"])
+
+
+def _trainings(sweep: Sweep) -> Iterator[str]:
+    """How the networks that the project itself trains are trained; the job's `chosen` knows what its recipes stand for."""
+    chosen = getattr(sweep.jobs[TRAIN].module, "chosen", None) if TRAIN in sweep.jobs else None
+    trained = [run.config for run in (*sweep.networks, *sweep.runs) if run.job == TRAIN]
+    if chosen and trained:
+        yield from trainwords.trainings(trained, chosen)
+
+
 def _values(found: "pd.DataFrame", name: str) -> list[str]:
     """The values of a column, each once; none where nothing is stored."""
     return list(found[name].dropna().unique()) if name in found.columns else []
@@ -101,11 +129,8 @@ def _other(sweep: Sweep, data: Data, configs: Sequence[Data], found: "pd.DataFra
     yield (job.module.__doc__ or f"Job {job.name}.").strip().split("\n\n")[0].replace("\n", " ")
     fields = {name: distinct(configs, name) for name in job.config.model_fields if name not in PASSED | job.config.labels}
     varied = [f"{name} {shortly(values, 8)}" for name, values in fields.items() if len(values) > 1]
-    detectors = [citations.DETECTORS.get(str(one)) for one in fields.get("detector", ())]
     if varied:
-        yield f"Varied: {'; '.join(varied)}{cite(*detectors)}."
-    if job.name == "rotate":
-        yield f"The experiment follows earlier work{cite('godfrey2022')}."
+        yield f"Varied: {'; '.join(varied)}."
     yield stitchwords.images(_images(configs, found), _datasets(data))
 
 
@@ -156,7 +181,7 @@ def _software(data: Data) -> str:
 
 SYMBOLS = str.maketrans(
     {"∘": r"$\circ$", "Σ": r"$\Sigma$", "‖": r"$\|$", "²": r"$^2$", "₁": r"$_1$", "ḡ": r"$\bar g$", "λ": r"$\lambda$"}
-    | {"σ": r"$\sigma$", "√": r"$\surd$", "ρ": r"$\rho$", "ν": r"$\nu$", "→": r"$\to$", "₀": r"$_0$"}
+    | {"σ": r"$\sigma$", "β": r"$\beta$", "√": r"$\surd$", "ρ": r"$\rho$", "ν": r"$\nu$", "→": r"$\to$", "₀": r"$_0$"}
     | {"α": r"$\alpha$", "×": r"$\times$", "≤": r"$\le$", "∞": r"$\infty$", "ε": r"$\varepsilon$", "“": "``", "”": "''"}
 )
 HYPHEN = str.maketrans({"-": "-"})  # in a text it joins words; in a cell of a table it must not become a dash

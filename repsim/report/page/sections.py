@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from repsim.report.costs import SOURCES
+from repsim.report.costs import SOURCES, forecast_words
 from repsim.report.page import pictured, tabled
 from repsim.report.page.markup import Child, Markup, tag
 from repsim.report.page.origins import SHOWN
@@ -102,8 +102,8 @@ def _failures(found: Data) -> Iterator[Child]:
 
 def _cost(found: Data) -> Iterator[Child]:
     lost = f", {found['hours_wasted']:.2f} lost on attempts that gave no row" if found["hours_wasted"] else ""
-    ratio = "" if found["ratio"] is None else f" Runs took {found['ratio']:.2f} times what was forecast."
-    yield tag("p", f"{found['hours_used']:.2f} {found['unit']} used{lost}.{ratio}")
+    said = "no forecast of it is known" if found["ratio"] is None else forecast_words(found)
+    yield tag("p", f"{found['hours_used']:.2f} {found['unit']} used{lost}; {said}.")
     if found["kinds"]:
         heads = [
             "job",

@@ -100,7 +100,7 @@ def training(by_case: Mapping[str, Sequence[Config]]) -> Iterator[str]:
         return
     settings: dict[str, list[str]] = {}
     for name, configs in trained.items():
-        settings.setdefault("; ".join(_setting(configs, field) for field in SHARED if _is_said(configs, field)), []).append(name)
+        settings.setdefault("; ".join(setting(configs, field) for field in SHARED if is_said(configs, field)), []).append(name)
     for said, names in settings.items():
         who = "Trained stitchers" if len(settings) == 1 else listed(names)
         yield f"{who}: {said}{cite('kingma2015') if 'optimizer adam' in said else ''}."
@@ -118,11 +118,13 @@ def _learning(trained: Sequence[Config]) -> Iterator[str]:
         yield f"Stitchers are trained on attacked images ({listed(kinds)}){cite('balogh2023', *map(sources.get, kinds))}."
 
 
-def _is_said(configs: Sequence[Config], name: str) -> bool:
+def is_said(configs: Sequence[Config], name: str) -> bool:
+    """Whether the configurations have this setting, and any other value of it than what goes without saying."""
     return distinct(configs, name) not in ([], [DEFAULTS.get(name)])
 
 
-def _setting(configs: Sequence[Config], name: str) -> str:
+def setting(configs: Sequence[Config], name: str) -> str:
+    """lr 0.001 or 0.01; of epochs: 8 epochs."""
     values = [f"{one:g}" if isinstance(one, float) else str(one) for one in distinct(configs, name)]
     return f"{listed(values, 'or')} epochs" if name == "epochs" else f"{name.replace('_', ' ')} {listed(values, 'or')}"
 
@@ -144,11 +146,11 @@ def penalty(names: Sequence[str]) -> Iterator[str]:
         yield f"The residual is Σ‖S(f) − g‖² / Σ‖g − ḡ‖² at the cut, on the test images{cite('balogh2025')}."
 
 
-def images(rows: Mapping[str, Sequence[int]], dataset: str) -> str:
-    """How many images S was trained, chosen and scored on, as the rows say."""
+def images(rows: Mapping[str, Sequence[int]], dataset: str, chosen: str = "the epoch") -> str:
+    """How many images were trained on, chosen by and scored on, as the rows say."""
     said = {
         "train_images": "{} training images",
-        "validation_images": "{} more to choose the epoch",
+        "validation_images": f"{{}} more to choose {chosen}",
         "test_images": "{} test images",
     }
     parts = [words.format(span(rows[name], "{:,}")) for name, words in said.items() if any(rows.get(name, ()))]
