@@ -9,7 +9,7 @@ import numpy as np
 from repsim import bests, pairing, tablecells, tablecontrols, tablefilter, tablekeys
 from repsim.pairing import Comparison
 from repsim.tablecells import Cell
-from repsim.tabledefinition import TableDefinition
+from repsim.tabledefinition import MADE_BY, TableDefinition
 from repsim.tablekeys import Key
 from repsim.tableruns import doubtful, known, measured
 
@@ -25,6 +25,7 @@ class Table:
 
     `best` are the cells that differ from every other one of their row by a paired interval (`repsim.bests`). `comparison` is that
     of two columns, where the definition asks for one. `page` is the key of this table among those of its definition.
+    `of` is the one measure, or detector, that all its numbers are of; nothing where there are several, or none is to be named.
     `of_rows_only` are keys that only stored rows have; `note` is what else its caption must say.
     """
 
@@ -39,6 +40,7 @@ class Table:
     page: Key = ()
     best: frozenset[tuple[Key, Key]] = frozenset()
     comparison: Comparison | None = None
+    of: str = ""
     of_rows_only: Key = ()
     note: str = ""
 
@@ -98,7 +100,8 @@ def pages(
     )
     controls = _controls(expected, place, named)
     order = tablekeys.ordered(keys[0].keys, definition.pages, layers)
-    return _compared(definition, [_page(whole, page, cells, controls) for page in order])
+    of = _of(definition, expected, place, named[0])
+    return _compared(definition, [replace(_page(whole, page, cells, controls), of=of.get(page, "")) for page in order])
 
 
 Place = tuple[Key, Key, Key]
@@ -122,6 +125,18 @@ def _controls(expected: "pd.DataFrame", place: np.ndarray, named: Sequence[Seque
     """The cells of which every run is a negative control."""
     found = np.bincount(place[tablecontrols.is_real(expected)], minlength=len(named[0])) == 0
     return {(named[0][at], named[1][at], named[2][at]) for at in np.flatnonzero(found).tolist()}
+
+
+def _of(definition: TableDefinition, expected: "pd.DataFrame", place: np.ndarray, pages: Sequence[Key]) -> dict[Key, str]:
+    """By page, the one measure or detector of all its runs, where there is one."""
+    name = MADE_BY.get(definition.value)
+    if name not in expected.columns:
+        return {}
+    found: dict[Key, set[str]] = {}
+    codes, labels = expected[name].factorize(use_na_sentinel=False)
+    for both in np.unique(place * len(labels) + codes).tolist():
+        found.setdefault(pages[both // len(labels)], set()).add(str(labels[both % len(labels)]))
+    return {page: label for page, (label, *others) in found.items() if not others}
 
 
 def _page(whole: Table, page: Key, cells: Mapping[Place, Cell], controls: Set[Place]) -> Table:

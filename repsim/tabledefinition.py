@@ -31,6 +31,10 @@ NEVER_BEST = ("null_*", "majority_*", "sanity_*", "native_*", "front_*", "end_*"
 """Numbers of what stands beside a run: none of the things compared made them."""
 
 
+MADE_BY = {"value": "measure", "null": "measure", "auroc": "detector"}
+"""Number → the column that says of what it is, where it alone does not."""
+
+
 def as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 

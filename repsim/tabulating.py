@@ -15,6 +15,7 @@ from repsim.sweep.exclude import field_of
 from repsim.sweep.expand import Sweep
 from repsim.table import Table, TableDefinition
 from repsim.tablecontrols import CONTROL
+from repsim.tabledefinition import MADE_BY
 from repsim.tablefiles import Filed
 from repsim.tablekeys import LAYERS
 
@@ -103,9 +104,10 @@ def needed(definition: TableDefinition, there: Collection[str]) -> set[str]:
 
 
 def _fields(definition: TableDefinition, there: Collection[str]) -> set[str]:
-    """The columns that tell runs apart: keys, their partners behind the cut, filters, networks."""
+    """The columns that tell runs apart: keys, their partners behind the cut, filters, networks, and of what the number is."""
+    made = [MADE_BY[definition.value]] if definition.value in MADE_BY else []
     keys = {*definition.keys, *(field_of(key, there) for key in definition.where)}
-    return {*keys, *(f"end_{key.removeprefix('front_')}" for key in keys), *NETWORKS, CONTROL}
+    return {*keys, *(f"end_{key.removeprefix('front_')}" for key in keys), *NETWORKS, CONTROL, *made}
 
 
 def _must_be_there(definition: TableDefinition, job: Job) -> None:

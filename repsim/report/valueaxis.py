@@ -46,7 +46,8 @@ def whisker(table: "Table", cell: "Cell") -> list[list[float]] | None:
 
 def label(table: "Table", scale: str = "") -> str:
     """The name of the value, its unit, and the scale."""
-    name = table.definition.value.replace("_", " ")
+    name = {"auroc": "AUROC"}.get(value := table.definition.value, value.replace("_", " "))
+    name += f" of {table.of}" if table.of else ""
     notes = ", ".join(filter(None, [table.unit, scale]))
     return f"{name} ({notes})" if notes else name
 

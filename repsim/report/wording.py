@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VALUES = {
     "penalty": "Stitching penalty: (acc front + acc end)/2 − acc stitched",
     "penalty_end": "Penalty against the end network: acc end − acc stitched",
+    "auroc": "AUROC",
     "relative_accuracy": "Relative accuracy: acc stitched / acc end",
 }
 OF_JOBS = {
@@ -48,6 +49,7 @@ def title(table: "Table") -> str:
     """What the numbers are, with their unit."""
     job, name = table.definition.job, table.definition.value
     told = OF_JOBS.get((job, name)) or VALUES.get(name) or name.replace("_", " ").capitalize()
+    told += f" of {table.of}" if table.of else ""
     return told + (f", in {table.unit}" if table.unit else "")
 
 

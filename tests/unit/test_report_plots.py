@@ -13,6 +13,7 @@ from stitch_frames import expected_runs, finished
 from repsim.errors import UserError
 from repsim.report import plots, saving, style
 from repsim.table import TableDefinition, build
+from repsim.table import pages as tables
 
 LAYERS = ("bn1", "bn2", "bn3")
 
@@ -152,3 +153,31 @@ def test_pyplot_and_its_global_state_are_left_alone():
     code = "import sys, repsim.report.plots; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "value, made, title, axis",
+    [
+        ("value", {"measure": ["cka"]}, "Value of cka by layer, n = ", "value of cka"),
+        ("value", {"measure": ["cka", "rsa"]}, "Value by layer, n = ", "value"),
+        ("auroc", {"detector": ["energy"]}, "AUROC of energy by layer, n = ", "AUROC of energy"),
+        ("auroc", {}, "AUROC by layer, n = ", "AUROC"),
+        ("penalty", {"measure": ["cka"]}, "Stitching penalty by layer, n = ", "penalty (accuracy points)"),
+    ],
+)
+def test_a_number_of_one_measure_or_detector_is_called_by_it(value, made, title, axis):
+    expected = expected_runs(layers=LAYERS)
+    for name, labels in made.items():
+        expected[name] = [labels[i % len(labels)] for i in range(len(expected))]
+    rows = expected[["run_id"]].assign(outcome="ok", **{value: 0.5})
+    figure = plots.picture(build(TableDefinition(value=value), rows, expected))
+    assert figure.get_suptitle().startswith(title) and figure.axes[0].get_ylabel() == axis
+    assert figure.get_supxlabel().startswith(title.split(" by layer")[0])
+
+
+def test_each_page_of_a_table_is_called_by_its_own_measure():
+    expected = expected_runs(layers=LAYERS, cases=("cka", "rsa"))
+    expected["measure"] = expected["case"]
+    rows = expected[["run_id"]].assign(outcome="ok", value=0.5)
+    found = tables(TableDefinition(value="value", pages=["case"], cols=["seed"]), rows, expected)
+    assert [(table.page, table.of) for table in found] == [(("cka",), "cka"), (("rsa",), "rsa")]
