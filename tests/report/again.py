@@ -1,24 +1,23 @@
 """Owns the statistics of the second opinion: cells, intervals and comparisons by pandas and numpy alone."""
 
-from math import atan, cos, pi, sin, sqrt
+from itertools import product
+from math import atan, cos, erf, gamma, pi, sin, sqrt
 
 import numpy as np
 import pandas as pd
 
 
 def cell(runs: pd.DataFrame, value: str, scale: float, bootstrap: bool) -> dict:
-    """All that is said of one cell. An interval by bootstrap is drawn at random, and left out."""
+    """All that is said of one cell."""
     ok = runs[runs["outcome"] == "ok"]
     finite = ok[np.isfinite(ok[value].to_numpy(dtype=float))]
     values = by_pair(finite, value, scale)
     unit, over = units(list(values.index))
-    half = None if bootstrap else jackknife(values.to_numpy(), unit)
     mean = float(values.mean()) if len(values) else None
+    low, high = interval(values, bootstrap)
     found = {"mean": mean, "std": float(values.std(ddof=1)) if len(values) > 1 else None, "n": len(finite), "n_pairs": len(values)}
     found |= {"undefined": len(ok) - len(finite), "diverged": int((runs["outcome"] == "diverged").sum()), "n_units": len(unit)}
-    if not bootstrap:
-        found |= {"low": None if half is None else mean - half, "high": None if half is None else mean + half, "units": over}
-    return found | {"expected": len(runs)}
+    return found | {"low": low, "high": high, "units": over, "expected": len(runs)}
 
 
 def by_pair(runs: pd.DataFrame, value: str, scale: float) -> pd.Series:
@@ -27,9 +26,9 @@ def by_pair(runs: pd.DataFrame, value: str, scale: float) -> pd.Series:
     return pd.Series(runs[value].to_numpy(dtype=float) * scale).groupby([front, end], sort=True).mean()
 
 
-def compared(first: pd.DataFrame, second: pd.DataFrame, value: str, scale: float) -> dict:
-    """Two columns over the pairs that both have: means, difference with its interval, t by the jackknife, and its two-sided p."""
-    both = pd.concat([by_pair(one[one["outcome"] == "ok"], value, scale) for one in (first, second)], axis=1).dropna()
+def compared(first: pd.DataFrame, second: pd.DataFrame, value: str, scale: float, bootstrap: bool) -> dict:
+    """Two columns over the pairs that both have: means, difference with its interval, t by the jackknife, p, d and signs."""
+    both = in_common(first, second, value, scale)
     difference = both[0] - both[1]
     unit, _ = units(list(both.index))
     half, mean, k = jackknife(difference.to_numpy(), unit), float(difference.mean()), len(unit)
@@ -39,11 +38,71 @@ def compared(first: pd.DataFrame, second: pd.DataFrame, value: str, scale: float
         "difference": mean,
         "n_pairs": len(both),
         "n_units": k,
+        "below": float((difference < 0).mean()),
+        "p_signs": signs(difference.to_numpy(), unit),
     }
     if half is None:
-        return found
-    t = mean / (half / student(k - 1))
-    return found | {"low": mean - half, "high": mean + half, "t": t, "df": k - 1, "p": 1 - within(abs(t), k - 1)}
+        return found | {"p": None}
+    t, (low, high) = mean / (half / student(k - 1)), interval(difference, bootstrap)
+    found |= {"low": low, "high": high, "t": t, "df": k - 1, "p": 1 - within(abs(t), k - 1)}
+    return found | {"d": hedges(k - 1) * mean / float(difference.std(ddof=1)) if k > 2 else None}
+
+
+def in_common(first: pd.DataFrame, second: pd.DataFrame, value: str, scale: float) -> pd.DataFrame:
+    """The values of two columns, 0 and 1, over the pairs that both have."""
+    finite = (one[(one["outcome"] == "ok") & np.isfinite(one[value].astype(float))] for one in (first, second))
+    return pd.concat([by_pair(one, value, scale) for one in finite], axis=1).dropna()
+
+
+def interval(values: pd.Series, bootstrap: bool) -> tuple[float | None, float | None]:
+    """Both ends of the 95 % interval of the mean, of values by pair of networks."""
+    unit, _ = units(list(values.index))
+    half = jackknife(values.to_numpy(), unit)
+    if half is None:
+        return None, None
+    if not bootstrap:
+        return float(values.mean()) - half, float(values.mean()) + half
+    means = drawn(values.to_numpy(), unit)
+    tail = normal(-sqrt(len(unit) / (len(unit) - 1)) * student(len(unit) - 1))
+    return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
+
+
+def drawn(values: np.ndarray, touched: list[list[int]]) -> np.ndarray:
+    """Means of 4,000 draws of the units, by numpy's generator 0; a pair comes as often as its units, multiplied."""
+    taken = np.random.default_rng(0).multinomial(len(touched), np.full(len(touched), 1 / len(touched)), 4000).astype(float)
+    weights = np.ones((4000, len(values)))
+    for unit, places in enumerate(touched):
+        weights[:, places] *= taken[:, [unit]]
+    held = weights[weights.any(1)]
+    return held @ values / held.sum(1)
+
+
+def normal(z: float) -> float:
+    """P(Z < z) of the standard normal distribution."""
+    return (1 + erf(z / sqrt(2))) / 2
+
+
+def hedges(freedom: int) -> float:
+    """Γ(m/2) / (√(m/2) · Γ((m − 1)/2)) at m degrees of freedom; from its series where Γ would overflow."""
+    if freedom > 300:
+        return 1 - 3 / (4 * freedom - 1)
+    return gamma(freedom / 2) / (sqrt(freedom / 2) * gamma((freedom - 1) / 2))
+
+
+def signs(values: np.ndarray, touched: list[list[int]]) -> float | None:
+    """Share of all flips of whole units whose sum is as far from 0; None where units share pairs, or are not 2 to 20."""
+    if not 2 <= len(touched) <= 20 or sum(map(len, touched)) > len(values):
+        return None
+    parts = np.array([values[places].sum() for places in touched])
+    flips = np.array(list(product((1.0, -1.0), repeat=len(parts))))
+    return float((np.abs(flips @ parts) >= abs(parts.sum()) * (1 - 1e-12)).mean())
+
+
+def holm(values: list[float | None]) -> list[float | None]:
+    """Each p times how many are as large or larger, in order, and no less than one before it; None counts for none."""
+    told = pd.Series(values, dtype=float).dropna().sort_values(kind="stable")
+    adjusted = (told * np.arange(len(told), 0, -1)).clip(upper=1.0).cummax()
+    return [float(adjusted[i]) if i in adjusted.index else None for i in range(len(values))]
 
 
 def sides(runs: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -6,11 +6,12 @@
 
 Nothing of repsim is imported: labels, means over pairs, intervals, counts and shares of seconds are written here a second time,
 from what the documentation says of them. Compared are the cells of all tables, shown or drawn (mean, std, ends of the interval,
-n, expected, diverged, undefined, pairs, units); the words in the cells of the page, to their last digit; the places of drawn
-points, by the ticks of their axis; coverage; and how many rows come from where. Exits with 1 where anything differs.
+n, expected, diverged, undefined, pairs, units) and which is marked as best; all of paired comparisons; what the page prints, to
+its last digit: cells, captions, counts at its head, labels of points; where points, their intervals and lines are drawn, by the
+ticks of their axes; coverage, hours, the networks' accuracies, and how many rows come from where. Not in the rows, so not
+compared: forecasts, what tasks waited, runs of other jobs. Exits with 1 where anything differs.
 """
 
-import html
 import json
 import re
 import sys
@@ -21,32 +22,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from again import cell, compared
+from again import cell, compared, holm, in_common, interval
+from printed import Tally, check_comparison_words, check_figures, check_head, check_words
 
-NEAR = 1e-9  # relative; sums may be made in another order
-PIXEL = 0.12
 LAYER = {"front_layer": "layer", "front_arch": "arch"}
 MISSING = "missing"
-
-
-class Tally:
-    """How many numbers were compared, how far off they were, and what differs."""
-
-    def __init__(self):
-        self.count = Counter()
-        self.worst = 0.0
-        self.wrong: list[str] = []
-
-    def compare(self, kind: str, where: str, said, found, tolerance: float = 0.0) -> None:
-        self.count[kind] += 1
-        if said is None or found is None or isinstance(said, str):
-            off = 0.0 if said == found else float("inf")
-        else:
-            off = abs(said - found) / (1.0 if tolerance else max(abs(found), 1e-12)) if said != found else 0.0
-        if off > (tolerance or NEAR):
-            self.wrong.append(f"{kind}, {where}: the report says {said}, the rows give {found}")
-        elif not tolerance:
-            self.worst = max(self.worst, off)
 
 
 def labels(frame: pd.DataFrame, name: str, keys: list[str]) -> list[str]:
@@ -104,13 +84,11 @@ def shares(frame: pd.DataFrame) -> pd.DataFrame:
 
 def check_tables(data: dict, frame: pd.DataFrame, tally: Tally) -> dict[str, list[dict]]:
     """Every cell of every table; the recomputed cells by table."""
-    found = {}
+    found, compared_lines = {}, []
     for table in [*data["tables"], *data["drawn"]]:
         said = table["definition"]
-        if said["controls"]:
-            print(f"{table['id']}: left out, its definition shows controls")
-            continue
-        parts = wanted(filtered(frame, said.get("where", {})), table)
+        mine = filtered(frame, said.get("where", {}))
+        parts = wanted(beside(mine, table["value"]) if said["controls"] else mine, table)
         scale, bootstrap = (100 if table["unit"] else 1), said["spread"] == "bootstrap"
         places = {(tuple(table["rows"][c[0]]), tuple(table["cols"][c[1]])) for c in table["cells"]}
         tally.compare("cells there", table["id"], len(places ^ parts.keys()), 0)
@@ -122,71 +100,67 @@ def check_tables(data: dict, frame: pd.DataFrame, tally: Tally) -> dict[str, lis
             for name, value in zip(table["fields"], numbers, strict=True):
                 if name in mine and (name != "expected" or (frame["outcome"] == MISSING).any() or complete(data)):
                     tally.compare("table", f"{table['id']} {key} {name}", value, mine[name])
-        if table["comparison"] and not bootstrap:
-            check_comparison(table, parts, scale, tally)
+        check_best(table, parts, scale, tally)
+        if table["comparison"]:
+            compared_lines += check_comparison(table, parts, scale, tally)
+    for (line, _, where), p in zip(compared_lines, holm([mine.get("p") for _, mine, _ in compared_lines]), strict=True):
+        tally.compare("compared", f"{where} p_holm", line["p_holm"], p, 1e-9)
     return found
 
 
-def check_comparison(table: dict, parts: dict[tuple, pd.DataFrame], scale: float, tally: Tally) -> None:
-    """The lines of a paired comparison, but for what is adjusted over all of them."""
-    cols = {" / ".join(key): tuple(key) for key in table["cols"]}
+def beside(frame: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Runs with their controls beside them: real, null where a row holds one of this number, and controls by name."""
+    named = frame["control"] if "control" in frame else pd.Series(None, frame.index, dtype=object)
+    told = frame.assign(control=named.astype(object).where(named.notna(), "real"))
+    null = f"null_{value}" if f"null_{value}" in frame else "null" if value == "value" and "null" in frame else None
+    if null is None or frame[null].isna().all():
+        return told
+    return pd.concat([told, told[named.isna()].assign(control="null", **{value: frame[null]})], ignore_index=True)
+
+
+def check_best(table: dict, parts: dict[tuple, pd.DataFrame], scale: float, tally: Tally) -> None:
+    """What is marked: the least (greatest) of its line, where the interval of its difference to each other is beyond 0."""
+    if not table["best"]:
+        return
+    least, names = " least " in table["caption"], table["col_names"]
+    for i, row in enumerate(table["rows"]):
+        cells = {j: parts.get((tuple(row), tuple(col))) for j, col in enumerate(table["cols"])}
+        means = {
+            j: cell(runs, table["value"], scale, bootstrap=False)["mean"]
+            for j, runs in cells.items()
+            if runs is not None and ("control" not in names or table["cols"][j][names.index("control")] == "real")
+        }
+        means = {j: mean for j, mean in means.items() if mean is not None}
+        if len(means) < 2:
+            continue
+        first = (min if least else max)(means, key=means.__getitem__)
+        marked = all(apart(cells[first], cells[j], table, scale) for j in means if j != first)
+        tally.compare("best", f"{table['id']} {row}", str([j for k, j in table["best"] if k == i]), str([first] * marked))
+
+
+def apart(one: pd.DataFrame, other: pd.DataFrame, table: dict, scale: float) -> bool:
+    """Whether the interval of a paired difference leaves out 0."""
+    both = in_common(one, other, table["value"], scale)
+    low, high = interval(both[0] - both[1], table["definition"]["spread"] == "bootstrap")
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def check_comparison(table: dict, parts: dict[tuple, pd.DataFrame], scale: float, tally: Tally) -> list[tuple[dict, dict, str]]:
+    """The lines of a paired comparison, but for Holm's p: what is said, what is found, and where."""
+    cols, lines = {" / ".join(key): tuple(key) for key in table["cols"]}, []
     for line, row in zip(table["comparison"]["records"], table["rows"], strict=True):
         two = [parts.get((tuple(row), cols[line[side]])) for side in ("a", "b")]
-        mine = compared(*two, table["value"], scale) if all(one is not None for one in two) else {}
+        there = all(one is not None for one in two)
+        mine = compared(*two, table["value"], scale, table["definition"]["spread"] == "bootstrap") if there else {}
         for name, value in mine.items():
             tally.compare("compared", f"{table['id']} {row} {name}", line[name], value, 1e-9 if name == "p" else 0.0)
+        lines.append((line, mine, f"{table['id']} {row}"))
+    return lines
 
 
 def complete(data: dict) -> bool:
     """Whether all runs are there, so that expected runs are those of the file."""
     return data["provenance"]["rows"] == data["size"]["runs"]
-
-
-def check_words(page: str, data: dict, cells: dict[str, list[dict]], tally: Tally) -> None:
-    """The numbers in the cells of the page, to half of their last digit; which must be as many as the data has."""
-    for table in data["tables"]:
-        body = re.search(rf'<table class="gathered" data-table="{re.escape(html.escape(table["id"]))}".*?</table>', page, re.S)
-        found = re.findall(r'<td[^>]*data-i="(\d+)"[^>]*>(.*?)</td>', body[0] if body else "", re.S)
-        tally.compare("cells shown", table["id"], len(found), len(table["cells"]))
-        for index, inside in found if table["id"] in cells else ():
-            mine = cells[table["id"]][int(index)]
-            words = html.unescape(re.sub(r"<[^>]+>", "", inside))
-            half = None if mine.get("low") is None else (mine["high"] - mine["low"]) / 2
-            half = mine["std"] if table["definition"]["spread"] == "std" else half
-            read(words, mine["mean"], half, f"{table['id']} cell {index}", tally)
-
-
-def read(words: str, mean: float | None, half: float | None, where: str, tally: Tally) -> None:
-    """48.23 ± 11.30 (6/6): each number as near as its last digit says."""
-    said = re.match(r"\s*([−–\d.e+-]+)(?: ± ([−–\d.e+-]+))?", words)
-    for told, value in zip(said.groups() if said else (None, None), (mean, half), strict=True):
-        if told is None or told == "–":
-            tally.compare("words", where, None, value if told else None)
-        else:
-            digits = told.replace("−", "-")
-            mantissa, _, power = digits.partition("e")
-            last = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
-            tally.compare("words", where, float(digits), value, 0.5001 * last if "." in digits or value is None else 0.5001)
-
-
-def check_points(page: str, cells: dict[str, list[dict]], tally: Tally) -> None:
-    """Where points are drawn: on a linear axis their height must be that of their mean, as the ticks have it."""
-    for panel in re.findall(r'<svg viewBox[^>]*class="panel.*?</svg>', page, re.S):
-        ticks = re.findall(r'y="([\d.]+)" text-anchor="end" class="tick">([−\d.,]+)<', panel)
-        if len(ticks) < 2:
-            continue
-        y, value = (np.array(side) for side in zip(*((float(a) - 3.5, number(b)) for a, b in ticks), strict=True))
-        slope, start = np.polyfit(value, y, 1)
-        linear = np.abs(start + slope * value - y).max() < PIXEL
-        for table, index, inside in re.findall(r'<g [^>]*?data-t="([^"]+)" data-i="(\d+)"[^>]*>(.*?)</g>', panel, re.S):
-            marker = re.search(r'<use href="#m\d" x="[\d.]+" y="([\d.]+)"', inside)
-            if linear and marker and table in cells:
-                height = start + slope * cells[table][int(index)]["mean"]
-                tally.compare("points", f"{table} cell {index}", float(marker[1]), float(height), PIXEL)
-
-
-def number(words: str) -> float:
-    return float(words.replace(",", "").replace("−", "-"))
 
 
 def check_rest(data: dict, frame: pd.DataFrame, tally: Tally) -> None:
@@ -207,6 +181,22 @@ def check_rest(data: dict, frame: pd.DataFrame, tally: Tally) -> None:
         mine = done[(done["job"] == one["job"]) & (done["device"] == one["device"]) & (done["gpu"].fillna("none") == one["card"])]
         if one["job"] == data["size"]["job"]:
             tally.compare("hours", str(one["device"]), one["hours"], float(mine["run_seconds"].sum()) / 3600)
+            tally.compare("hours", f"{one['device']} runs", one["runs"], len(mine))
+    check_networks(data, done, tally)
+
+
+def check_networks(data: dict, done: pd.DataFrame, tally: Tally) -> None:
+    """Their test accuracies as the runs repeat them, and how many there are of each kind, between which ends."""
+    sides = [side for side in ("front", "end") if f"{side}_accuracy" in done]
+    rows = [done[[f"{side}_network", f"{side}_accuracy"]].set_axis(["run_id", "accuracy"], axis=1) for side in sides]
+    told = pd.concat(rows).dropna().groupby("run_id")["accuracy"].agg(["min", "max"]) if rows else pd.DataFrame()
+    for one in data["networks"]:
+        if one["run_id"] in told.index:
+            for end in ("min", "max"):
+                tally.compare("networks", one["run_id"], one["accuracy"], float(told[end][one["run_id"]]))
+    if len(data["kinds"]) == 1 and len(told) == data["kinds"][0]["networks"]:
+        tally.compare("networks", "least accuracy", data["kinds"][0]["accuracy_low"], float(told["min"].min()))
+        tally.compare("networks", "greatest accuracy", data["kinds"][0]["accuracy_high"], float(told["max"].max()))
 
 
 def main(report: Path, tidy: Path) -> int:
@@ -215,8 +205,10 @@ def main(report: Path, tidy: Path) -> int:
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
     frame, tally = shares(pd.read_parquet(tidy)), Tally()
     cells = check_tables(data, frame, tally)
+    check_head(page, data, frame[frame["outcome"] != MISSING], tally)
     check_words(page, data, cells, tally)
-    check_points(page, cells, tally)
+    check_comparison_words(page, data, tally)
+    check_figures(page, cells, tally)
     check_rest(data, frame, tally)
     for line in tally.wrong[:20]:
         print(line)

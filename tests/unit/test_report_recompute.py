@@ -14,7 +14,7 @@ from scipy.stats import t as student
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "report" / "recompute.py"
-AGAIN = SCRIPT.with_name("again.py")
+AGAIN, PRINTED = SCRIPT.with_name("again.py"), SCRIPT.with_name("printed.py")
 SWEEP = """# Which?
 zoo: {arch: net, dataset: d, seeds: 0..4}
 layers: relu
@@ -23,12 +23,29 @@ grid: {seed: [0, 1]}
 """
 WITHOUT_PAIRS = "# How good?\njob: measure\nzoo: {arch: net, dataset: d, seeds: 0..3}\ngrid: {steps: [0, 5]}\ntable: {spread: std}"
 DISJOINT = SWEEP.replace("layers: relu", "pairs: disjoint\nlayers: [bn1, relu2]")
+COMPARED = SWEEP.replace("layers: relu", "layers: [bn1, relu2]") + "table: {compare: [low 1, lin], best: min}\n"
+SIGNS = COMPARED.replace("layers:", "pairs: disjoint\nlayers:")
+DRAWN = COMPARED.replace("table: {", "table: {spread: bootstrap, ")
+CONTROLS = SWEEP.replace("seed: [0, 1]", "control: [null, shuffled]") + "table: {controls: true}\n"
+ALL = (SWEEP, DISJOINT, WITHOUT_PAIRS, COMPARED, SIGNS, DRAWN, CONTROLS)
+
+
+SCATTERED = """    penalty = (config.rank or 0) / 5 + int(context.run_id(config)[:3], 16) / 5e4
+        extra = {"null_penalty": int(context.run_id(config)[3:6], 16) / 5e3}"""
+"""A penalty that differs from run to run, and the null beside it: differences of pairs then have a spread."""
+
+
+DATA = re.compile(r'(id="data">)(.*?)(?=</script>)', re.S)
 
 
 @pytest.fixture
 def here(project, monkeypatch):
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("PATH", "/usr/bin/nowhere")
+    job = project.root / "jobs" / "stitch.py"
+    text = re.sub(r"    penalty = abs.*", lambda _: SCATTERED, job.read_text()).replace("curve=curve)", "curve=curve, **extra)")
+    text = text.replace("    curve: list", '    null_penalty: float = Field(description="of no meaning")\n    curve: list')
+    job.write_text(text.replace("    seed: int", '    control: str | None = Field(None, description="which")\n    seed: int'))
     return project
 
 
@@ -45,11 +62,16 @@ def made(project, text: str, limit: int | None = None) -> tuple[Path, Path]:
     return report, tidy
 
 
+def replaced(report: Path, data: dict) -> None:
+    """The same page with other numbers behind it."""
+    report.write_text(DATA.sub(lambda m: m[1] + json.dumps(data), report.read_text()))
+
+
 def recomputed(report: Path, tidy: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, SCRIPT, report, tidy], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("text", "limit"), [(SWEEP, None), (SWEEP, 30), (DISJOINT, None), (WITHOUT_PAIRS, None)])
+@pytest.mark.parametrize(("text", "limit"), [*((text, None) for text in ALL), (SWEEP, 30), (COMPARED, 30), (DRAWN, 30)])
 def test_the_numbers_of_a_report_are_those_of_the_rows(here, text, limit):
     answer = recomputed(*made(here, text, limit))
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -60,33 +82,70 @@ def test_the_numbers_of_a_report_are_those_of_the_rows(here, text, limit):
 @pytest.mark.parametrize("field", ["mean", "std", "low", "high", "n", "expected", "n_pairs", "n_units"])
 def test_one_number_that_was_changed_is_found(here, field):
     report, tidy = made(here, SWEEP)
-    page = report.read_text()
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    data = json.loads(DATA.search(report.read_text())[2])
     table = data["tables"][0]
     table["cells"][3][table["fields"].index(field)] += 1e-6 if field in ("mean", "std", "low", "high") else 1
-    report.write_text(re.sub(r'(id="data">).*?(</script>)', lambda m: m[1] + json.dumps(data) + m[2], page, flags=re.S))
+    replaced(report, data)
     answer = recomputed(report, tidy)
     assert answer.returncode == 1 and f" {field}: the report says" in answer.stdout
 
 
-def test_a_word_of_the_page_that_was_changed_is_found_and_so_is_a_point_that_was_moved(here):
-    report, tidy = made(here, SWEEP)
+@pytest.mark.parametrize("field", ["difference", "low", "t", "p", "p_holm", "d", "below"])
+@pytest.mark.parametrize("text", [COMPARED, DRAWN])
+def test_one_number_of_a_comparison_that_was_changed_is_found(here, text, field):
+    report, tidy = made(here, text)
+    data = json.loads(DATA.search(report.read_text())[2])
+    data["tables"][0]["comparison"]["records"][1][field] += 1e-3
+    replaced(report, data)
+    answer = recomputed(report, tidy)
+    assert answer.returncode == 1 and f" {field}: the report says" in answer.stdout
+
+
+def test_what_is_marked_as_best_is_checked(here):
+    report, tidy = made(here, COMPARED)
+    data = json.loads(DATA.search(report.read_text())[2])
+    row, col = data["tables"][0]["best"][0]
+    data["tables"][0]["best"][0] = [row, (col + 1) % 3]
+    replaced(report, data)
+    answer = recomputed(report, tidy)
+    assert answer.returncode == 1 and answer.stdout.startswith("best, penalty"), answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("start", "old", "kind"),
+    [
+        ('class="gathered"', r'(class="v">)([\d.]+)', "words"),
+        ('class="plain"', r"(<td>)(−?\d+\.\d+)(?=<)", "lines"),
+        ("<figure", r'(<use href="#m0" x="[\d.]+" y=")([\d.]+)', "points"),
+        ("<figure", r'(class="pt [^>]*>\s*<path d="M[\d.]+,)([\d.]+)(?=V)', "points"),
+        ("<figure", r'(aria-label="[^":]+: )([\d.]+)(?= ±)', "labels"),
+        ("<caption", r"(Std over \w+ )([\d.]+)", "caption"),
+        ("<dl", r"(<dt>runs done</dt><dd>)(\d+)", "head"),
+    ],
+)
+def test_what_the_page_prints_or_draws_and_was_changed_is_found(here, start, old, kind):
+    report, tidy = made(here, COMPARED)
     page = report.read_text()
-    for old, new, kind in (
-        (r'(class="v">)([\d.]+)', lambda m: f"{m[1]}{float(m[2]) + 0.01:.2f}", "words"),
-        (r'(<use href="#m0" x="[\d.]+" y=")([\d.]+)', lambda m: f"{m[1]}{float(m[2]) + 0.5:.1f}", "points"),
-    ):
-        start = page.index('class="gathered"') if kind == "words" else page.index("<svg viewBox")
-        report.write_text(page[:start] + re.sub(old, new, page[start:], count=1))
-        answer = recomputed(report, tidy)
-        assert answer.returncode == 1 and answer.stdout.startswith(f"{kind}, penalty cell 0"), answer.stdout
+    place = page.index(start)
+    more = {"points": 0.5, "head": 1}.get(kind, 0.01)
+    changed, count = re.subn(old, lambda m: m[1] + further(m[2], more), page[place:], count=1)
+    assert count == 1
+    report.write_text(page[:place] + changed)
+    answer = recomputed(report, tidy)
+    assert answer.returncode == 1 and answer.stdout.startswith(f"{kind}, "), answer.stdout
+
+
+def further(number: str, more: float) -> str:
+    """A printed number with something added, to its own decimals."""
+    return f"{float(number.replace('−', '-')) + more:.{len(number.partition('.')[2])}f}".replace("-", "−")
 
 
 def test_the_script_shares_nothing_with_what_it_checks():
-    nodes = [node for path in (SCRIPT, AGAIN) for node in ast.walk(ast.parse(path.read_text()))]
+    nodes = [node for path in (SCRIPT, AGAIN, PRINTED) for node in ast.walk(ast.parse(path.read_text()))]
     parts = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     imported = [alias.name if isinstance(node, ast.Import) else str(node.module) for node in parts for alias in node.names]
-    assert set(imported) <= {"html", "json", "re", "sys", "collections", "fnmatch", "math", "again", "pathlib", "numpy", "pandas"}
+    standard = {"html", "json", "re", "sys", "collections", "collections.abc", "fnmatch", "itertools", "math", "pathlib"}
+    assert set(imported) <= standard | {"again", "printed", "numpy", "pandas"}
 
 
 def test_its_quantile_is_that_of_students_t():

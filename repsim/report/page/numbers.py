@@ -102,11 +102,13 @@ def _comparison(table: Table) -> Entry | None:
     """The paired comparison of two columns as plain data; None where the definition asks for none."""
     if table.comparison is None:
         return None
+    keys = len(table.row_names)
+    lines = [versus.line_texts(line, table) for line in table.comparison.lines]
     return {
         "caption": versus.comparison_caption(table),
         "heads": versus.header(table),
-        "rows": [versus.line_texts(line, table) for line in table.comparison.lines],
-        "keys": len(table.row_names),
+        "rows": [[*line[:keys], *(text.replace("-", "−") for text in line[keys:])] for line in lines],
+        "keys": keys,
         "records": versus.comparison_records(table),
     }
 
