@@ -186,7 +186,10 @@ def check_rest(data: dict, frame: pd.DataFrame, tally: Tally) -> None:
 
 
 def check_networks(data: dict, done: pd.DataFrame, tally: Tally) -> None:
-    """Their test accuracies as the runs repeat them, and how many there are of each kind, between which ends."""
+    """Their test accuracies as the runs repeat them, and the least and greatest; of a part of the test images they are others."""
+    if "test_images" not in done or "test_images" in data["spec"]:
+        print("networks: left out, the runs took other images, or a part of the test images")
+        return
     sides = [side for side in ("front", "end") if f"{side}_accuracy" in done]
     rows = [done[[f"{side}_network", f"{side}_accuracy"]].set_axis(["run_id", "accuracy"], axis=1) for side in sides]
     told = pd.concat(rows).dropna().groupby("run_id")["accuracy"].agg(["min", "max"]) if rows else pd.DataFrame()
