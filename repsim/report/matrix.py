@@ -28,7 +28,7 @@ FEW = 13  # up to so many on both sides, the numbers are written into the cells
 LARGE, SMALL, SIDE = 0.42, 0.24, 9.0  # inches: a cell with a number, one without, a panel at most
 NAME = 0.12  # inches that a name on an axis needs
 WIDE, PANELS = 14.0, 12  # inches of a picture, panels of a page
-MARKS = Marks(", the mean as colour", bare="No interval", short="*", doubtful="Hatched with a number")
+MARKS = Marks(" as colour", bare="No interval", short="*", doubtful="Hatched with a number", spread=False)
 
 
 @dataclass(frozen=True)

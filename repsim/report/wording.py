@@ -65,6 +65,7 @@ class Marks(NamedTuple):
     doubtful: str = "†"
     best: str = ""  # nothing: what is best is not marked
     brackets: bool = False  # both ends of a bootstrap stand there
+    spread: bool = True  # stands beside each mean; else the caption says how large the spreads are
     line: str = "row"  # what competes for the best stands in one; a column where rows and columns have changed places
 
 
@@ -88,11 +89,19 @@ def caption(table: "Table", marks: Marks = IN_TEXT) -> str:
     sign = " in brackets: " if asked == "bootstrap" and marks.brackets else " ± "
     said = (table.definition.title or "").strip()
     parts = [said if said[-1] in ".?!" else f"{said}."] if said else []
-    parts.append(f"{title(table)}. Mean over {many} (runs of a {one} averaged first){sign}{spread}{marks.count}.")
+    beside = f"{sign}{spread}" if marks.spread else ""
+    parts.append(f"{title(table)}. Mean over {many} (runs of a {one} averaged first){beside}{marks.count}.")
+    halves = [] if marks.spread or not interval else [cell.half for cell in cells if isfinite(cell.half)]
+    if halves:
+        parts.append(f"Half a {spread}: {_between(halves, table)}.")
     stds = [cell.std for cell in cells if isfinite(cell.std)]
-    if stds and interval:
-        parts.append(f"Std over {one}s {_span([number(min(stds), table), number(max(stds), table)])}.")
+    if stds and (interval or not marks.spread):
+        parts.append(f"Std over {one}s {_between(stds, table)}.")
     return " ".join([*parts, *_told(table, cells, marks), *_chosen(table), *filter(None, [table.note])])
+
+
+def _between(values: Sequence[float], table: "Table") -> str:
+    return _span([number(min(values), table), number(max(values), table)])
 
 
 def _told(table: "Table", cells: Sequence["Cell"], marks: Marks) -> list[str]:

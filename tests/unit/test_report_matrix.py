@@ -1,22 +1,26 @@
 """Heat maps of a table: which cell stands where, what is hatched, starred or blank, and which colours are used."""
 
+import re
 from itertools import pairwise
+from math import isfinite
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from repsim.errors import UserError
-from repsim.report import matrix
+from repsim.report import matrix, wording
 from repsim.table import TableDefinition, build
 
 
-def table_of(penalty=lambda i, j: 0.1 * i + 0.01 * j, layers=("bn1", "bn2", "bn3"), cases=("linear",), drop="nothing", **said):
+def table_of(
+    penalty=lambda i, j: 0.1 * i + 0.01 * j, layers=("bn1", "bn2", "bn3"), cases=("linear",), drop="nothing", apart=0.0, **said
+):
     """Every front layer to every end layer that lies not before it, one pair each."""
     pairs = [(i, j) for i in range(len(layers)) for j in range(i, len(layers))]
     expected = pd.DataFrame(
         {"run_id": f"{case}-{layers[i]}-{layers[j]}-{pair}", "case": case, "front_layer": layers[i], "end_layer": layers[j]}
-        | {"front_network": f"f{pair}", "end_network": f"g{pair}", "value": penalty(i, j)}
+        | {"front_network": f"f{pair}", "end_network": f"g{pair}", "value": penalty(i, j) + apart * pair * (1 + i)}
         for case in cases
         for i, j in pairs
         for pair in range(2)
@@ -86,3 +90,16 @@ def test_two_hundred_layers_stay_on_a_page_with_names_that_do_not_touch():
 def test_nothing_finished_is_said():
     with pytest.raises(UserError, match="no run has finished"):
         matrix.picture(table_of(drop="."))
+
+
+def test_the_caption_says_how_wide_intervals_are_that_no_cell_shows():
+    table = table_of(apart=0.01)
+    halves = [cell.half for cell in table.cells.values() if isfinite(cell.half)]
+    told = wording.caption(table, matrix.MARKS)
+    said = re.search(r"Half a 95 % interval \(.*?\): ([\d.]+)(?: to ([\d.]+))?\.", told)
+    assert " ± " not in told and said and max(halves) > min(halves) > 0
+    assert float(said[1]) == pytest.approx(min(halves), abs=0.005) and float(said[2] or said[1]) == pytest.approx(
+        max(halves), abs=0.005
+    )
+    bare = wording.caption(table_of(spread="std"), matrix.MARKS)
+    assert "Std over pairs" in bare and "interval" not in bare
