@@ -1,12 +1,14 @@
 """Owns how tables stand in the page: the longer side goes down, every column can be sorted by, rows can be filtered."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from repsim.report.page.cells import Cell, by_place, counts, in_points, label, number, spread
 from repsim.report.page.markup import Child, Markup, tag
 from repsim.report.page.numbers import MANY, Entry
 
+NUMBER = re.compile(r"(<|&lt;)? ?[−–\d][\d.,e+−]*( ± [\d.,e+−–]+| \[.*\]| \(\d+\)|/\d+)?$")
 LONG = 40  # letters of a name that stands in one line
 
 
@@ -26,9 +28,16 @@ def draw(table: Entry) -> Markup:
 
 
 def plain(name: str, caption: str, heads: Sequence[str], rows: Sequence[Sequence[Child]], keys: int = 1) -> Markup:
-    """A table of texts and numbers that were put into words already; its first `keys` columns say what a row is."""
-    body = [[_head_cells(row[:keys]), [tag("td", one) for one in row[keys:]]] for row in rows]
-    return frame(name, caption, heads, body, keys, "plain")
+    """A table of texts and numbers that were put into words already; its first `keys` columns say what a row is.
+
+    Columns of numbers alone stand to the right, with their heads; others to the left.
+    """
+    numeric = {place for place in range(keys, len(heads)) if all(_is_number(row[place]) for row in rows)}
+    body = [
+        [_head_cells(row[:keys]), [tag("td", row[at], class_="num" if at in numeric else None) for at in range(keys, len(row))]]
+        for row in rows
+    ]
+    return frame(name, caption, heads, body, keys, "plain", numeric)
 
 
 def grid(name: str, caption: str, axes: Mapping[str, str], cells: Sequence[Mapping[str, Any]]) -> Markup:
@@ -42,7 +51,9 @@ def grid(name: str, caption: str, axes: Mapping[str, str], cells: Sequence[Mappi
     return frame(name, caption, [axes["rows"], *cols], body, 1, "grid")
 
 
-def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], keys: int, kind: str) -> Markup:
+def frame(
+    name: str, caption: str, heads: Sequence[str], body: Sequence[Child], keys: int, kind: str, numeric: Collection[int] = ()
+) -> Markup:
     """Caption, filter, and the table in a box of its own that scrolls sideways."""
     tools = tag(
         "div",
@@ -56,7 +67,8 @@ def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], 
         ),
         class_="tools",
     )
-    head = tag("tr", [_header(text, place < keys) for place, text in enumerate(heads)])
+    kinds = ["key" if place < keys else "num" if place in numeric else None for place in range(len(heads))]
+    head = tag("tr", [_header(text, role) for text, role in zip(heads, kinds, strict=True)])
     rows = [tag("tr", row) for row in body]
     made = tag(
         "table",
@@ -71,9 +83,13 @@ def frame(name: str, caption: str, heads: Sequence[str], body: Sequence[Child], 
     return tag("div", tools, box, class_="sheet", id=f"table-{name}")
 
 
-def _header(text: str, is_key: bool) -> Markup:
-    button = tag("button", text, type="button")
-    return tag("th", button, scope="col", class_="key" if is_key else None, aria_sort="none")
+def _header(text: str, kind: str | None) -> Markup:
+    return tag("th", tag("button", text, type="button"), scope="col", class_=kind, aria_sort="none")
+
+
+def _is_number(text: Child) -> bool:
+    """Whether a cell is to be read as a number: 3.35, −1.97 ± 0.57, < 0.0001, 6/6 or none (–)."""
+    return NUMBER.match(str(text)) is not None
 
 
 def _head_cells(key: Sequence[Child]) -> list[Markup]:
