@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SECONDS = "seconds"  # the column of costs
 ALL = "all"
 MARKS = Marks("", bare="No bar", short="Hollow")
+DIGITS = 9  # of a cost: what follows is rounding
 WIDTH = 6.0  # inches of the axes
 SHARED = (
     "Wall-clock seconds of a group of runs packed on one device, shared among them in proportion to their work: seconds "
@@ -66,9 +67,11 @@ def by_case(definition: "TableDefinition", value: str, found: "pd.DataFrame", ex
 
 def pages(value: "Table", cost: "Table") -> dict[str, list["Key"]]:
     """The rows that have both numbers by page: no more than can be told apart. Raises UserError where there is none."""
+    strips.must_hold_a_number(value)
     there = list(_both(value, cost))
     if not there:
-        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+        what = f"there is nothing to draw: no run has both {value.definition.value} and {cost.definition.value}"
+        raise UserError(what, where="plot", do="choose the number along x with --across")
     parts = strips.split(there, style.MOST)
     return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
 
@@ -94,6 +97,7 @@ def picture(value: "Table", cost: "Table", device: str, page: Sequence["Key"] | 
         _point(axes, (cost, value), _both(value, cost)[row], style.look(list(value.row_keys).index(row)), " / ".join(row))
     if all(x > 0 for x, _ in points.values()):
         axes.set_xscale("log")
+    _must_have_a_range(axes)
     best = []
     if (aim := value.definition.aim) != "none":  # else nobody knows which of two cases is the better one
         best = front(points, aim == "min")
@@ -109,9 +113,12 @@ def _both(value: "Table", cost: "Table") -> dict["Key", tuple["Cell", "Cell"]]:
 
 
 def front(points: Mapping, less: bool = True) -> list:
-    """The keys of `points` (cost, value) that no other point beats in one without losing in the other, by rising cost."""
+    """The keys of `points` (cost, value) that no other point beats in one without losing in the other, by rising cost.
+
+    Costs that differ by rounding alone are one cost.
+    """
     sign = 1 if less else -1
-    ordered = sorted(points, key=lambda key: (points[key][0], sign * points[key][1]))
+    ordered = sorted(points, key=lambda key: (float(f"{points[key][0]:.{DIGITS}g}"), sign * points[key][1]))
     found, best = [], float("inf")
     for key in ordered:
         if sign * points[key][1] < best:
@@ -127,6 +134,13 @@ def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"]
     axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, linestyle="none", elinewidth=1.0, capsize=2, zorder=2)
     (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=7, label=label, zorder=3)
     mark.set(markerfacecolor=face, markerfacecoloralt="white")
+
+
+def _must_have_a_range(axes: Axes) -> None:
+    """Costs that differ by rounding alone, as those of stitchers packed together, have an axis about them, not of them."""
+    low, high = axes.dataLim.intervalx
+    if high - low <= 10**-DIGITS * abs(high):
+        axes.set_xlim(*((low / 2, high * 2) if low > 0 else (low - 1, high + 1)))
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, float]], ringed: Sequence[tuple[float, float]]) -> None:

@@ -12,7 +12,8 @@ import toy
 from commandline import call
 
 from repsim import table as tables
-from repsim.report.page import document, markup, methods, numbers, printing, scales
+from repsim.report.page import document, markup, methods, numbers, printing, scales, scatters
+from repsim.report.page.cells import Cell
 from repsim.report.page.markup import tag
 
 STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
@@ -218,3 +219,13 @@ def test_methods_speak_of_pairs_that_share_networks_only_where_some_do():
     assert "disjoint pairs" in told(stitch_frames.DISJOINT) and "share" not in told(stitch_frames.DISJOINT)
     assert "jackknife over 3 networks" in told(((0, 1), (1, 2), (2, 0)))
     assert "pairs that share a network are not independent." in told(((0, 1), (1, 2), (2, 0)))
+
+
+def test_of_two_cases_that_cost_the_same_but_for_rounding_one_alone_is_on_the_front():
+    def cell(index, mean):
+        return Cell(index, mean, None, None, None, 1, 1, 0, 0, 0)
+
+    beaten, best = (
+        scatters.Pair(i, str(i), cell(i, cost), cell(i, value)) for i, (cost, value) in enumerate([(3, 5), (3 + 4e-16, 4)])
+    )
+    assert scatters.unbeaten([beaten, best]) == [best]

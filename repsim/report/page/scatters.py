@@ -66,9 +66,9 @@ def pareto(along: Entry, up: Entry) -> Markup:
 
 
 def unbeaten(found: Sequence[Pair]) -> list[Pair]:
-    """Those that no other one beats in both, by x."""
+    """Those that no other one beats in both, by x; what differs in x by rounding alone is equal there."""
     best: list[Pair] = []
-    for one in sorted(found, key=lambda one: (one.x.mean or 0.0, one.y.mean or 0.0)):
+    for one in sorted(found, key=lambda one: (float(f"{one.x.mean or 0.0:.9g}"), one.y.mean or 0.0)):
         if not best or (one.y.mean or 0.0) < (best[-1].y.mean or 0.0):
             best.append(one)
     return best
