@@ -11,8 +11,9 @@ import stitch_frames
 import toy
 from commandline import call
 
+from repsim import frames
 from repsim import table as tables
-from repsim.report.page import document, markup, methods, numbers, printing, scales
+from repsim.report.page import document, figures, markup, methods, numbers, pictured, printing, scales
 from repsim.report.page.markup import tag
 
 STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
@@ -100,6 +101,34 @@ def test_the_page_holds_the_very_data_that_json_prints(finished):
     (table,) = embedded["tables"]
     # seeds 0 … 3, all ordered pairs: their mean distance is 20/12, each a hundredth
     assert [cell[table["fields"].index("mean")] for cell in table["cells"]] == pytest.approx([20 / 12] * 6)
+
+
+def test_what_is_drawn_is_of_the_runs_that_the_table_shows_with_its_spread(here):
+    crossed = STITCH.replace("layers: relu", "layers: {front: [relu1, relu2], end: [relu1, relu2], combine: all}")
+    text = f"{crossed}table: {{where: {{case: 'low*'}}, spread: bootstrap}}\n"
+    toy.run(here, toy.sweep(here, text, "stitches"))
+    drawn = call("results", "report", "stitches", "--json").json["drawn"]
+    assert {one["id"] for one in drawn} == {"pooled-penalty", "pooled-seconds_by_work", "grid-0", "grid-1"}
+    assert {one["definition"]["spread"] for one in drawn} == {"bootstrap"}
+    cases = [key for one in drawn for key in ([value for _, value in one["page"]] or [label for (label,) in one["rows"]])]
+    assert set(cases) == {"low 1", "low 2"}
+
+
+def test_seconds_of_two_devices_are_two_pictures(here):
+    sweep = toy.sweep(here, STITCH, "stitches")
+    toy.run(here, sweep)
+    found = frames.stored(here, sweep)
+    card = found["front_layer"] == "relu1"
+    found = found.assign(device=card.map({True: "cuda", False: "cpu"}), gpu=card.map({True: "H100", False: None}))
+    shown = numbers.entries(here, sweep, found)
+    drawn = numbers.pooled(sweep, shown[0], found)
+    counts = {(one["device"], cell[one["fields"].index("n")]) for one in drawn for cell in one["cells"]}
+    assert counts == {("H100", 12), ("cpu", 12)}
+    pictures = [one for one in figures.of(shown, drawn) if one["kind"] == "pareto"]
+    tables_by_id = {one["id"]: one for one in [*shown, *drawn]}
+    said = [str(pictured.draw(one, tables_by_id)) for one in pictures]
+    assert ["Penalty against computing time on H100" in said[0], "Penalty against computing time on cpu" in said[1]] == [True, True]
+    assert len({one["id"] for one in pictures}) == 2
 
 
 def test_the_question_is_the_comment_that_the_file_begins_with(finished):
