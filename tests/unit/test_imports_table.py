@@ -43,7 +43,7 @@ ORCHESTRATION = [
     "report.page.sections",
     "report.live report.costs report.page.pictured report.page.methods",
     "report.page.jobwords report.page.trainwords",
-    "report.page.comparewords report.page.controlwords report.page.stitchwords",
+    "report.page.comparewords report.page.controlwords report.page.stitchwords report.page.statwords",
     "report.page.lines report.page.scatters report.page.heats report.page.tabled",
     "report.page.vector",
     "report.page.cells report.page.figures",

@@ -253,17 +253,3 @@ def test_values_that_dwarf_the_others_make_an_axis_logarithmic():
     axis = scales.of([0.1, 0.2, 0.3, 0.2, 0.1, 70.0, 60.0], [], 100, 0)
     assert axis.linear and axis(0.3) < 90  # a tenth of the height at least, where a linear axis would give half a percent
     assert scales.of([30.0, 40.0, 50.0, 60.0, 70.0], [], 100, 0).linear is None
-
-
-def test_methods_speak_of_pairs_that_share_networks_only_where_some_do():
-    def told(pairs):
-        expected = stitch_frames.expected_runs(pairs=pairs)
-        rows = stitch_frames.finished(expected, lambda run: 0.01 * run["front_seed"] + 0.001 * run["end_seed"])
-        (said,) = methods._statistics(
-            {"tables": [numbers.entry(tables.build(tables.TableDefinition(), rows, expected), "penalty")]}
-        )
-        return said
-
-    assert "disjoint pairs" in told(stitch_frames.DISJOINT) and "share" not in told(stitch_frames.DISJOINT)
-    assert "jackknife over 3 networks" in told(((0, 1), (1, 2), (2, 0)))
-    assert "pairs that share a network are not independent." in told(((0, 1), (1, 2), (2, 0)))

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repsim.report.latex import ESCAPED
-from repsim.report.page import citations, comparewords, controlwords, jobwords, saying, stitchwords, trainwords
+from repsim.report.page import citations, comparewords, controlwords, jobwords, saying, statwords, stitchwords, trainwords
 from repsim.report.page.citations import cite
 from repsim.report.page.saying import count, distinct, half_up, listed, shortly, span, whole
-from repsim.report.wording import UNITS
 from repsim.sweep.expand import TRAIN, Sweep
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def _paragraphs(sweep: Sweep, data: Data, found: "pd.DataFrame") -> Iterator[lis
         yield said
     elif sweep.spec.job != TRAIN:
         yield list(_other(sweep, data, configs, found))
-    yield [*_statistics(data), _coverage(data)]
+    yield [*statwords.statistics(data["tables"]), _coverage(data)]
     yield [_software(data)]
 
 
@@ -140,23 +139,6 @@ def _images(configs: Sequence[Data], found: "pd.DataFrame") -> dict[str, list[in
     said = {name: sorted({int(one) for one in values}) for name, values in told.items() if len(values)}
     asked = {name: [int(one) for one in distinct(configs, name) if one is not None] for name in COUNTED}
     return {name: said.get(name) or asked[name] for name in COUNTED}
-
-
-def _statistics(data: Data) -> Iterator[str]:
-    """How means and intervals are made, over how many independent units."""
-    tables = data["tables"]
-    if not tables:
-        return
-    unit = "pair of networks" if tables[0]["unit_of_mean"] == "pair" else "network"
-    kinds: dict[str, set[int]] = {}
-    for cell in (cell for table in tables for cell in table["cells"] if cell[4] is not None):
-        kinds.setdefault(cell[-1], set()).add(cell[-2])
-    how = UNITS["bootstrap" if tables[0]["definition"]["spread"] == "bootstrap" else "jackknife"]
-    over = listed(how[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
-    units = "pairs of networks" if tables[0]["unit_of_mean"] == "pair" else "networks"
-    shared = kinds.keys() - {"pairs"} and tables[0]["unit_of_mean"] == "pair"
-    told = f"{cite('arvesen1969', 'efron1993')}: pairs that share a network are not independent" if shared else ""
-    yield f"Runs of one {unit} are averaged first; numbers are means over {units} with 95 % intervals ({over}){told}."
 
 
 def _coverage(data: Data) -> str:
