@@ -116,6 +116,26 @@ def test_a_sweep_of_which_nothing_is_done_has_a_report_that_says_so(here):
     assert any("72 runs are missing" in text for text in page.texts["summary"])
 
 
+def test_a_sweep_that_is_half_done_says_what_the_rest_will_cost_as_its_status_does(here):
+    toy.sweep(here, STITCH, "stitches")
+    assert call("sweep", "run", "stitches", "--workers", 1, "--limit", 9).code == 0
+    answer = call("results", "report", "stitches", "--json")
+    assert answer.code == 0, answer.err
+    cost = json.loads(answer.out)["cost"]
+    status = json.loads(call("sweep", "status", "stitches", "--json").out)
+    assert cost["hours_left"] == status["hours_left"] > 0 and cost["hours_left_worst"] >= cost["hours_left"]
+    undone = [status[kind].get(state, 0) for kind in ("networks", "runs") for state in ("new", "blocked")]
+    assert sum(one["runs"] for one in cost["left"]) == sum(undone) > 0
+    page = page_of(here)
+    assert f"About {cost['hours_left']:.2f} left, {cost['hours_left_worst']:.2f} at the slow end." in " ".join(page.texts["p"])
+    assert any("no row yet" in text for text in page.texts["caption"])
+
+
+def test_a_sweep_that_is_done_has_nothing_left_to_pay(finished):
+    cost = json.loads(call("results", "report", "stitches", "--json").out)["cost"]
+    assert (cost["hours_left"], cost["left"]) == (0.0, []) and "left," not in " ".join(page_of(finished).texts["p"])
+
+
 def test_runs_without_networks_have_a_report_without_tables(here):
     toy.run(here, toy.sweep(here, "# Squares?\njob: square\ngrid: {batch: 0..1, value: [1.0, 2.0]}", "stitches"))
     page = page_of(here)
