@@ -165,6 +165,40 @@ def test_a_sweep_that_is_done_has_nothing_left_to_pay(finished):
     assert (cost["hours_left"], cost["left"]) == (0.0, []) and "left," not in " ".join(page_of(finished).texts["p"])
 
 
+MAPS = """# Which layers can stand in for which?
+zoo: {arch: net, dataset: d, seeds: 0..2}
+layers: {front: [bn1, bn2], end: [bn1, bn2, relu2], combine: all}
+cases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "maps"),
+    [
+        ("{rows: [front_layer], cols: [case, end_layer]}", ["lin", "low 1", "low 2"]),
+        ("{rows: [case, front_layer], cols: [end_layer]}", ["lin", "low 1", "low 2"]),
+        ("{rows: [front_layer], cols: [case]}", ["lin", "low 1", "low 2"]),
+        ("{rows: [front_layer], cols: [case], where: {rank: [1, 2]}}", ["low 1", "low 2"]),
+        ("{rows: [front_layer], cols: [end_layer], pages: [case], where: {case: lin}}", ["lin"]),
+    ],
+)
+def test_front_and_end_layers_make_one_map_for_each_case_whichever_way_the_table_stands(here, table, maps):
+    toy.run(here, toy.sweep(here, f"{MAPS}table: {table}\n", "stitches"))
+    data = json.loads(call("results", "report", "stitches", "--json").out)
+    by_id = {one["id"]: one for one in [*data["tables"], *data["drawn"]]}
+    shown = [by_id[figure["table"]] for figure in data["figures"] if figure["kind"] == "heat"]
+    assert [one["title"] for one in shown] == maps
+    assert all((one["rows"], one["cols"]) == ([["bn1"], ["bn2"]], [["bn1"], ["bn2"], ["relu2"]]) for one in shown)
+    assert not any(figure["kind"] == "lines" for figure in data["figures"])
+
+
+def test_a_table_of_layers_by_layers_is_its_own_map(here):
+    text = MAPS.split("cases")[0] + "table: {rows: [front_layer], cols: [end_layer]}\n"
+    toy.run(here, toy.sweep(here, text, "stitches"))
+    data = json.loads(call("results", "report", "stitches", "--json").out)
+    assert [figure["table"] for figure in data["figures"] if figure["kind"] == "heat"] == ["penalty"]
+
+
 def test_runs_without_networks_have_a_report_without_tables(here):
     toy.run(here, toy.sweep(here, "# Squares?\njob: square\ngrid: {batch: 0..1, value: [1.0, 2.0]}", "stitches"))
     page = page_of(here)

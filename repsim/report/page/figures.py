@@ -16,9 +16,10 @@ def of(tables: Sequence[Entry], drawn: Sequence[Entry]) -> list[Figure]:
     """The pictures of these tables, in the order in which they are shown."""
     by_id = {one["id"]: one for one in [*tables, *drawn]}
     lines = [_line(one) for one in tables if one["value"] not in LEFT_OUT and _has_numbers(one) and not _is_grid(one)]
-    own = [_heat(one) for one in tables[:1] if _has_numbers(one) and _is_grid(one)]
-    lines = [] if any(one["page"] for one in drawn) else lines  # of pairs of layers a map says more
-    return [*lines[:1], *own, *_scatter(by_id), *_pareto(drawn), *_grids(drawn), *lines[1:]]
+    mapped = any(one["page"] for one in drawn)
+    own = [_heat(one) for one in tables[:1] if _has_numbers(one) and _is_grid(one) and not mapped]
+    lines = [] if mapped else lines  # of pairs of layers a map says more
+    return [*lines[:1], *own, *_grids(drawn), *_scatter(by_id), *_pareto(drawn), *lines[1:]]
 
 
 def is_layer(name: str) -> bool:

@@ -59,15 +59,20 @@ def pooled(sweep: Sweep, own: Entry, found: "pd.DataFrame") -> list[Entry]:
 
 
 def grids(project: Project, sweep: Sweep, own: Entry, found: "pd.DataFrame") -> list[Entry]:
-    """Front layers × end layers of each column of the table, where the sweep joins layers that are not counterparts."""
+    """Front layers × end layers, one for each combination of what else tells the cells of the table apart.
+
+    None where the table is such a map itself, and where the sweep joins counterparts alone.
+    """
     definition = own["definition"]
-    if "front_layer" not in definition["rows"] or "end_layer" in [*definition["rows"], *definition["cols"]]:
-        return []
+    keys = [*definition["pages"], *definition["rows"], *definition["cols"]]
+    apart = [name for name in keys if name not in LAYER_KEYS]
     expected = frames.expected(sweep)
+    if "front_layer" not in keys or ("end_layer" in keys and not apart):
+        return []
     if list(expected["front_layer"]) == list(expected["end_layer"]):
         return []
     layers = tabulating.layers(project, sweep, LAYER_KEYS)
-    kind = _definition(own, rows=["front_layer"], cols=["end_layer"], pages=definition["cols"])
+    kind = _definition(own, rows=["front_layer"], cols=["end_layer"], pages=apart)
     made = tables.pages(kind, found, expected, layers)
     return [entry(one, f"grid-{place}") | {"title": " / ".join(one.page)} for place, one in enumerate(made)]
 
