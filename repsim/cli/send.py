@@ -12,7 +12,7 @@ from repsim.plan import Plan
 from repsim.profile import Profile, device_of, load_profile
 from repsim.project import Project
 from repsim.report import places, plans
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.report.queue import element_names
 from repsim.state import State
 from repsim.sweep.expand import Sweep

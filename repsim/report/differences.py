@@ -5,7 +5,7 @@ from math import isfinite
 
 from repsim.compared import Numbers, Paired, Texts
 from repsim.differences import Differences, Group
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.tidy import Tidy
 
 NAMED = 5  # runs in one only that are named

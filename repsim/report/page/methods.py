@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from repsim.report.counts import number
 from repsim.report.latex import ESCAPED
 from repsim.report.page import citations, comparewords, controlwords, jobwords, saying, statwords, stitchwords, trainwords
 from repsim.report.page.citations import cite
-from repsim.report.page.saying import count, distinct, half_up, listed, shortly, span, whole
+from repsim.report.page.saying import distinct, half_up, listed, shortly, span, whole
 from repsim.sweep.expand import TRAIN, Sweep
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _coverage(data: Data) -> str:
     diverged = data["coverage"]["diverged"]
     noun = saying.ONE.get(data["size"]["job"], "run")
     lost = f", {diverged} of them diverged" if diverged else ""
-    return f"{done:,} of {count(data['size']['runs'], noun)} are finished{lost}."
+    return f"{done:,} of {number(data['size']['runs'], noun)} are finished{lost}."
 
 
 def _software(data: Data) -> str:
