@@ -103,3 +103,11 @@ def test_the_caption_says_how_wide_intervals_are_that_no_cell_shows():
     )
     bare = wording.caption(table_of(spread="std"), matrix.MARKS)
     assert "Std over pairs" in bare and "interval" not in bare
+
+
+def test_hatches_and_blanks_are_explained_where_there_are_some():
+    def said(**asked):
+        return " ".join(matrix.picture(table_of(**asked)).get_supxlabel().split())
+
+    assert "Blank: " in said() and "Hatched: expected" not in said()
+    assert "Hatched: expected" in said(drop="bn1-bn2-") and "Blank: " not in said(layers=("bn1",))
