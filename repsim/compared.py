@@ -21,7 +21,8 @@ from repsim.vectors import computed
 SHOWN = 3  # commonest changes of a text
 MANY = 10_000  # networks that stand alone, beyond which their interval would take gigabytes
 KINDS = ("lost", "found", "reshaped")
-NETWORKS = (("front_network", "end_network"), ("network", "network"), (KEY, KEY))
+NETWORKS = {"pair": ("front_network", "end_network"), "network": ("network", "network"), "run": (KEY, KEY)}
+"""What runs are averaged by → the columns that name it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ class Texts:
 
 @dataclass(frozen=True)
 class Paired:
-    """Mean of b − a of one number over `pairs` of networks (their `runs` averaged first) ± half of its 95 % interval, or nan."""
+    """Mean of b − a of one number over `pairs` (their `runs` averaged first) ± half of its 95 % interval, or nan.
+
+    `of`: what each is: a pair of networks, a network, or where runs are about none a run.
+    """
 
     value: str
     points: bool
@@ -68,6 +72,7 @@ class Paired:
     pairs: int
     units: int
     over: str
+    of: str = "pair"
 
 
 @dataclass
@@ -112,16 +117,20 @@ class Pair:
             raise UserError(f"column '{value}' is no number", where="--value", do="choose a column of single numbers")
         gap = _gaps(*self._values(value))[0][rows] * (100 if points else 1)
         there = np.isfinite(gap)
-        names = next(pair for pair in NETWORKS if set(pair) <= set(self.a.table.column_names))
+        of, names = next(one for one in NETWORKS.items() if all(map(self._said, one[1])))
         coded = [columns.codes(self._of(self.a, name).take(rows[there])) for name in names]
         place, pairs = columns.together(*coded)
         if not there.any():
-            return Paired(value, points, 0, nan, nan, 0, 0, "pairs")
+            return Paired(value, points, 0, nan, nan, 0, 0, "pairs", of)
         means = np.bincount(place, gap[there]) / np.bincount(place)
         if len(set(names)) == 1 and len(pairs) > MANY:
-            return Paired(value, points, int(there.sum()), float(means.mean()), nan, len(pairs), len(pairs), "networks")
+            return Paired(value, points, int(there.sum()), float(means.mean()), nan, len(pairs), len(pairs), "networks", of)
         found = interval.over_pairs(means.tolist(), [str(f) for f, _ in pairs], [str(e) for _, e in pairs])
-        return Paired(value, points, int(there.sum()), found.mean, found.half, len(pairs), found.units, found.over)
+        return Paired(value, points, int(there.sum()), found.mean, found.half, len(pairs), found.units, found.over, of)
+
+    def _said(self, name: str) -> bool:
+        """Whether there is such a column of a that says something of every run."""
+        return name in self.a.table.column_names and not self.a.table[name].null_count
 
     def _of(self, side: Tidy, name: str) -> Any:
         """A column in the runs of both."""

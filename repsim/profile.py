@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from repsim import sbatchoptions, yamlfile
+from repsim import hardware, sbatchoptions, yamlfile
 from repsim.errors import SpecError, nearest
 from repsim.notify import Notify
 from repsim.yamlfile import Strict
@@ -111,3 +111,10 @@ def load_profile(folder: Path, name: str) -> Profile:
     found = found.model_copy(update={"slurm": sbatchoptions.check(found.slurm, found.gpus_per_task, str(path))})
     found._origin = str(path)
     return found
+
+
+def device_of(profile: Profile) -> str:
+    """The device whose measured rates a plan uses; on a cluster `auto` means its GPUs where tasks hold one."""
+    if profile.device != "auto":
+        return profile.device
+    return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isfinite, nan
 from typing import NamedTuple
 
 from repsim import counterparts, frames, matrices, tabulating
@@ -104,8 +104,8 @@ def _identities(project: Project, sweep: Sweep, asked: dict[int, Asked]) -> dict
 
 
 def _identity(project: Project, sweep: Sweep, runs: Sequence[Run], rows: dict) -> Mean:
-    n = sum(run.id in rows for run in runs)
-    if not n:
+    done = sum(run.id in rows for run in runs)
+    if not done:
         return Mean(nan, nan, nan, 0, 0, len(runs), "%")
     expected = [{"run_id": run.id, **run.config.model_dump()} for run in runs]
     found = matrices.build(expected, rows, grids.layers(project, sweep, runs))
@@ -114,4 +114,5 @@ def _identity(project: Project, sweep: Sweep, runs: Sequence[Run], rows: dict) -
         raise SpecError(f"layer identity is asked of several matrices at once: {titles}", where=str(sweep.path), do="name one")
     share = counterparts.both(counterparts.scores(found[0]))
     mean, half = 100 * share.mean, 100 * share.half
-    return Mean(mean, mean - half, mean + half, n, n, len(runs), "%")
+    n = done if isfinite(mean) else 0  # of constant layers no comparison says which is the nearest
+    return Mean(mean, mean - half, mean + half, n, done, len(runs), "%")

@@ -194,6 +194,7 @@ class _Loader(yaml.SafeLoader):
         return number
 
     def construct_mapping(self, node, deep=False):
+        """A mapping whose keys are plain names, each once."""
         seen = set()
         for key, _ in node.value:
             name = self.construct_object(key, deep=True)

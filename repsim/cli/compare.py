@@ -10,7 +10,7 @@ from repsim.cli import here
 from repsim.cli.output import Json, project_of, say, show
 from repsim.project import Project
 from repsim.report import comparisons as report
-from repsim.report.plans import lacking, number
+from repsim.report.counts import lacking, number
 from repsim.sweep import comparisons, grids, single
 from repsim.sweep.comparisons import Asked
 from repsim.sweep.expand import Run, Sweep

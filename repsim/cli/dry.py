@@ -23,7 +23,7 @@ from repsim.pace import Pace
 from repsim.plan import Group, Plan
 from repsim.profile import Profile
 from repsim.project import Project
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.sweep.expand import Run, Sweep
 
 KEPT = "epoch_*.pt"  # what a training keeps beside the network that counts

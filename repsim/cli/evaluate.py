@@ -9,7 +9,7 @@ from repsim.cli import here
 from repsim.cli.output import Json, project_of, say, show
 from repsim.project import Project
 from repsim.report import evaluations as report
-from repsim.report.plans import lacking
+from repsim.report.counts import lacking
 from repsim.sweep import evaluations
 from repsim.sweep.expand import Sweep
 

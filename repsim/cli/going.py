@@ -11,7 +11,7 @@ from repsim import hardware, local, reconcile
 from repsim.cli import again, dry, here, send
 from repsim.cli.output import Json, ProfileOption, SpecArgument, Yes, project_of, say, show, spec_path
 from repsim.errors import SpecError
-from repsim.profile import Profile
+from repsim.profile import Profile, device_of
 from repsim.project import Project
 from repsim.queued import Queue
 from repsim.report import plans, points
@@ -113,7 +113,7 @@ def _show_plan(
     if queue.unknown:
         say(f"repsim: the queue is unknown, so that what was sent counts as queued or running. {queue.unknown}")
     reconcile.refuse_lost_imports(project, sweep, states)
-    made = reconcile.make_plan(project, sweep, states, profile, send.device_of(profile))
+    made = reconcile.make_plan(project, sweep, states, profile, device_of(profile))
     allowed = budgets.of(sweep, profile, name, hours)
     shown = (made, sweep, name, states, allowed and allowed.hours)
     show(json, plans.plan_json(*shown), plans.plan_text(*shown))

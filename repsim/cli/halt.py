@@ -6,7 +6,7 @@ from repsim import orders, submission
 from repsim.cli.output import Json, SpecArgument, project_of, show, spec_path
 from repsim.orders import Stop
 from repsim.project import Project
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.submission import Submission
 
 

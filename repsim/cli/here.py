@@ -19,7 +19,7 @@ from repsim.profile import Profile
 from repsim.progress import Listen
 from repsim.project import Project
 from repsim.report import plans
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.state import State
 from repsim.sweep.expand import Sweep
 

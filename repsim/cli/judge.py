@@ -8,8 +8,8 @@ import typer
 
 from repsim import hardware, local
 from repsim.cli import here
-from repsim.cli.output import Json, give, project_of, say, spec_path
-from repsim.errors import InputError, SpecError, nearest
+from repsim.cli.output import Json, give, known_format, project_of, say, spec_path
+from repsim.errors import InputError
 from repsim.profile import Profile
 from repsim.project import Project
 from repsim.sweep.expand import Sweep, open_sweep
@@ -35,8 +35,7 @@ def judge(
     from repsim.report import judgement
     from repsim.sweep import judged
 
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    known_format(format, FORMATS)
     project = project_of()
     sweeps = [open_sweep(path, project) for path in _paths(specs or [SUITE], project)]
     if run:

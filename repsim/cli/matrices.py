@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repsim.cli.output import Json, SpecArgument, give, opened, say, show
-from repsim.errors import InputError, SpecError, nearest
+from repsim.cli.output import Json, SpecArgument, give, known_format, opened, say, show
+from repsim.errors import InputError
 from repsim.matrix import Matrix
 from repsim.sweep import grids
 
@@ -48,8 +48,7 @@ def identity(
     """How often a layer's counterpart is the most similar layer of the other network: by measure, in both directions."""
     from repsim.report import identity as report
 
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    known_format(format, FORMATS)
     project, sweep = opened(spec)
     text = report.render(_scores(grids.of(project, sweep, measure or [])), "json" if json else format)
     give(text, out)

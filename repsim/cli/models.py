@@ -8,8 +8,7 @@ import typer
 from repsim import job as jobs
 from repsim.catalog import Catalog
 from repsim.cli.lazily import plain
-from repsim.cli.output import Json, project_of, show
-from repsim.errors import SpecError, nearest
+from repsim.cli.output import Json, known_format, project_of, show
 from repsim.job import JobConfig, NetworkFacts
 from repsim.sweep.expand import TRAIN
 from repsim.sweep.single import config_of
@@ -25,8 +24,7 @@ def list_architectures(
     json: Json = False,
 ) -> None:
     """Every architecture: parameters, layers, default width and depth and what they can be, the smallest images it takes."""
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    known_format(format, FORMATS)
     project = project_of()
     found = Catalog(project.data_folders, project.cache).architectures()
     show(json, {"architectures": found}, _markdown(found) if format == "markdown" else _text(found))

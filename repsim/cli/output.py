@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +54,12 @@ def opened(spec: str) -> "tuple[Project, Sweep]":
 
     project = project_of(spec)
     return project, open_sweep(spec_path(spec, project), project)
+
+
+def known_format(name: str, formats: Collection[str]) -> None:
+    """Raise SpecError for a format that is none of `formats`."""
+    if name not in formats:
+        raise SpecError(f"unknown format '{name}'", where="--format", do=nearest(name, formats))
 
 
 def show(as_json: bool, data: Any, text: str) -> None:

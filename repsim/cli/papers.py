@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repsim.cli.output import Json, give, opened, project_of, say
-from repsim.errors import SpecError, UserError, nearest
+from repsim.cli.output import Json, give, known_format, opened, project_of, say
+from repsim.errors import UserError
 
 if TYPE_CHECKING:
     from repsim.against_paper import Comparison
@@ -25,8 +25,7 @@ def compare_paper(
     """Published numbers beside ours, with how they are known, the difference and what is otherwise; and which findings hold."""
     from repsim.report import papers
 
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    known_format(format, FORMATS)
     found = _of(spec) if spec else _begun()
     give(papers.render(found, "json" if json else format), out)
 

@@ -10,7 +10,7 @@ from repsim import reconcile, scanning, submission
 from repsim.cli.output import Json, project_of, show, spec_path
 from repsim.errors import ClusterError
 from repsim.job import load
-from repsim.report.plans import number
+from repsim.report.counts import number
 
 
 def scan(

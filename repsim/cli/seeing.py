@@ -15,7 +15,7 @@ from repsim.project import Project
 from repsim.report import faults, plans
 from repsim.report import logs as failures
 from repsim.report import queue as queues
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.submission import Submission
 
 LAST_WORDS = 20

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from repsim import budget, cluster, hardware, orders, reconcile, submission
+from repsim import budget, cluster, orders, reconcile, submission
 from repsim.cli import here
 from repsim.cli.output import confirm, say
 from repsim.dropped import Dropped
 from repsim.errors import SpecError
 from repsim.plan import Plan
-from repsim.profile import Profile, load_profile
+from repsim.profile import Profile, device_of, load_profile
 from repsim.project import Project
 from repsim.report import places, plans
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.report.queue import element_names
 from repsim.state import State
 from repsim.sweep.expand import Sweep
@@ -22,13 +22,6 @@ def profile_of(project: Project, sweep: Sweep, name: str | None) -> tuple[str, P
     """The profile called `name`, else the sweep's own, else `local`."""
     chosen = (sweep.spec.profile or "local") if name is None else name
     return chosen, load_profile(project.profiles, chosen)
-
-
-def device_of(profile: Profile) -> str:
-    """The device whose measured rates a plan uses; on a cluster `auto` means its GPUs where tasks hold one."""
-    if profile.device != "auto":
-        return profile.device
-    return "cuda" if profile.gpus_per_task else hardware.pick_device("auto")
 
 
 def must_be_slurm(profile: Profile, name: str, instead: str = "repsim sweep run") -> None:

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from repsim import cluster, cost, hindsight, reconcile, store, submission, traces
+from repsim import cluster, cost, hindsight, reconcile, spending, store, submission, traces
 from repsim import plan as planning
-from repsim.cli import here, send
+from repsim.cli import here
 from repsim.cli.output import project_of, show, spec_path
 from repsim.errors import ClusterError, InputError, UserError, printable
 from repsim.job import RunId
@@ -144,12 +144,11 @@ def _status(project: Project, sweep: Sweep, asked: Asked, queue: Queue) -> dict[
 
 def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known: Sequence[Submission]) -> plans.Hours:
     """Hours that stored runs took, and that the rest would take with the sweep's own profile."""
-    chosen = send.profile_of(project, sweep, None)[1]
-    left = reconcile.make_plan(project, sweep, states, chosen, send.device_of(chosen), (State.RUNNING, State.PENDING))
+    left = spending.rest(project, sweep, states)
     ids = {run.id for run in sweep.all_runs}
     used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
     on_gpu = any(one.on_gpu for one in known if one.head["sweep"] == sweep.name)
     sent, guess = left.part(lambda run: states[run].state in (State.RUNNING, State.PENDING))
     is_over = not any(standing.state in UNDONE or standing.waits for standing in states.values())
     past = hindsight.total(project.store, sweep.jobs, ids, known) if is_over else None
-    return plans.Hours(used, left.hours(), plans.unit(chosen.gpus_per_task or on_gpu), chosen.gpus_per_task, sent, guess, past)
+    return plans.Hours(used, left.hours(), plans.unit(left.gpus_per_task or on_gpu), left.gpus_per_task, sent, guess, past)

@@ -15,7 +15,7 @@ from repsim.cluster import Task
 from repsim.errors import UserError, nearest
 from repsim.profile import Profile
 from repsim.project import Project
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.report.queue import element_names
 from repsim.state import Standing, State
 from repsim.sweep.expand import Sweep

@@ -10,7 +10,7 @@ from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import UserError
 from repsim.project import Project
 from repsim.report import rows
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.sweep import single
 from repsim.sweep.expand import Sweep
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repsim import store
-from repsim.cli.output import Json, SpecArgument, give, project_of, say, spec_path
+from repsim.cli.output import Json, SpecArgument, give, known_format, project_of, say, spec_path
 from repsim.cli.tableoptions import Cols, Controls, Rows, Value
 from repsim.errors import SpecError, UserError, nearest
 from repsim.project import Project
-from repsim.report.plans import number
+from repsim.report.counts import number
 
 if TYPE_CHECKING:
     from repsim.sweep.expand import Sweep
@@ -74,8 +74,7 @@ def table(
 
 
 def _must_be_writable(format: str, out: Path | None, json: bool) -> None:
-    if format not in FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, FORMATS))
+    known_format(format, FORMATS)
     if format == "parquet" and out is None and not json:
         raise SpecError("a Parquet file needs a name", where="--format parquet", do="say --out FILE.parquet")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repsim.cli.output import Json, SpecArgument, give, opened, project_of, show, write
-from repsim.errors import SpecError, nearest
-from repsim.report.plans import number
+from repsim.cli.output import Json, SpecArgument, give, known_format, opened, project_of, show, write
+from repsim.errors import SpecError
+from repsim.report.counts import number
 
 if TYPE_CHECKING:
     from repsim.dictionary import Entry
@@ -61,8 +61,7 @@ def dictionary(
     from repsim import job as jobs
     from repsim.report import dictionary as report
 
-    if format not in report.FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, report.FORMATS))
+    known_format(format, report.FORMATS)
     name = about or "stitch"
     project = project_of(name)
     if is_parquet(name):
@@ -96,8 +95,7 @@ def export(
     from repsim import flatfiles
 
     format = format or (flatfiles.ENDINGS.get(out.suffix) if out else None) or "csv"
-    if format not in flatfiles.FORMATS:
-        raise SpecError(f"unknown format '{format}'", where="--format", do=nearest(format, flatfiles.FORMATS))
+    known_format(format, flatfiles.FORMATS)
     if format == "parquet" and out is None and not json:
         raise SpecError("Parquet is nothing for a terminal", where="--format", do="name a file with --out")
     if not wide and (index or value):

@@ -12,7 +12,7 @@ from repsim.errors import SpecError
 from repsim.profile import Profile
 from repsim.project import Project
 from repsim.report import networks
-from repsim.report.plans import lacking, number
+from repsim.report.counts import lacking, number
 from repsim.sweep import flags, known, single
 from repsim.sweep.expand import Sweep, open_sweep
 from repsim.sweep.networks import TRAIN

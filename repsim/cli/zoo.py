@@ -14,7 +14,7 @@ from repsim.cli.output import Json, project_of, say, show
 from repsim.errors import InputError
 from repsim.project import Project
 from repsim.report import networks as report
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.sweep import known
 from repsim.sweep.expand import IMPORT, Sweep
 

@@ -76,6 +76,7 @@ class _Listener:
         self._entries.append((len(self.calls), [_identity(tensor) for tensor in tensors]))
 
     def leave(self, module: str, _module: nn.Module, _args: object, made: object) -> None:
+        """Note the call where it gave a new value per image, with the call that gave it first; others made none of their own."""
         turn, (earlier, inputs) = self._turns[module], self._entries.pop()
         self._turns[module] += 1
         if not isinstance(made, Tensor) or made.shape[:1] != (PROBE,) or _identity(made) in inputs:

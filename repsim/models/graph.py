@@ -45,6 +45,7 @@ class GraphCuts(Cuts):
     def reader(
         self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False, gradients: bool = False
     ) -> Reader:
+        """Reads these values of images, and what is carried past a cut at each layer, by one run of what they need."""
         needs = {layer: self._carried(layer) for layer in carried}
         nodes = {layer: self._node(layer) for layer in values}
         wanted = list(dict.fromkeys([*nodes.values(), *(node for each in needs.values() for node in each)]))

@@ -46,6 +46,7 @@ class HookCuts(Cuts):
     def reader(
         self, values: Sequence[str] = (), carried: Sequence[str] = (), logits: bool = False, gradients: bool = False
     ) -> Reader:
+        """Reads these values by hooks in one run; past a cut at a layer the images themselves are carried, to be run again."""
         origins = {layer: self._origin(layer) for layer in values}
         passing = [self._known(layer) for layer in carried]
         run = partial(_run, self._network, list(dict.fromkeys(origins.values())), whole=logits)

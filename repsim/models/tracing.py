@@ -94,6 +94,7 @@ class _Recorder(fx.Tracer):
         return super().is_leaf_module(m, module_qualified_name) or not any(m.children())
 
     def call_module(self, m, forward, args, kwargs):
+        """Trace the call, and note its output under the module's path, from the second call on with `#k`."""
         path = self.path_of_module(m).removeprefix("body").removeprefix(".")
         name = f"{path}#{self._count[path]}" if self._count[path] else path
         self._count[path] += 1
@@ -125,6 +126,7 @@ class _Watch(fx.Interpreter):
         self.overwriter: dict[fx.Node, fx.Node] = {}
 
     def run_node(self, n: fx.Node):
+        """Run the node, and note which older values it wrote over, and whether it handed one of them on."""
         value = super().run_node(n)
         changed = [node for node, (tensor, version) in self.values.items() if tensor._version != version]
         self.overwriter |= {node: n for node in changed if node not in self.overwriter}

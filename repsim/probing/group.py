@@ -44,6 +44,7 @@ class _Probing:
         self._device = network.mean.device
 
     def all(self) -> Results:
+        """All that was asked: moments gathered, λ chosen on validation images, every probe and its null scored on test images."""
         sites, ranked = {one.site: None for one in self._asked}, {one.site.layer for one in self._asked if one.rank is not None}
         known = gathered.gather(self._eye, self._feed.matching(), sites, ranked, self._classes)
         stacks = self._trained(known)

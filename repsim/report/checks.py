@@ -6,7 +6,7 @@ from typing import Any
 
 from repsim.checking import Found
 from repsim.compaction import Merge
-from repsim.report.plans import number
+from repsim.report.counts import number
 
 
 def check_json(found: Found, moved: Mapping[Path, Path]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 from repsim import forecast
 from repsim.forecast import Outcome
 from repsim.occupancy import Share, Startup
-from repsim.report.plans import in_hours, number
+from repsim.report.counts import number
+from repsim.report.plans import in_hours
 
 SOURCES = {"measured": "measured runs", "dry-run": "a dry run", "similar": "runs like it", "prior": "a guess"}
 ALL = 0.995  # share of the hours from which on the rest is rounding and not said to be missing

@@ -5,15 +5,11 @@ from math import isfinite
 
 from repsim.compared import Numbers, Paired, Texts
 from repsim.differences import Differences, Group
-from repsim.report.plans import number
+from repsim.report.counts import number
+from repsim.report.wording import UNITS
 from repsim.tidy import Tidy
 
 NAMED = 5  # runs in one only that are named
-UNITS = {
-    "networks": "jackknife over {} networks",
-    "pairs": "t interval over {} disjoint pairs",
-    "groups": "jackknife over {} groups",
-}
 Row = Sequence[str]
 
 
@@ -92,9 +88,11 @@ def _paired(paired: Paired | None) -> list[str]:
     if paired is None or not paired.runs:
         return []
     unit = " accuracy points" if paired.points else ""
-    over = UNITS[paired.over].format(f"{paired.units:,}")
+    over = UNITS["jackknife"][paired.over].format(f"{paired.units:,}")
+    over = over.replace("networks", "runs") if paired.of == "run" else over
+    among = number(paired.pairs, paired.of) + (" of networks" if paired.of == "pair" else "")
     interval = f"95 % interval, {over}" if isfinite(paired.half) else "no interval: too few independent networks"
-    return [f"{paired.value}, B − A: {_mean(paired)}{unit} (mean over {number(paired.pairs, 'pair')} of networks; {interval})"]
+    return [f"{paired.value}, B − A: {_mean(paired)}{unit} (mean over {among}; {interval})"]
 
 
 def _mean(paired: Paired) -> str:

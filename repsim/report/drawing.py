@@ -18,6 +18,7 @@ from repsim.project import Project
 from repsim.report import (
     against,
     bars,
+    bycase,
     gathered,
     heatmaps,
     learning,
@@ -188,14 +189,12 @@ def _scatter(subject: Subject) -> Pictures:
 
 def _pareto(subject: Subject) -> Pictures:
     """A picture per device: their seconds have no common axis."""
-    definition, expected = subject.definition, frames.expected(subject.sweep)
-    cost = subject.plot.across or pareto.SECONDS
-    found = pareto.with_seconds(subject.found)
-    by_device = pareto.devices(found)
+    cost, expected = subject.plot.across or bycase.SECONDS, frames.expected(subject.sweep)
+    found = bycase.with_seconds(subject.found)
+    by_device = bycase.by_device(subject.definition, found, expected)
     figures = {}
-    for device, rows in by_device.items():
-        wanted = expected if len(by_device) == 1 else expected.loc[expected["run_id"].isin(rows["run_id"])]
-        mean, price = (pareto.by_case(definition, value, rows, wanted) for value in (definition.value, cost))
+    for device, definition in by_device.items():
+        mean, price = (bycase.pooled(definition, value, found, expected) for value in (definition.value, cost))
         on = device.replace(" ", "_") if len(by_device) > 1 else ""
         for name, page in pareto.pages(mean, price).items():
             figures["_".join(filter(None, [on, name]))] = pareto.picture(mean, price, device, page)

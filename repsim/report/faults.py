@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from repsim.nodes import Fault
-from repsim.report.plans import number
+from repsim.report.counts import number
 
 
 def nodes_json(found: Iterable[Fault], avoided: Collection[str], lasts_s: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from repsim import keptmaps
 from repsim.errors import InputError
-from repsim.keptmaps import Kept
+from repsim.keptmaps import Learned
 from repsim.project import Project
 from repsim.report.learning import Curve, Panel
 from repsim.report.weights import Item
@@ -52,7 +52,7 @@ def stitchers(project: Project, sweep: Sweep, asked: Sequence[str] = ()) -> list
         if asked:
             raise
         return []
-    kept = keptmaps.read(sweep, files)
+    kept = keptmaps.learned(sweep, files)
     panels = []
     for place in dict.fromkeys(map(_place, kept)):
         mine = [one for one in kept if _place(one) == place]
@@ -80,24 +80,24 @@ def _panel(title: str, axis: str, column: str, members: Iterable[tuple[str, str,
     return [Panel(title, axis, lines)] if lines else []
 
 
-def _config(kept: Kept) -> dict[str, Any]:
+def _config(kept: Learned) -> dict[str, Any]:
     return kept.run.config.model_dump()
 
 
-def _place(kept: Kept) -> str:
+def _place(kept: Learned) -> str:
     front, end = (str(_config(kept)[name]) for name in ("front_layer", "end_layer"))
     return front if front == end else f"{front}{ARROW}{end}"
 
 
-def _ends(kept: Kept) -> tuple[str, str]:
+def _ends(kept: Learned) -> tuple[str, str]:
     return str(_config(kept)["front_network"]), str(_config(kept)["end_network"])
 
 
-def _case(kept: Kept) -> str:
+def _case(kept: Learned) -> str:
     return str(kept.run.labels.get("case") or _config(kept)["stitcher"])
 
 
-def _title(kept: Kept) -> str:
+def _title(kept: Learned) -> str:
     """The case, the two networks with their layers, and the run."""
     said = _config(kept)
     ends = [f"{said[f'{end}_arch']}:{said[f'{end}_seed']} {said[f'{end}_layer']}" for end in ("front", "end")]

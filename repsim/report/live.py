@@ -9,7 +9,7 @@ from repsim.cluster import WAITING, Task
 from repsim.job import RunId
 from repsim.progress import Span
 from repsim.report import queue as queues
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.state import Standing, State
 from repsim.submission import Submission
 from repsim.sweep.expand import Run

@@ -5,7 +5,7 @@ from typing import Any
 
 from repsim import log
 from repsim.job import RunId
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.state import Standing
 from repsim.submission import Submission
 

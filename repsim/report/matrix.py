@@ -162,7 +162,9 @@ def _words(figure: Figure, table: "Table", page: Sequence[Panel], width: float) 
     figure.suptitle(
         fill(f"{bylayer.short_title(table)} by {names}, {bylayer.runs_text(cells, 'cell')}", int(width * 9)), fontsize="large"
     )
-    said = [caption(table, MARKS), "Hatched: expected, and without a number. Blank: not asked for."]
+    said = [caption(table, MARKS)]
+    said += ["Hatched: expected, and without a number."] if any(not cell.n for cell in cells) else []
+    said += ["Blank: not asked for."] if len(cells) < sum(len(panel.rows) * len(panel.cols) for panel in page) else []
     left = len(_panels(table)) - len(page)
     said += [f"{left} further panels stand on the other pages."] if left else []
     figure.supxlabel(fill(" ".join(said), int(width * 15)), fontsize="x-small", x=0.02, ha="left")

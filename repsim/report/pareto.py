@@ -1,68 +1,28 @@
 """Owns the picture of what a number costs: a point per case, its mean against seconds, and the front that no other case beats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from repsim import table as tables
 from repsim.errors import UserError
 from repsim.report import bylayer, strips, style, valueaxis
+from repsim.report.bycase import DIGITS, SECONDS, front
 from repsim.report.wording import Marks, caption
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from repsim.table import Cell, Key, Table
 
-    from repsim.table import Cell, Key, Table, TableDefinition
-
-SECONDS = "seconds"  # the column of costs
-ALL = "all"
 MARKS = Marks("", bare="No bar", short="Hollow")
-DIGITS = 9  # of a cost: what follows is rounding
 WIDTH = 6.0  # inches of the axes
 SHARED = (
     "Wall-clock seconds of a group of runs packed on one device, shared among them in proportion to their work: seconds "
     "cannot tell apart cases of equal work (stitchers of equal epochs) that were packed together. "
 )
 NONE = "No front: of {} neither less nor more is better."
-
-
-def devices(found: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
-    """The finished rows by what computed them: the name of the card, else cpu: seconds of two devices have no common axis."""
-    named = found["gpu"].where(found["gpu"].notna(), found["device"])
-    return {str(name): found.loc[named == name] for name in dict.fromkeys(named)}
-
-
-def with_seconds(found: "pd.DataFrame") -> "pd.DataFrame":
-    """Rows with a column `seconds`: what a run took of its group's time, in proportion to its work.
-
-    A row's `run_seconds` is an equal share of the group; runs that train and runs that do not are packed into one. Where the work
-    of a group is nothing the equal share stays.
-    """
-    by = found.groupby("group")
-    work, taken = (by[name].transform("sum").to_numpy(float) for name in ("work", "run_seconds"))
-    own, equal = (found[name].to_numpy(float) for name in ("work", "run_seconds"))
-    shared = np.divide(taken * own, work, out=equal.copy(), where=work > 0)
-    return found.assign(**{SECONDS: shared})
-
-
-def by_case(definition: "TableDefinition", value: str, found: "pd.DataFrame", expected: "pd.DataFrame") -> "Table":
-    """A table of one column: the mean of `value` over all cells of each column of `definition`."""
-    points = definition.points if value == definition.value else None
-    changed = {
-        "rows": list(definition.cols),
-        "cols": [ALL],
-        "value": value,
-        "points": points,
-        "controls": False,
-        "pages": [],
-        "compare": None,
-    }
-    return tables.build(definition.model_copy(update=changed), found, expected.assign(**{ALL: ALL}))
 
 
 def pages(value: "Table", cost: "Table") -> dict[str, list["Key"]]:
@@ -80,7 +40,7 @@ def picture(value: "Table", cost: "Table", device: str, page: Sequence["Key"] | 
     """Mean of `value` against that of `cost` for each row of both, with intervals; the Pareto front where less or more is better.
 
     Args:
-        value, cost: tables of one column (see `by_case`), of the same runs.
+        value, cost: tables of one column (see `bycase.pooled`), of the same runs.
         device: what computed them: a card, or cpu; the axis is named after it.
         page: the rows that are drawn, by default the first page; the front is that of all rows, and all pages have one range.
 
@@ -110,21 +70,6 @@ def _both(value: "Table", cost: "Table") -> dict["Key", tuple["Cell", "Cell"]]:
     """Cost and value of each row that has both."""
     points = {row: (cost.cell(row, col), value.cell(row, col)) for row in value.row_keys for col in value.col_keys}
     return {row: (x, y) for row, (x, y) in points.items() if x and y and x.n and y.n}
-
-
-def front(points: Mapping, less: bool = True) -> list:
-    """The keys of `points` (cost, value) that no other point beats in one without losing in the other, by rising cost.
-
-    Costs that differ by rounding alone are one cost.
-    """
-    sign = 1 if less else -1
-    ordered = sorted(points, key=lambda key: (float(f"{points[key][0]:.{DIGITS}g}"), sign * points[key][1]))
-    found, best = [], float("inf")
-    for key in ordered:
-        if sign * points[key][1] < best:
-            found.append(key)
-            best = sign * points[key][1]
-    return found
 
 
 def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"], look: style.Look, label: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from repsim.dropped import Dropped
 from repsim.plan import Stage
 from repsim.profile import Profile
-from repsim.report.plans import number
+from repsim.report.counts import number
 
 
 def where_text(stages: Sequence[Stage], profile: Profile) -> str:

@@ -11,6 +11,7 @@ from repsim.cluster import Task
 from repsim.job import RunId
 from repsim.plan import Plan, Stage
 from repsim.report import grid
+from repsim.report.counts import number
 from repsim.signature import signature
 from repsim.state import DIVERGED, DONE, LOST, Standing, State
 from repsim.sweep import mirrored
@@ -67,16 +68,6 @@ def notes(sweep: Sweep, states: Mapping[RunId, Standing]) -> list[str]:
         found.append(f"{number(again, 'symmetric comparison')} asked both ways; pairs: unordered asks once")
     failed = sum(standing.state is State.FAILED for standing in states.values())
     return [*found, f"{number(failed, 'run')} failed; to try again: repsim sweep retry {sweep.name}"] if failed else found
-
-
-def number(count: int, noun: str) -> str:
-    """1 run, 2 runs."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def lacking(count: int, total: int, noun: str) -> str:
-    """ "1 of 1 run is missing", "2 of 3 runs are missing"."""
-    return f"{count:,} of {number(total, noun)} {'is' if count == 1 else 'are'} missing"
 
 
 def counts_text(counts: Mapping[State, int]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.sweep.explain import Why
 
 

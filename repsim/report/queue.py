@@ -10,7 +10,7 @@ from typing import Any
 from repsim.cluster import UNKNOWN, WAITING, Task
 from repsim.queued import Queue
 from repsim.report import reasons
-from repsim.report.plans import number
+from repsim.report.counts import number
 from repsim.submission import Submission
 
 UNSAID = {"None", ""}

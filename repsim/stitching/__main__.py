@@ -1,11 +1,12 @@
 """Owns the child process that reads saved stitchers for the half of repsim that never loads torch.
 
     python -m repsim.stitching FILE
+    python -m repsim.stitching --curves FILE…
     python -m repsim.stitching --maps FILE…
 
-prints {"shape", "curve", "config"} as JSON, or of several files a list of them that have "maps" too, and exits with 0; or
-{"error": {"what", "where", "do"}}, and exits with 2. `shape` is that of W: outputs, inputs. `maps` holds diag(scales) · W before
-training ("start") and as it was scored ("end"): base64 of float32, little-endian, row by row.
+prints {"shape", "curve", "config"} as JSON, or of several files a list of them, with --maps of such that have "maps" too, and exits
+with 0; or {"error": {"what", "where", "do"}}, and exits with 2. `shape` is that of W: outputs, inputs. `maps` holds
+diag(scales) · W before training ("start") and as it was scored ("end"): base64 of float32, little-endian, row by row.
 """
 
 import base64
@@ -18,15 +19,15 @@ from repsim.errors import UserError
 from repsim.stitching import saved
 from repsim.stitching.saved import Map, Saved
 
-MAPS = "--maps"
+CURVES, MAPS = "--curves", "--maps"
 
 
 def main(*words: str) -> int:
     """Print what the files hold; the exit code."""
     try:
-        files = [Path(word) for word in words if word != MAPS]
-        told = [_told(saved.load(file), MAPS in words) for file in files]
-        print(json.dumps(told if MAPS in words else told[0]))
+        several = words[0] in (CURVES, MAPS)
+        told = [_told(saved.load(Path(word)), words[0] == MAPS) for word in words[several:]]
+        print(json.dumps(told if several else told[0]))
     except UserError as error:
         print(json.dumps({"error": {"what": error.what, "where": error.where, "do": error.do}}))
         return 2

@@ -221,6 +221,7 @@ def _imported(block: Zoo, importer: Job, imports: Imports, where: str) -> Callab
     rows = [row for row in imports() if all(row.get(key) == value for key, value in wanted.items())]
 
     def make(arch: str, seed: int) -> Network:
+        """The one imported network of this architecture and seed. Raises SpecError for none, and for more."""
         mine = [row for row in rows if row["arch"] == arch and row["seed"] == seed]
         if len(mine) != 1:
             how_many = "no" if not mine else "more than one"

@@ -75,10 +75,11 @@ def real(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `seconds_by_work`: the seconds of a run's group, shared out by the work that each run is."""
+    """With `seconds_by_work`: the seconds of a run's group, shared out by the work that each run is, equally where it is none."""
     done = frame["outcome"] != MISSING
     groups = frame[done].groupby(["submission", "group", "started"], dropna=False)
-    seconds = groups["run_seconds"].transform("sum") * frame["work"][done] / groups["work"].transform("sum")
+    work = groups["work"].transform("sum")
+    seconds = (groups["run_seconds"].transform("sum") * frame["work"][done] / work).where(work > 0, frame["run_seconds"][done])
     return frame.assign(seconds_by_work=seconds.reindex(frame.index))
 
 

@@ -6,6 +6,8 @@ import pytest
 import toy
 from commandline import call
 
+from repsim import keptmaps
+
 ZOO = "zoo: {arch: net, dataset: d, seeds: 0..2}\n"
 CASES = "cases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}\n"
 SAME = f"{ZOO}layers: relu\n{CASES}"
@@ -137,7 +139,7 @@ def test_a_definition_of_a_table_says_how_it_is_drawn(measured):
     assert answer.code == 2 and "shown.yaml: plot.kind" in answer.err
 
 
-def test_saved_stitchers_are_drawn_by_case_or_by_run(measured, project):
+def test_saved_stitchers_are_drawn_by_case_or_by_run(measured, project, monkeypatch):
     pytest.importorskip("torch")
     import torch
 
@@ -151,6 +153,7 @@ def test_saved_stitchers_are_drawn_by_case_or_by_run(measured, project):
         file = project.artefacts / run / "stitcher.pt"
         file.parent.mkdir(parents=True, exist_ok=True)
         save(Saved(torch.eye(3), None, None, Map(torch.zeros(3, 3)), Map(torch.eye(3)), curve, config), file)
+    monkeypatch.setattr(keptmaps, "AT_ONCE", 10)
     for kind in ("weights", "curves"):
         answer = call("results", "plot", "wide", "--kind", kind)
         assert answer.code == 0, answer.err

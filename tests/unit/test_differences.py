@@ -15,6 +15,8 @@ from repsim.errors import UserError
 
 STITCH = "zoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: relu\ncases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}"
 
+MEASURE = "job: measure\nzoo: {arch: net, dataset: d, seeds: 0..3}\ngrid: {steps: [0, 5]}"
+
 
 @pytest.fixture
 def here(project, monkeypatch):
@@ -251,3 +253,23 @@ def test_what_cannot_be_compared_is_told(files, tmp_path):
     assert call("results", "diff", files[0], "stiches").code == 2
     answer = call("results", "diff", *files, "--value", "host")
     assert (answer.code, "column 'host' is no number" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "said"),
+    [
+        (STITCH, "penalty", "(mean over 6 pairs of networks; 95 % interval, jackknife over 3 networks)"),
+        (MEASURE, "accuracy", "(mean over 4 networks; 95 % interval, jackknife over 4 networks)"),
+        (
+            "job: square\ngrid: {batch: 0..1, value: [1.0, 2.0]}",
+            "square",
+            "(mean over 4 runs; 95 % interval, jackknife over 4 runs)",
+        ),
+    ],
+)
+def test_what_a_paired_difference_is_averaged_over_is_called_what_it_is(project, monkeypatch, text, value, said):
+    monkeypatch.chdir(project.root)
+    toy.run(project, toy.sweep(project, text, "asked"))
+    answer = call("results", "diff", "asked", "asked", "--value", value)
+    assert answer.code == 0, answer.err
+    assert f"{value}, B − A: ±0 ± 0" in answer.out and said in answer.out

@@ -43,12 +43,12 @@ ORCHESTRATION = [
     "report.page.sections",
     "report.live report.costs report.page.pictured report.page.methods",
     "report.page.jobwords report.page.trainwords",
-    "report.page.comparewords report.page.controlwords report.page.stitchwords",
+    "report.page.comparewords report.page.controlwords report.page.stitchwords report.page.statwords",
     "report.page.lines report.page.scatters report.page.heats report.page.tabled",
     "report.page.vector",
     "report.page.cells report.page.figures",
     "report.page.numbers report.page.coverage",
-    "report.page.about report.page.citations report.page.saying report.page.scales report.page.shares report.page.origins",
+    "report.page.about report.page.citations report.page.saying report.page.scales report.page.origins",
     "report.page.markup report.page.printing",
     "report.halts report.queue report.logs report.faults",
     "report.judgeplot",
@@ -67,7 +67,7 @@ ORCHESTRATION = [
     "report.versus",
     "report.matrixwords report.player",
     "report.style report.saving",
-    "report.wording report.grid report.reasons",
+    "report.wording report.bycase report.grid report.reasons",
     "pieces planfile ceiling dropped cards",
     "intents shares",
     "hindsight occupancy",
@@ -121,7 +121,7 @@ ORCHESTRATION = [
     "submission",
     "project yamlfile job patience lock",
     "sbatchoptions processes records papers",
-    "errors signature cause columns thrift",
+    "errors signature cause columns thrift report.counts",
 ]
 SCIENCE = {
     "probing": {"similarity", "robustness", "stitching", "models", "data"},
@@ -274,7 +274,7 @@ def test_loading_the_jobs_imports_no_torch():
     assert answer.returncode == 0, answer.stderr
 
 
-def test_help_of_a_sweep_is_given_before_anything_that_reads_one_is_imported():
+def test_help_of_sweeps_and_results_is_given_before_anything_that_reads_one_is_imported():
     asking = """
 import sys
 from typer.testing import CliRunner
@@ -282,6 +282,9 @@ from repsim.cli.main import app
 for words in (["sweep", "--help"], ["sweep", "status", "--help"]):
     assert CliRunner().invoke(app, words).exit_code == 0
 print([name for name in ("numpy", "yaml", "pyarrow", "repsim.reconcile") if name in sys.modules])
+for words in (["results", "--help"], *(["results", name, "--help"] for name in ("table", "report", "plot", "diff"))):
+    assert CliRunner().invoke(app, words).exit_code == 0
+assert not {"numpy", "pandas", "pyarrow", "matplotlib", "scipy", "torch"} & sys.modules.keys(), "of results"
 """
     assert subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True).stdout == "[]\n"
 

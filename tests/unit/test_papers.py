@@ -103,6 +103,19 @@ def test_layer_identity_is_compared_in_percent(computed):
         against_paper.compare(computed.project, computed("numbers: [{at: {front_layer: bn1}, is: 1.0}]", "mixed", text=text))
 
 
+def test_a_layer_identity_that_nothing_decides_leaves_its_finding_open(computed):
+    """The toy layer fc is constant, and the only one that both networks have by one name."""
+    text = "job: compare\nzoo: {arch: net, dataset: d, seeds: 0..2}\npairs: unordered\n"
+    text += "layers: {front: [conv1, fc], end: [bn1, fc]}\ncases: {cka: {measure: cka}}\n"
+    end = (
+        "numbers: [{at: {case: cka}, value: identity, is: 99.3}], findings: [{say: all, value: identity, less: [90, {case: cka}]}]"
+    )
+    (found,) = against_paper.compare(computed.project, computed(end, text=text))
+    ours = found.lines[0].ours
+    assert (ours.n, ours.done, ours.expected) == (0, 12, 12)
+    assert found.claims[0].verdict == "not enough runs"
+
+
 def test_every_format_says_the_same(computed, tmp_path):
     computed("numbers: [{at: {case: a}, is: 1.0, spread: 0.5}], differs: [toys], findings: [{say: it rises, less: [0, {case: b}]}]")
     text = call("results", "compare-paper", "toy")

@@ -120,3 +120,11 @@ def test_long_names_of_panels_that_stand_side_by_side_do_not_meet():
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title().replace("\n", "") for axes in panels] == cases
     assert all(one.x1 < other.x0 for one, other in pairwise(axes.title.get_window_extent() for axes in panels))
+
+
+def test_hatches_and_blanks_are_explained_where_there_are_some():
+    def said(**asked):
+        return " ".join(matrix.picture(table_of(**asked)).get_supxlabel().split())
+
+    assert "Blank: " in said() and "Hatched: expected" not in said()
+    assert "Hatched: expected" in said(drop="bn1-bn2-") and "Blank: " not in said(layers=("bn1",))

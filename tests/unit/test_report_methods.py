@@ -6,16 +6,19 @@ from typing import get_args
 
 import pandas as pd
 import pytest
+import stitch_frames
 
 from repsim import job as jobs
+from repsim import table as tables
 from repsim.models.recipes import RECIPES
 from repsim.probing.ood_fields import Kind
-from repsim.report.page import citations, comparewords, controlwords, jobwords, methods, saying, trainwords
+from repsim.report.page import citations, comparewords, controlwords, jobwords, methods, numbers, saying, statwords, trainwords
 from repsim.similarity import convention
 from repsim.similarity.known import KNOWN
 from repsim.similarity.known import View as Views
 from repsim.similarity.request import Request, Value
 from repsim.stitching.config_fields import Control
+from repsim.table import TableDefinition
 
 ROOT = Path(__file__).parents[2]
 PAIR = {"front_network": "a", "end_network": "b", "dataset": "digits", "front_layer": "bn1", "end_layer": "bn1"}
@@ -167,3 +170,38 @@ def test_the_job_of_another_project_is_told_by_its_own_words():
     sweep = SimpleNamespace(spec=SimpleNamespace(job="probe"))
     data = {"size": {"networks": 1, "pairs": 0, "layers": [], "datasets": []}}
     assert not list(methods._experiment(sweep, data, [{"steps": 1}], pd.DataFrame()))  # pyright: ignore[reportArgumentType]
+
+
+RING = ((0, 1), (1, 2), (2, 0))
+
+
+def statistics(pairs, **said):
+    """What is said of a table of penalties over these pairs."""
+    expected = stitch_frames.expected_runs(pairs=pairs)
+    rows = stitch_frames.finished(expected, lambda run: 0.01 * run["front_seed"] + 0.001 * run["end_seed"] * len(run["case"]))
+    return " ".join(statwords.statistics([numbers.entry(tables.build(TableDefinition(**said), rows, expected), "penalty")]))
+
+
+def test_methods_speak_of_pairs_that_share_networks_only_where_some_do():
+    assert "disjoint pairs" in statistics(stitch_frames.DISJOINT) and "share" not in statistics(stitch_frames.DISJOINT)
+    assert "jackknife over 3 networks" in statistics(RING)
+    assert "[@arvesen1969,efron1993]: pairs that share a network are not independent." in statistics(RING)
+
+
+def test_methods_name_the_spread_that_tables_show_with_its_own_sources():
+    said = statistics(RING, spread="bootstrap")
+    assert "bootstrap draws of 3 networks" in said and "[@snijders1999,owen2012,hesterberg2015]" in said and "arvesen" not in said
+    said = statistics(RING, spread="std")
+    assert "with the standard deviation over pairs of networks." in said and "interval" not in said
+
+
+def test_methods_tell_the_test_of_a_comparison_its_adjustment_and_its_effect_size():
+    said = statistics(RING, compare=["linear", "birkhoff"])
+    assert "Compared are linear with birkhoff" in said and "sign flips" not in said
+    assert all(f"[@{key}]" in said for key in ("arvesen1969", "holm1979", "hedges1981"))
+    assert "an exact p over all sign flips" in statistics(stitch_frames.DISJOINT, compare=["linear", "birkhoff"])
+    assert "Compared" not in statistics(RING)
+
+
+def test_every_work_that_can_be_cited_has_an_entry():
+    assert citations.SHORT.keys() == citations.entries().keys()

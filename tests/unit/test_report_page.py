@@ -11,9 +11,9 @@ import stitch_frames
 import toy
 from commandline import call
 
+from repsim import frames
 from repsim import table as tables
-from repsim.report.page import document, markup, methods, numbers, printing, scales, scatters
-from repsim.report.page.cells import Cell
+from repsim.report.page import document, figures, markup, methods, numbers, pictured, printing, scales
 from repsim.report.page.markup import tag
 
 STITCH = """# Does <script>alert(1)</script> the "penalty" grow & why?
@@ -103,6 +103,34 @@ def test_the_page_holds_the_very_data_that_json_prints(finished):
     assert [cell[table["fields"].index("mean")] for cell in table["cells"]] == pytest.approx([20 / 12] * 6)
 
 
+def test_what_is_drawn_is_of_the_runs_that_the_table_shows_with_its_spread(here):
+    crossed = STITCH.replace("layers: relu", "layers: {front: [relu1, relu2], end: [relu1, relu2], combine: all}")
+    text = f"{crossed}table: {{where: {{case: 'low*'}}, spread: bootstrap}}\n"
+    toy.run(here, toy.sweep(here, text, "stitches"))
+    drawn = call("results", "report", "stitches", "--json").json["drawn"]
+    assert {one["id"] for one in drawn} == {"pooled-penalty", "pooled-seconds_by_work", "grid-0", "grid-1"}
+    assert {one["definition"]["spread"] for one in drawn} == {"bootstrap"}
+    cases = [key for one in drawn for key in ([value for _, value in one["page"]] or [label for (label,) in one["rows"]])]
+    assert set(cases) == {"low 1", "low 2"}
+
+
+def test_seconds_of_two_devices_are_two_pictures(here):
+    sweep = toy.sweep(here, STITCH, "stitches")
+    toy.run(here, sweep)
+    found = frames.stored(here, sweep)
+    card = found["front_layer"] == "relu1"
+    found = found.assign(device=card.map({True: "cuda", False: "cpu"}), gpu=card.map({True: "H100", False: None}))
+    shown = numbers.entries(here, sweep, found)
+    drawn = numbers.pooled(sweep, shown[0], found)
+    counts = {(one["device"], cell[one["fields"].index("n")]) for one in drawn for cell in one["cells"]}
+    assert counts == {("H100", 12), ("cpu", 12)}
+    pictures = [one for one in figures.of(shown, drawn) if one["kind"] == "pareto"]
+    tables_by_id = {one["id"]: one for one in [*shown, *drawn]}
+    said = [str(pictured.draw(one, tables_by_id)) for one in pictures]
+    assert ["Penalty against computing time on H100" in said[0], "Penalty against computing time on cpu" in said[1]] == [True, True]
+    assert len({one["id"] for one in pictures}) == 2
+
+
 def test_the_question_is_the_comment_that_the_file_begins_with(finished):
     page = page_of(finished)
     assert any('Does <script>alert(1)</script> the "penalty" grow & why?\nSecond line' in text for text in page.texts["p"])
@@ -115,6 +143,60 @@ def test_a_sweep_of_which_nothing_is_done_has_a_report_that_says_so(here):
     assert "– (0/12*)" in page.texts["table"][-1] or any("– (0/12*)" in text for text in page.texts["table"])
     assert any("Nothing to draw" in text for text in page.texts["p"])
     assert any("72 runs are missing" in text for text in page.texts["summary"])
+
+
+def test_a_sweep_that_is_half_done_says_what_the_rest_will_cost_as_its_status_does(here):
+    toy.sweep(here, STITCH, "stitches")
+    assert call("sweep", "run", "stitches", "--workers", 1, "--limit", 9).code == 0
+    answer = call("results", "report", "stitches", "--json")
+    assert answer.code == 0, answer.err
+    cost = json.loads(answer.out)["cost"]
+    status = json.loads(call("sweep", "status", "stitches", "--json").out)
+    assert cost["hours_left"] == status["hours_left"] > 0 and cost["hours_left_worst"] >= cost["hours_left"]
+    undone = [status[kind].get(state, 0) for kind in ("networks", "runs") for state in ("new", "blocked")]
+    assert sum(one["runs"] for one in cost["left"]) == sum(undone) > 0
+    page = page_of(here)
+    assert f"About {cost['hours_left']:.2f} left, {cost['hours_left_worst']:.2f} at the slow end." in " ".join(page.texts["p"])
+    assert any("no row yet" in text for text in page.texts["caption"])
+
+
+def test_a_sweep_that_is_done_has_nothing_left_to_pay(finished):
+    cost = json.loads(call("results", "report", "stitches", "--json").out)["cost"]
+    assert (cost["hours_left"], cost["left"]) == (0.0, []) and "left," not in " ".join(page_of(finished).texts["p"])
+
+
+MAPS = """# Which layers can stand in for which?
+zoo: {arch: net, dataset: d, seeds: 0..2}
+layers: {front: [bn1, bn2], end: [bn1, bn2, relu2], combine: all}
+cases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "maps"),
+    [
+        ("{rows: [front_layer], cols: [case, end_layer]}", ["lin", "low 1", "low 2"]),
+        ("{rows: [case, front_layer], cols: [end_layer]}", ["lin", "low 1", "low 2"]),
+        ("{rows: [front_layer], cols: [case]}", ["lin", "low 1", "low 2"]),
+        ("{rows: [front_layer], cols: [case], where: {rank: [1, 2]}}", ["low 1", "low 2"]),
+        ("{rows: [front_layer], cols: [end_layer], pages: [case], where: {case: lin}}", ["lin"]),
+    ],
+)
+def test_front_and_end_layers_make_one_map_for_each_case_whichever_way_the_table_stands(here, table, maps):
+    toy.run(here, toy.sweep(here, f"{MAPS}table: {table}\n", "stitches"))
+    data = json.loads(call("results", "report", "stitches", "--json").out)
+    by_id = {one["id"]: one for one in [*data["tables"], *data["drawn"]]}
+    shown = [by_id[figure["table"]] for figure in data["figures"] if figure["kind"] == "heat"]
+    assert [one["title"] for one in shown] == maps
+    assert all((one["rows"], one["cols"]) == ([["bn1"], ["bn2"]], [["bn1"], ["bn2"], ["relu2"]]) for one in shown)
+    assert not any(figure["kind"] == "lines" for figure in data["figures"])
+
+
+def test_a_table_of_layers_by_layers_is_its_own_map(here):
+    text = MAPS.split("cases")[0] + "table: {rows: [front_layer], cols: [end_layer]}\n"
+    toy.run(here, toy.sweep(here, text, "stitches"))
+    data = json.loads(call("results", "report", "stitches", "--json").out)
+    assert [figure["table"] for figure in data["figures"] if figure["kind"] == "heat"] == ["penalty"]
 
 
 def test_runs_without_networks_have_a_report_without_tables(here):
@@ -205,27 +287,3 @@ def test_values_that_dwarf_the_others_make_an_axis_logarithmic():
     axis = scales.of([0.1, 0.2, 0.3, 0.2, 0.1, 70.0, 60.0], [], 100, 0)
     assert axis.linear and axis(0.3) < 90  # a tenth of the height at least, where a linear axis would give half a percent
     assert scales.of([30.0, 40.0, 50.0, 60.0, 70.0], [], 100, 0).linear is None
-
-
-def test_methods_speak_of_pairs_that_share_networks_only_where_some_do():
-    def told(pairs):
-        expected = stitch_frames.expected_runs(pairs=pairs)
-        rows = stitch_frames.finished(expected, lambda run: 0.01 * run["front_seed"] + 0.001 * run["end_seed"])
-        (said,) = methods._statistics(
-            {"tables": [numbers.entry(tables.build(tables.TableDefinition(), rows, expected), "penalty")]}
-        )
-        return said
-
-    assert "disjoint pairs" in told(stitch_frames.DISJOINT) and "share" not in told(stitch_frames.DISJOINT)
-    assert "jackknife over 3 networks" in told(((0, 1), (1, 2), (2, 0)))
-    assert "pairs that share a network are not independent." in told(((0, 1), (1, 2), (2, 0)))
-
-
-def test_of_two_cases_that_cost_the_same_but_for_rounding_one_alone_is_on_the_front():
-    def cell(index, mean):
-        return Cell(index, mean, None, None, None, 1, 1, 0, 0, 0)
-
-    beaten, best = (
-        scatters.Pair(i, str(i), cell(i, cost), cell(i, value)) for i, (cost, value) in enumerate([(3, 5), (3 + 4e-16, 4)])
-    )
-    assert scatters.unbeaten([beaten, best]) == [best]

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from repsim.report.counts import number
 from repsim.report.page import citations
 from repsim.report.page.citations import cite
-from repsim.report.page.saying import count, distinct, listed, shortly, span
+from repsim.report.page.saying import distinct, listed, shortly, span
 
 Config = Mapping[str, Any]
 NAMES = {
@@ -79,8 +80,8 @@ def compared(configs: Sequence[Config], pairs: int, layers: Sequence[str], conve
     """What is compared; then a sentence per measure with all that decides what its numbers mean."""
     keys = list(dict.fromkeys(map(str, conventions)))
     measures = [str(one) for one in distinct(configs, "measure")]
-    where = f"{count(pairs, 'pair')} of networks are compared ({count(len(layers), 'layer')}: {shortly(layers)})"
-    yield f"Layers of {where} by {count(len(measures), 'measure')}."
+    where = f"{number(pairs, 'pair')} of networks are compared ({number(len(layers), 'layer')}: {shortly(layers)})"
+    yield f"Layers of {where} by {number(len(measures), 'measure')}."
     yield from told(measures, keys)
     if ranks := [one for name in ("front_rank", "end_rank") for one in distinct(configs, name) if one is not None]:
         yield f"Layers are replaced by their best approximation of rank {span(set(ranks))} first."

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from repsim.report.page.numbers import ALL, Entry
-from repsim.report.page.shares import SHARE
+from repsim.report.bycase import ALL, SECONDS
+from repsim.report.page.numbers import Entry
 from repsim.tablekeys import LAYERS
 
 Figure = dict[str, Any]
@@ -16,9 +16,10 @@ def of(tables: Sequence[Entry], drawn: Sequence[Entry]) -> list[Figure]:
     """The pictures of these tables, in the order in which they are shown."""
     by_id = {one["id"]: one for one in [*tables, *drawn]}
     lines = [_line(one) for one in tables if one["value"] not in LEFT_OUT and _has_numbers(one) and not _is_grid(one)]
-    own = [_heat(one) for one in tables[:1] if _has_numbers(one) and _is_grid(one)]
-    lines = [] if any(one["page"] for one in drawn) else lines  # of pairs of layers a map says more
-    return [*lines[:1], *own, *_scatter(by_id), *_pareto(by_id), *_grids(drawn), *lines[1:]]
+    mapped = any(one["page"] for one in drawn)
+    own = [_heat(one) for one in tables[:1] if _has_numbers(one) and _is_grid(one) and not mapped]
+    lines = [] if mapped else lines  # of pairs of layers a map says more
+    return [*lines[:1], *own, *_grids(drawn), *_scatter(by_id), *_pareto(drawn), *lines[1:]]
 
 
 def is_layer(name: str) -> bool:
@@ -43,12 +44,16 @@ def _scatter(by_id: dict[str, Entry]) -> list[Figure]:
     return [{"kind": "scatter", "id": "scatter", "x": "matched_penalty", "y": "penalty"}]
 
 
-def _pareto(by_id: dict[str, Entry]) -> list[Figure]:
-    """Penalty against seconds, of the columns of the table over all its rows."""
-    pools = [one for one in by_id.values() if one["cols"] == [[ALL]] and one["value"] != SHARE]
-    if not pools or "penalty" not in pools[0]["value"] or not all(map(_has_numbers, (pools[0], by_id[f"pooled-{SHARE}"]))):
-        return []
-    return [{"kind": "pareto", "id": "pareto", "x": f"pooled-{SHARE}", "y": pools[0]["id"]}] if len(pools[0]["rows"]) > 1 else []
+def _pareto(drawn: Sequence[Entry]) -> list[Figure]:
+    """Penalty against seconds, of the columns of the table over all its rows; a picture per device."""
+    pools = [one for one in drawn if one["cols"] == [[ALL]]]
+    both = [(up, along) for up, along in zip(pools[::2], pools[1::2], strict=True) if _has_numbers(up) and _has_numbers(along)]
+    return [
+        {"kind": "pareto", "id": "pareto" + along["id"].removeprefix(f"pooled-{SECONDS}"), "x": along["id"], "y": up["id"]}
+        | ({"device": up["device"]} if len(both) > 1 else {})
+        for up, along in both
+        if "penalty" in up["value"] and len(up["rows"]) > 1
+    ]
 
 
 def _grids(drawn: Sequence[Entry]) -> list[Figure]:

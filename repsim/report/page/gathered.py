@@ -40,7 +40,9 @@ def of(project: Project, sweep: Sweep, now: datetime) -> Data:
         "coverage": coverage.of(sweep, states, diverged),
         "failures": coverage.failures(sweep, states),
         **_tables(project, sweep, found),
-        "cost": spending.of(project, sweep, known) | {"devices": origins.hours(found, networks)},
+        "cost": spending.of(project, sweep, known)
+        | spending.left(project, sweep, states)
+        | {"devices": origins.hours(found, networks)},
         "provenance": origins.of(found, networks),
     }
     data["figures"] = figures.of(data["tables"], data["drawn"])

@@ -51,13 +51,18 @@ def _square(table: Entry, cell: Cell, place: tuple[int, int], at: tuple[float, f
     shade = None if cell.mean is None else round((SHADES - 1) * (cell.mean - low) / ((high - low) or 1.0))
     box = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{side:.1f}", "height": f"{side:.1f}"}
     square = tag("rect", **box, class_="none" if shade is None else f"h{max(0, min(SHADES - 1, shade))}")
-    text = number(cell.mean, in_points(table)) if shade is not None and side >= ROOM else None
-    text = text if text is None or len(text) <= 5 else f"{cell.mean:.0f}" if abs(cell.mean or 0) >= 10 else f"{cell.mean:.2g}"
+    text = None if cell.mean is None or side < ROOM else _short(cell.mean, in_points(table))
     inside = {"x": f"{x + side / 2:.1f}", "y": f"{y + side / 2 + 3.5:.1f}", "text_anchor": "middle"}
     over = "on-dark" if shade is not None and shade < SHADES / 2 else "on-light"
     words = tag("text", text.replace("-", "−"), **inside, class_=over) if text else None
     data = {"data_t": table["id"], "data_i": cell.index}
     return tag("g", square, words, class_="pt sq", role="img", tabindex=-1, aria_label=f"{where}: {said(cell, table)}", **data)
+
+
+def _short(value: float, points: bool) -> str:
+    """At most five letters: two decimals of points, else two significant digits."""
+    text = number(value, points)
+    return text if points and len(text) <= 5 else f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 def _row_names(table: Entry, left: float, top: float, side: float) -> list[Markup]:

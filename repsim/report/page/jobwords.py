@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from repsim.report.counts import number
 from repsim.report.page import comparewords, stitchwords
 from repsim.report.page.citations import DETECTORS, cite
-from repsim.report.page.saying import count, distinct, listed, shortly, span
+from repsim.report.page.saying import distinct, listed, shortly, span
 
 Config = Mapping[str, Any]
 TRAINED = ("epochs", "optimizer", "lr", "momentum", "weight_decay", "schedule", "batch_size", "augment")
@@ -39,7 +40,7 @@ def probes(configs: Sequence[Config], networks: int, layers: Sequence[str], view
     """What a probe is, how each kind is fitted, and what stands beside its accuracy."""
     yield (
         f"A linear probe names the class of an image from the value of one layer of a frozen network{cite('alain2016')}. "
-        f"{count(len(layers), 'layer')} of {count(networks, 'network')} are probed ({shortly(layers)})."
+        f"{number(len(layers), 'layer')} of {number(networks, 'network')} are probed ({shortly(layers)})."
     )
     if views:
         yield f"Values become rows by {listed(f'{one} ({comparewords.VIEWS.get(one, one)})' for one in views)}."
@@ -60,7 +61,7 @@ def probes(configs: Sequence[Config], networks: int, layers: Sequence[str], view
 def lost_ranks(configs: Sequence[Config], pairs: int, layers: Sequence[str], conventions: Sequence[str]) -> Iterator[str]:
     """By which ways a layer of f that lost rank is judged, and what each of them is."""
     ways = [str(one) for one in distinct(configs, "measure")]
-    where = f"{count(pairs, 'pair')} of networks ({count(len(layers), 'layer')}: {shortly(layers)})"
+    where = f"{number(pairs, 'pair')} of networks ({number(len(layers), 'layer')}: {shortly(layers)})"
     yield f"Layers of {where} are judged by {listed(ways)}{cite('balogh2025')}."
     yield from _ranks(configs, "rank", "f's layer")
     if task := [one for one in configs if one["measure"] == "task"]:
@@ -81,12 +82,12 @@ def rotations(configs: Sequence[Config], networks: int, layers: Sequence[str]) -
     yield (
         "A fixed random matrix goes behind one layer, on the channels of each position; what lies below stays frozen, what "
         f"lies above is retrained{cite('godfrey2022')}. "
-        f"{count(len(layers), 'layer')} of {count(networks, 'network')} are rotated ({shortly(layers)})."
+        f"{number(len(layers), 'layer')} of {number(networks, 'network')} are rotated ({shortly(layers)})."
     )
     kinds = [str(one) for one in distinct(configs, "matrix")]
     scaled = [one for one in configs if one["matrix"] == "g_relu"]
     sigma = f", σ = {_of(scaled, 'sigma')}" if scaled else ""
-    seeds = count(len(distinct(configs, "matrix_seed")), "seed")
+    seeds = number(len(distinct(configs, "matrix_seed")), "seed")
     yield f"Matrices: {'; '.join(f'{one}, {MATRICES.get(one, one)}' for one in kinds)}; {seeds}{sigma}."
     starts = listed((STARTS.get(str(one), str(one)) for one in distinct(configs, "start")), "or")
     yield f"Weights above the layer start {starts}. Retraining: {settings(configs)}{_adam(configs)}."

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from repsim.report.counts import number
 from repsim.report.latex import ESCAPED
-from repsim.report.page import citations, comparewords, controlwords, jobwords, saying, stitchwords, trainwords
+from repsim.report.page import citations, comparewords, controlwords, jobwords, saying, statwords, stitchwords, trainwords
 from repsim.report.page.citations import cite
-from repsim.report.page.saying import count, distinct, half_up, listed, shortly, span, whole
-from repsim.report.wording import UNITS
+from repsim.report.page.saying import distinct, half_up, listed, shortly, span, whole
 from repsim.sweep.expand import TRAIN, Sweep
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _paragraphs(sweep: Sweep, data: Data, found: "pd.DataFrame") -> Iterator[lis
         yield said
     elif sweep.spec.job != TRAIN:
         yield list(_other(sweep, data, configs, found))
-    yield [*_statistics(data), _coverage(data)]
+    yield [*statwords.statistics(data["tables"]), _coverage(data)]
     yield [_software(data)]
 
 
@@ -142,29 +142,12 @@ def _images(configs: Sequence[Data], found: "pd.DataFrame") -> dict[str, list[in
     return {name: said.get(name) or asked[name] for name in COUNTED}
 
 
-def _statistics(data: Data) -> Iterator[str]:
-    """How means and intervals are made, over how many independent units."""
-    tables = data["tables"]
-    if not tables:
-        return
-    unit = "pair of networks" if tables[0]["unit_of_mean"] == "pair" else "network"
-    kinds: dict[str, set[int]] = {}
-    for cell in (cell for table in tables for cell in table["cells"] if cell[4] is not None):
-        kinds.setdefault(cell[-1], set()).add(cell[-2])
-    how = UNITS["bootstrap" if tables[0]["definition"]["spread"] == "bootstrap" else "jackknife"]
-    over = listed(how[kind].format(span(n)) for kind, n in sorted(kinds.items())) if kinds else "none could be formed"
-    units = "pairs of networks" if tables[0]["unit_of_mean"] == "pair" else "networks"
-    shared = kinds.keys() - {"pairs"} and tables[0]["unit_of_mean"] == "pair"
-    told = f"{cite('arvesen1969', 'efron1993')}: pairs that share a network are not independent" if shared else ""
-    yield f"Runs of one {unit} are averaged first; numbers are means over {units} with 95 % intervals ({over}){told}."
-
-
 def _coverage(data: Data) -> str:
     done = data["coverage"]["states"].get("done", 0)
     diverged = data["coverage"]["diverged"]
     noun = saying.ONE.get(data["size"]["job"], "run")
     lost = f", {diverged} of them diverged" if diverged else ""
-    return f"{done:,} of {count(data['size']['runs'], noun)} are finished{lost}."
+    return f"{done:,} of {number(data['size']['runs'], noun)} are finished{lost}."
 
 
 def _software(data: Data) -> str:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from repsim import frames, tabulating
 from repsim import table as tables
 from repsim.project import Project
-from repsim.report import versus, wording
-from repsim.report.page.shares import SHARE, with_shares
+from repsim.report import bycase, versus, wording
 from repsim.sweep.expand import Sweep
 from repsim.table import Cell, Table, TableDefinition
 
@@ -29,8 +28,6 @@ ALSO = (
     *("robust_accuracy", "robust_penalty", "eval_accuracy"),
 )
 """Numbers that a report shows besides that of the sweep's own table, where the rows hold them."""
-ALL = "all layers"
-POOL = "pool"
 MANY = 8  # columns that a page of paper takes
 MARKS = wording.IN_TEXT._replace(best="Underlined")
 LAYER_KEYS = ("front_layer", "end_layer")
@@ -48,26 +45,34 @@ def entries(project: Project, sweep: Sweep, found: "pd.DataFrame") -> list[Entry
 
 
 def pooled(sweep: Sweep, own: Entry, found: "pd.DataFrame") -> list[Entry]:
-    """Number and seconds of each column of the table over all its rows: what a case costs, and what it takes."""
-    expected = frames.expected(sweep).assign(**{POOL: ALL})
-    found = with_shares(found)
-    if found.empty or not _holds(found, SHARE):
+    """Number and seconds of each column of the table over all its rows: what a case costs, and what it takes; by device."""
+    found, expected = bycase.with_seconds(found), frames.expected(sweep)
+    if found.empty or not _holds(found, bycase.SECONDS):
         return []
-    definition = _definition(own, rows=own["definition"]["cols"], cols=[POOL])
-    made = [definition, definition.model_copy(update={"value": SHARE, "points": False})]
-    return [entry(tables.build(one, found, expected), f"pooled-{one.value}") for one in made]
+    definition = TableDefinition.model_validate(own["definition"])
+    made = []
+    for place, (device, one) in enumerate(bycase.by_device(definition, found, expected).items(), 1):
+        for value in (one.value, bycase.SECONDS):
+            name = f"pooled-{value}" + (f"-{place}" if place > 1 else "")
+            made.append(entry(bycase.pooled(one, value, found, expected), name) | {"device": device})
+    return made
 
 
 def grids(project: Project, sweep: Sweep, own: Entry, found: "pd.DataFrame") -> list[Entry]:
-    """Front layers × end layers of each column of the table, where the sweep joins layers that are not counterparts."""
+    """Front layers × end layers, one for each combination of what else tells the cells of the table apart.
+
+    None where the table is such a map itself, and where the sweep joins counterparts alone.
+    """
     definition = own["definition"]
-    if "front_layer" not in definition["rows"] or "end_layer" in [*definition["rows"], *definition["cols"]]:
-        return []
+    keys = [*definition["pages"], *definition["rows"], *definition["cols"]]
+    apart = [name for name in keys if name not in LAYER_KEYS]
     expected = frames.expected(sweep)
+    if "front_layer" not in keys or ("end_layer" in keys and not apart):
+        return []
     if list(expected["front_layer"]) == list(expected["end_layer"]):
         return []
     layers = tabulating.layers(project, sweep, LAYER_KEYS)
-    kind = _definition(own, rows=["front_layer"], cols=["end_layer"], pages=definition["cols"])
+    kind = _definition(own, rows=["front_layer"], cols=["end_layer"], pages=apart)
     made = tables.pages(kind, found, expected, layers)
     return [entry(one, f"grid-{place}") | {"title": " / ".join(one.page)} for place, one in enumerate(made)]
 
@@ -123,8 +128,8 @@ def _of(own: TableDefinition, value: str) -> TableDefinition:
 
 
 def _definition(own: Entry, **sides: list[str]) -> TableDefinition:
-    """The number of a table along other sides."""
-    said = {name: own["definition"][name] for name in ("job", "value", "points")}
+    """The number of a table along other sides, of the same runs."""
+    said = {name: own["definition"][name] for name in ("job", "value", "points", "where", "spread")}
     return TableDefinition.model_validate({**said, **sides})
 
 

@@ -67,7 +67,8 @@ def _pareto(figure: Figure, tables: Tables) -> Markup:
         "each has the part of its group's seconds that its images passed through the network are of the group's: seconds "
         "cannot tell apart stitchers of equal epochs that were computed together."
     )
-    return _figure(figure["id"], "Penalty against computing time", [scatters.pareto(along, up), legend], words)
+    on = f" on {figure['device']}" if figure.get("device") else ""
+    return _figure(figure["id"], f"Penalty against computing time{on}", [scatters.pareto(along, up), legend], words)
 
 
 def _heat(figure: Figure, tables: Tables) -> Markup | None:

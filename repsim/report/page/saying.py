@@ -11,12 +11,6 @@ NAMES = {
 ONE = {"stitch": "stitch", "compare": "comparison", "probe": "probe", "rotate": "rotation", "train": "training"}
 
 
-def count(number: int, noun: str) -> str:
-    """1 pair, 2 pairs, 10,000 pairs."""
-    plural = noun + ("es" if noun.endswith("tch") else "s")
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
 def listed(words: Iterable[Any], last: str = "and") -> str:
     """a, b and c."""
     said = [str(word) for word in words]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from repsim.report import bycase
 from repsim.report.page import scales, vector
 from repsim.report.page.cells import Cell, by_place, label, said, value_name
 from repsim.report.page.markup import Markup, tag
@@ -57,21 +58,12 @@ def pareto(along: Entry, up: Entry) -> Markup:
     x_axis = scales.logarithmic(_values([one.x for one in found]), LEFT, WIDTH - 10)
     ends = [end for one in found for end in (one.y.low, one.y.high) if end is not None]
     y_axis = scales.of(_values([one.y for one in found]), ends, BOTTOM, 10)
-    front = unbeaten(found)
-    steps = "".join(_step(one, x_axis, y_axis, i) for i, one in enumerate(front))
+    best = bycase.front({one: (one.x.mean or 0.0, one.y.mean or 0.0) for one in found})
+    steps = "".join(_step(one, x_axis, y_axis, i) for i, one in enumerate(best))
     drawn = [_frame(along, up, x_axis, y_axis, "seconds per run (logarithmic)"), tag("path", d=steps, class_="front")]
     drawn += [_point(one, along, up, x_axis, y_axis, only_up=True) for one in found]
-    drawn += [_named(one, x_axis, y_axis) for one in front]
+    drawn += [_named(one, x_axis, y_axis) for one in best]
     return vector.picture(WIDTH, HEIGHT, f"{value_name(up)} against seconds per run", drawn, class_="panel")
-
-
-def unbeaten(found: Sequence[Pair]) -> list[Pair]:
-    """Those that no other one beats in both, by x; what differs in x by rounding alone is equal there."""
-    best: list[Pair] = []
-    for one in sorted(found, key=lambda one: (float(f"{one.x.mean or 0.0:.9g}"), one.y.mean or 0.0)):
-        if not best or (one.y.mean or 0.0) < (best[-1].y.mean or 0.0):
-            best.append(one)
-    return best
 
 
 def _frame(along: Entry, up: Entry, x_axis: Axis, y_axis: Axis, name: str = "") -> Markup:

@@ -103,7 +103,8 @@ def _failures(found: Data) -> Iterator[Child]:
 def _cost(found: Data) -> Iterator[Child]:
     lost = f", {found['hours_wasted']:.2f} lost on attempts that gave no row" if found["hours_wasted"] else ""
     said = "no forecast of it is known" if found["ratio"] is None else forecast_words(found)
-    yield tag("p", f"{found['hours_used']:.2f} {found['unit']} used{lost}; {said}.")
+    left = f" About {found['hours_left']:.2f} left, {found['hours_left_worst']:.2f} at the slow end." if found["left"] else ""
+    yield tag("p", f"{found['hours_used']:.2f} {found['unit']} used{lost}; {said}.{left}")
     if found["kinds"]:
         heads = [
             "job",
@@ -116,6 +117,9 @@ def _cost(found: Data) -> Iterator[Child]:
             "middle 80 % of groups",
         ]
         yield tabled.plain("forecast", "Forecast and actual cost by kind of run.", heads, [_kind(one) for one in found["kinds"]], 2)
+    if found["left"]:
+        heads = ["job", "runs of", "forecast from", "runs", "hours forecast", "at the slow end"]
+        yield tabled.plain("left", "Forecast for what has no row yet.", heads, [_left(one) for one in found["left"]], 2)
     if found["devices"]:
         rows = [[one["job"], one["device"], one["card"], f"{one['runs']:,}", f"{one['hours']:.3f}"] for one in found["devices"]]
         yield tabled.plain(
@@ -130,6 +134,11 @@ def _kind(one: Data) -> list[Child]:
     hours = [f"{one['hours_expected']:.3f}", f"{one['hours']:.3f}", f"{one['ratio']:.2f}"]
     middle = f"{one['ratio_low']:.2f} to {one['ratio_high']:.2f}"
     return [one["job"], one["kind"], SOURCES.get(one["source"], "an older plan"), f"{one['runs']:,}", *hours, middle]
+
+
+def _left(one: Data) -> list[Child]:
+    hours = [f"{one['hours']:.3f}", f"{one['hours_worst']:.3f}"]
+    return [one["job"], one["kind"], SOURCES.get(one["source"], "an older plan"), f"{one['runs']:,}", *hours]
 
 
 def _idle(one: Data) -> list[Child]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from repsim.report.counts import number
 from repsim.report.page.citations import cite
-from repsim.report.page.saying import count, distinct, listed, span
+from repsim.report.page.saying import distinct, listed, span
 
 Config = Mapping[str, Any]
 FAMILIES = {
@@ -55,7 +56,7 @@ def stitched(configs: Sequence[Config], pairs: int, layers: Sequence[str]) -> It
     where = "at the same layer of both" if same else "at pairs of layers"
     yield (
         f"A stitched network is g behind a layer ∘ S ∘ f up to a layer, with f and g frozen{cite('lenc2015', 'bansal2021')}. "
-        f"{count(pairs, 'pair')} of networks are stitched {where} ({count(len(layers), 'layer')}: {listed(layers)})."
+        f"{number(pairs, 'pair')} of networks are stitched {where} ({number(len(layers), 'layer')}: {listed(layers)})."
     )
     norms = [NORMS[str(one)] for one in distinct(configs, "batchnorm")]
     yield listed(norms, "or").capitalize() + "."
