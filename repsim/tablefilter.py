@@ -48,7 +48,7 @@ def filtered(definition: TableDefinition, expected: "pd.DataFrame") -> "pd.DataF
     kept = np.ones(len(expected), bool)
     for key, values in definition.where.items():
         found = texts(expected, key)
-        matching = [any(fnmatchcase(name, _text(value)) for value in values) for name in found.names]
+        matching = [any(_same(name, _text(value)) for value in values) for name in found.names]
         mine = np.array(matching, bool)[found.codes] if len(expected) else kept
         if not (kept & mine).any():
             said = ", ".join(map(_text, values))
@@ -57,6 +57,16 @@ def filtered(definition: TableDefinition, expected: "pd.DataFrame") -> "pd.DataF
             )
         kept &= mine
     return expected if kept.all() else expected.loc[kept]
+
+
+def _same(name: str, wanted: str) -> bool:
+    """Whether a label is what is wanted: by glob, or as the same truth value or number in other words (true, 1e-3, 2.0)."""
+    if fnmatchcase(name, wanted) or (name in ("True", "False") and name.lower() == wanted.lower()):
+        return True
+    try:
+        return float(name) == float(wanted)
+    except ValueError:
+        return False
 
 
 def _beside(definition: TableDefinition, key: str) -> str:

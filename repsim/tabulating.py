@@ -56,8 +56,15 @@ def validated(said: dict[str, Any], asked: dict[str, Any], where: tuple[str, str
         return TableDefinition.model_validate(said)
     except ValidationError as error:
         told = yamlfile.explain(error, TableDefinition, said, *where)
-        options = [f"--{found['loc'][0]}" for found in error.errors(include_url=False) if found["loc"] and found["loc"][0] in asked]
+        options = [f"--{key}" for found in error.errors(include_url=False) for key in _meant(found) if key in asked]
         raise SpecError(told.what, where=next(iter(options), told.where), do=told.do) from None
+
+
+def _meant(found: Any) -> tuple[str, ...]:
+    """The keys that an error is of, also where it is one of the definition as a whole."""
+    if found["loc"]:
+        return (str(found["loc"][0]),)
+    return ("compare",) if "compare" in found["msg"] else ("rows", "cols", "pages")
 
 
 def narrowed(said: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def widened(tidy: Tidy, index: Sequence[str] = (), keys: Sequence[str] = (), val
     Raises: UserError for unknown columns, one that is named twice, and two runs at one place.
     """
     keys, values = list(keys) or _keys(tidy), list(values) or _values(tidy)
+    _must_be_apart(tidy, index, keys, values)
     index = list(index) or _index(tidy, keys)
     _must_be_apart(tidy, index, keys, values)
     line, lines = _coded(tidy, index)

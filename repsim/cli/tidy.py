@@ -35,6 +35,9 @@ def aggregate(
     from repsim import tidy
     from repsim.report import dictionary as report
 
+    if out is not None and not is_parquet(out.name):
+        do = "name it FILE.parquet; repsim results export writes CSV, JSON lines and Markdown"
+        raise SpecError("a tidy file is Parquet", where=f"--out {out}", do=do)
     project, sweep = opened(spec)
     path = out or project.results / "aggregate" / f"{sweep.name}.parquet"
     made = tidy.made(project, sweep, missing)

@@ -265,3 +265,28 @@ def test_latex_compiles_and_nothing_is_wider_than_the_page(tmp_path):
     )
     assert done.returncode == 0, [line for line in done.stdout.splitlines() if line.startswith("!")]
     assert "Overfull" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--compare", "lin"], "--compare: compare names two different columns"),
+        (["--compare", "lin,lin"], "--compare: compare names two different columns"),
+        (["--rows", "case"], "--rows: 'case' stands twice"),
+        (["--pages", "front_layer"], "--pages: 'front_layer' stands twice"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_blamed_and_not_the_sweep_file(here, words, said):
+    assert said in refused("stitches", *words)
+
+
+def test_a_parquet_file_where_a_sweep_is_meant_is_told_from_a_broken_sweep(here):
+    assert call("results", "aggregate", "stitches", "--out", "a.parquet").code == 0
+    for command in ("plot", "report"):
+        answer = call("results", command, "a.parquet")
+        assert answer.code == 2 and "a Parquet file is no sweep" in answer.err and "UTF-8" not in answer.err
+
+
+def test_a_tidy_file_is_written_under_no_other_ending(here):
+    answer = call("results", "aggregate", "stitches", "--out", "a.csv")
+    assert answer.code == 2 and "a tidy file is Parquet" in answer.err and not Path("a.csv").exists()

@@ -268,3 +268,16 @@ def test_a_run_of_three_pairs_stays_what_it_was():
     cell = tables(expected=expected_runs(pairs=DISJOINT))[0].cells[("bn1",), ("linear",)]
     assert cell.pairs == tuple((f"tiny10-{f}", f"tiny10-{e}") for f, e in DISJOINT)
     assert len(cell.values) == 3
+
+
+@pytest.mark.parametrize(("wanted", "count"), [("1e-3", 1), ("0.0010", 1), (".1", 1), ("0.1", 1), ("0.*", 2)])
+def test_a_filter_takes_a_number_in_any_spelling(wanted, count):
+    runs = expected_runs()
+    (table,) = tables(expected=runs.assign(lr=runs["case"].map({"linear": 1.0e-3, "birkhoff": 0.1})), where={"lr": wanted})
+    assert len(table.col_keys) == count
+
+
+def test_a_filter_takes_a_truth_value_as_a_sweep_file_spells_it():
+    runs = expected_runs()
+    (table,) = tables(expected=runs.assign(save=runs["case"].eq("linear")), where={"save": "true"})
+    assert table.col_keys == (("linear",),)

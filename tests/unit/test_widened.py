@@ -215,3 +215,8 @@ def test_a_sweep_without_a_table_needs_a_value(project, monkeypatch):
     toy.run(project, toy.sweep(project, "job: square\ngrid: {value: [1.0, 2.0]}", "squares"))
     answer = call("results", "export", "squares", "--wide")
     assert (answer.code, "the sweep has no table that says which number to show" in answer.err) == (2, True)
+
+
+def test_an_unknown_key_of_columns_is_named_with_its_nearest(here):
+    answer = call("results", "export", "stitches", "--wide", "--columns", "stitchr")
+    assert answer.code == 2 and "--columns: there is no column 'stitchr'" in answer.err and "'stitcher'" in answer.err
