@@ -80,8 +80,7 @@ def picture(table: "Table", panels: Panels | None = None, page: Page | None = No
     if not is_number(table):
         what = f"the rows end with {table.row_names[-1]}, which is no number to draw against"
         raise UserError(what, where="plot", do="put the number last, as in table: {rows: [front_layer, rank]}")
-    if not any(cell.n for cell in table.cells.values()):
-        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+    strips.must_hold_a_number(table)
     return _figure(table, panels or {}, page or next(iter(pages(table, panels).values())))
 
 

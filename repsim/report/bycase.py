@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS = "seconds_by_work"  # the column of costs
+DIGITS = 9  # of a cost: what follows is rounding
 POOL, ALL = "pool", "all layers"
 GROUP = ["submission", "group", "started"]
 
@@ -57,9 +58,12 @@ def pooled(definition: TableDefinition, value: str, found: "pd.DataFrame", expec
 
 
 def front(points: Mapping[Any, tuple[float, float]], less: bool = True) -> list[Any]:
-    """The keys of `points` (cost, value) that no other point beats in one without losing in the other, by rising cost."""
+    """The keys of `points` (cost, value) that no other point beats in one without losing in the other, by rising cost.
+
+    Costs that differ by rounding alone are one cost, as those of stitchers of equal epochs that were packed together.
+    """
     sign = 1 if less else -1
-    ordered = sorted(points, key=lambda key: (points[key][0], sign * points[key][1]))
+    ordered = sorted(points, key=lambda key: (float(f"{points[key][0]:.{DIGITS}g}"), sign * points[key][1]))
     found, best = [], float("inf")
     for key in ordered:
         if sign * points[key][1] < best:

@@ -14,7 +14,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from repsim.errors import UserError
 from repsim.report import bylayer, heatmaps, strips, valueaxis
 from repsim.report.wording import Marks, caption
 
@@ -27,7 +26,8 @@ BELOW = 0.05  # share of the largest value that lies below 0 where the colours d
 FEW = 13  # up to so many on both sides, the numbers are written into the cells
 LARGE, SMALL, SIDE = 0.42, 0.24, 9.0  # inches: a cell with a number, one without, a panel at most
 NAME = 0.12  # inches that a name on an axis needs
-WIDE, PANELS = 14.0, 12  # inches of a picture, panels of a page
+WIDE, HIGH, PANELS = 14.0, 24.0, 12  # inches of a picture, panels of a page
+LETTER = 0.08  # inches of one in the name of a panel
 MARKS = Marks(" as colour", bare="No interval", short="*", doubtful="Hatched with a number", spread=False)
 
 
@@ -42,9 +42,8 @@ class Panel:
 
 def pages(table: "Table") -> dict[str, list[Panel]]:
     """Panels by page; the name is empty where there is one page alone. Raises UserError where no run has finished."""
-    if not any(cell.n for cell in table.cells.values()):
-        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
-    parts = strips.split(_panels(table), PANELS)
+    strips.must_hold_a_number(table)
+    parts = strips.split(found := _panels(table), _most(found))
     return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
 
 
@@ -101,6 +100,12 @@ def _cell(page: Sequence[Panel]) -> float:
     return LARGE if longest <= FEW else max(SIDE / longest, 0.03) if longest * SMALL > SIDE else SMALL
 
 
+def _most(panels: Sequence[Panel]) -> int:
+    """Panels of a page: of large ones only as many as make no picture that is much higher than a screen."""
+    wide, high = _panel_size(panels, _cell(panels))
+    return min(PANELS, max(1, int(WIDE / wide)) * max(1, int(HIGH / high)))
+
+
 def _panel_size(page: Sequence[Panel], size: float) -> tuple[float, float]:
     """Inches: room for the cells and for their names."""
     down = 0.08 * max(len(row[-1]) for panel in page for row in panel.rows)
@@ -148,7 +153,7 @@ def _frame(axes: Axes, table: "Table", panel: Panel, size: float) -> None:
     axes.tick_params(length=2)
     axes.set_xlabel(table.col_names[-1].replace("_", " "), fontsize="small")
     axes.set_ylabel(table.row_names[-1].replace("_", " "), fontsize="small")
-    axes.set_title(panel.name, fontsize="small")
+    axes.set_title(fill(panel.name, int(max(2.0, size * len(panel.cols)) / LETTER)), fontsize="small")
 
 
 def _words(figure: Figure, table: "Table", page: Sequence[Panel], width: float) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from repsim.errors import UserError
 from repsim.report import bylayer, strips, style, valueaxis
-from repsim.report.bycase import SECONDS, front
+from repsim.report.bycase import DIGITS, SECONDS, front
 from repsim.report.wording import Marks, caption
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ NONE = "No front: of {} neither less nor more is better."
 
 def pages(value: "Table", cost: "Table") -> dict[str, list["Key"]]:
     """The rows that have both numbers by page: no more than can be told apart. Raises UserError where there is none."""
+    strips.must_hold_a_number(value)
     there = list(_both(value, cost))
     if not there:
-        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+        what = f"there is nothing to draw: no run has both {value.definition.value} and {cost.definition.value}"
+        raise UserError(what, where="plot", do="choose the number along x with --across")
     parts = strips.split(there, style.MOST)
     return {str(number) if len(parts) > 1 else "": part for number, part in enumerate(parts, 1)}
 
@@ -55,6 +57,7 @@ def picture(value: "Table", cost: "Table", device: str, page: Sequence["Key"] | 
         _point(axes, (cost, value), _both(value, cost)[row], style.look(list(value.row_keys).index(row)), " / ".join(row))
     if all(x > 0 for x, _ in points.values()):
         axes.set_xscale("log")
+    _must_have_a_range(axes)
     best = []
     if (aim := value.definition.aim) != "none":  # else nobody knows which of two cases is the better one
         best = front(points, aim == "min")
@@ -76,6 +79,13 @@ def _point(axes: Axes, of: tuple["Table", "Table"], cells: tuple["Cell", "Cell"]
     axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, linestyle="none", elinewidth=1.0, capsize=2, zorder=2)
     (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=7, label=label, zorder=3)
     mark.set(markerfacecolor=face, markerfacecoloralt="white")
+
+
+def _must_have_a_range(axes: Axes) -> None:
+    """Costs that differ by rounding alone, as those of stitchers packed together, have an axis about them, not of them."""
+    low, high = axes.dataLim.intervalx
+    if high - low <= 10**-DIGITS * abs(high):
+        axes.set_xlim(*((low / 2, high * 2) if low > 0 else (low - 1, high + 1)))
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, float]], ringed: Sequence[tuple[float, float]]) -> None:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 INCHES = 5.6  # of the axes
 FAINT = 3000  # up to so many pairs, each is drawn
+BARS = 600  # up to so many points have their intervals: more would hide the points
 NAMED = 6  # so many series that are left out of ρ are named
-MARKS = Marks("; small: single pairs of networks", bare="No bar", short="Hollow")
+MARKS = Marks("", bare="No bar", short="Hollow")
 
 
 def across_of(value: str) -> str:
@@ -66,13 +67,25 @@ def picture(x: "Table", y: "Table", cols: Sequence["Key"] | None = None) -> Figu
     figure = Figure(figsize=(INCHES + legend, INCHES + 1.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    few = sum(other.n_pairs for _, other in points.values()) <= FAINT
+    how = _how(list(points.values()))
     for col in cols:
         mine = [cells for (_, other), cells in points.items() if other == col]
-        _series(axes, (x, y), mine, style.look(list(y.col_keys).index(col)), " / ".join(col), few)
+        _series(axes, (x, y), mine, style.look(list(y.col_keys).index(col)), " / ".join(col), how)
     _frame(axes, x, y)
-    _words(figure, x, y, points, columns)
+    _words(figure, x, y, points, columns, how)
     return figure
+
+
+def _how(cells: Sequence[tuple["Cell", "Cell"]]) -> Marks:
+    """How points are drawn, as the caption says it: with the pairs behind them and with intervals where these are few."""
+    few = sum(y.n_pairs for _, y in cells) <= FAINT and any(_scattered(x, y) for x, y in cells)
+    barred = len(cells) <= BARS
+    said = "; small: single pairs of networks" if few else ""
+    return MARKS._replace(count=said, spread=barred, bare="No bar" if barred else "No interval")
+
+
+def _scattered(x: "Cell", y: "Cell") -> bool:
+    return len(x.values) == len(y.values) > 1
 
 
 def untrained(x: "Cell", y: "Cell") -> bool:
@@ -95,13 +108,19 @@ def _full(x: "Cell", y: "Cell") -> bool:
 
 
 def _series(
-    axes: Axes, of: tuple["Table", "Table"], cells: Sequence[tuple["Cell", "Cell"]], look: style.Look, label: str, few: bool
+    axes: Axes,
+    of: tuple["Table", "Table"],
+    cells: Sequence[tuple["Cell", "Cell"]],
+    look: style.Look,
+    label: str,
+    how: Marks,
 ) -> None:
     for x, y in cells:
-        if few and len(x.values) == len(y.values) > 1:
+        if how.count and _scattered(x, y):
             axes.plot(x.values, y.values, look.marker, color=look.colour, markersize=2.5, alpha=0.3, markeredgewidth=0, zorder=1)
-        right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
-        axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, elinewidth=0.7, alpha=0.45, zorder=2)
+        if how.spread:
+            right, up = (valueaxis.whisker(table, cell) for table, cell in zip(of, (x, y), strict=True))
+            axes.errorbar(x.mean, y.mean, xerr=right, yerr=up, color=look.colour, elinewidth=0.7, alpha=0.45, zorder=2)
         face = "white" if y.short else look.colour
         (mark,) = axes.plot(x.mean, y.mean, look.marker, color=look.colour, fillstyle=look.fill, markersize=5.5, zorder=3)
         mark.set(markerfacecolor=face, markerfacecoloralt="white")
@@ -126,7 +145,7 @@ def alike(x: "Table", y: "Table") -> bool:
     return x.definition.value in (across_of(y.definition.value), f"null_{y.definition.value}")
 
 
-def _words(figure: Figure, x: "Table", y: "Table", points: "Points", columns: int) -> None:
+def _words(figure: Figure, x: "Table", y: "Table", points: "Points", columns: int, how: Marks) -> None:
     width = figure.get_size_inches()[0]
     keys = " and ".join(filter(None, [" / ".join(y.row_names), " / ".join(y.col_names)])).replace("_", " ")
     head = f"{bylayer.short_title(y)} against {x.definition.value.replace('_', ' ')}: {len(points)} points by {keys}"
@@ -137,7 +156,7 @@ def _words(figure: Figure, x: "Table", y: "Table", points: "Points", columns: in
     shown = replace(y, cells={key: cell for key, (_, cell) in points.items()})
     left = len({col for _, col in y.cells}) - len(handles[0])
     others = f" {left} further series stand on the other pages; ρ is of this one." if left else ""
-    text = f"{_correlations(x, y, points)}{line} Along x: {title(x)}, of the same runs. Along y: {caption(shown, MARKS)}{others}"
+    text = f"{_correlations(x, y, points)}{line} Along x: {title(x)}, of the same runs. Along y: {caption(shown, how)}{others}"
     figure.supxlabel(fill(text, int(width * 15)), fontsize="x-small", x=0.02, ha="left")
 
 

@@ -40,13 +40,27 @@ class Page:
         return 2 if len(self.strips) > 1 and max(strip.inches for strip in self.strips) <= TOGETHER else 1
 
 
+def must_hold_a_number(table: "Table") -> None:
+    """Raise UserError for a table without any number: no run has finished, or what finished has none."""
+    cells = table.cells.values()
+    if any(cell.n for cell in cells):
+        return
+    diverged, undefined = sum(cell.diverged for cell in cells), sum(cell.undefined for cell in cells)
+    if undefined:
+        what, do = f"no finished run has a {table.definition.value}", "choose another --value"
+    elif diverged:
+        what, do = f"all runs that finished diverged ({diverged:,})", "change what they are trained with"
+    else:
+        what, do = "no run has finished", "see: repsim sweep status"
+    raise UserError(f"there is nothing to draw: {what}", where="plot", do=do)
+
+
 def pages(table: "Table", room: float, gap: float) -> list[Page]:
     """The pages of `table`: `room` inches for each of its series at each layer, `gap` inches between layers.
 
     Raises: UserError for a table of which no run has finished.
     """
-    if not any(cell.n for cell in table.cells.values()):
-        raise UserError("there is nothing to draw: no run has finished", where="plot", do="see: repsim sweep status")
+    must_hold_a_number(table)
     found = []
     for cols in split(table.col_keys, MOST):
         strips = _strips(table, max(LEAST, len(cols) * room + gap))

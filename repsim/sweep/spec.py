@@ -20,6 +20,8 @@ MAX_VALUES = 1_000_000
 """Of all ranges of a file together: a few thousand lines of ranges would unfold into more than a machine holds."""
 LIKE = "like"
 """Key of a case that names the case it inherits from."""
+CASE_NAME = r"[^\W_][\w.-]{0,99}"
+"""A case names no file, so its letters may be of any script."""
 Judged = Literal["label", "shortcut", "augmentation", "outputs", "layers", "ranks"]
 MAX_LINE = 20  # cases from one to the first that it inherits from
 
@@ -149,7 +151,7 @@ class Spec(Strict):
     @classmethod
     def _case_names(cls, cases: dict[str, Any]) -> dict[str, Any]:
         for name in cases:
-            if not re.fullmatch(NAME, name):
+            if not re.fullmatch(CASE_NAME, name):
                 raise ValueError(f"the case name {name!r} may hold only letters, digits and . _ -")
         return cases
 

@@ -106,3 +106,13 @@ def test_names_that_no_text_covers_stand_apart():
 def test_a_table_without_a_finished_run_is_not_drawn():
     with pytest.raises(UserError, match="no run has finished"):
         bars.picture(table_of(drop="."))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"), [("diverged", r"all runs that finished diverged \(18\)"), ("ok", "no finished run has a penalty")]
+)
+def test_why_there_is_nothing_to_draw_is_told_apart(outcome, said):
+    expected = expected_runs(layers=LAYERS)
+    rows = expected[["run_id"]].assign(outcome=outcome, penalty=np.nan)
+    with pytest.raises(UserError, match=said):
+        bars.picture(build(TableDefinition(), rows, expected))

@@ -105,6 +105,23 @@ def test_the_caption_says_how_wide_intervals_are_that_no_cell_shows():
     assert "Std over pairs" in bare and "interval" not in bare
 
 
+def test_panels_of_very_many_layers_make_more_pages_and_none_that_is_much_higher_than_a_screen():
+    cases = [f"case{i}" for i in range(5)]
+    table = table_of(layers=[f"layer{i}" for i in range(60)], cases=cases)
+    pages = list(matrix.pages(table).values())
+    assert [panel.name for page in pages for panel in page] == cases and len(pages) > 1
+    assert all(matrix.picture(table, page).get_size_inches()[1] < 26 for page in pages)
+
+
+def test_long_names_of_panels_that_stand_side_by_side_do_not_meet():
+    cases = ["short", "a_name_that_is_much_longer_than_its_panel_is_wide_and_goes_on", "other"]
+    figure = matrix.picture(table_of(cases=cases))
+    figure.canvas.draw()
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title().replace("\n", "") for axes in panels] == cases
+    assert all(one.x1 < other.x0 for one, other in pairwise(axes.title.get_window_extent() for axes in panels))
+
+
 def test_hatches_and_blanks_are_explained_where_there_are_some():
     def said(**asked):
         return " ".join(matrix.picture(table_of(**asked)).get_supxlabel().split())

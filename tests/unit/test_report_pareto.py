@@ -17,6 +17,7 @@ def test_the_front_of_known_points():
     assert bycase.front(POINTS, less=False) == ["cheap"]
     assert bycase.front({key: (x, -y) for key, (x, y) in POINTS.items()}, less=False) == ["cheap", "middle", "best"]
     assert bycase.front({"only": (1, 1)}) == ["only"]
+    assert bycase.front({"beaten by rounding": (3.0, 5), "best": (3.0 + 4e-16, 4)}) == ["best"]
 
 
 def test_no_other_point_is_better_in_both_than_one_of_the_front():
@@ -141,3 +142,22 @@ def test_where_the_shown_runs_have_one_device_nothing_is_left_out_but_what_the_t
 def test_nothing_finished_is_said():
     with pytest.raises(UserError, match="no run has finished"):
         pareto.picture(*tables_of(finished=False), "cpu")
+
+
+def test_costs_that_differ_by_rounding_alone_stand_in_the_middle_of_an_axis_that_can_be_read():
+    """Stitchers of equal epochs that were packed together have one cost."""
+    expected = expected_runs(cases=("a", "b", "c"))
+    rounding = expected["case"].map({"a": 0.0, "b": 4e-16, "c": 8e-16})
+    rows = expected[["run_id"]].assign(outcome="ok", penalty=0.1 * (1 + expected["case"].eq("a")))
+    rows[bycase.SECONDS] = 3 + rounding
+    tables = [bycase.pooled(TableDefinition(value="penalty"), name, rows, expected) for name in ("penalty", bycase.SECONDS)]
+    low, high = pareto.picture(*tables, "cpu").axes[0].get_xlim()
+    assert (low, high) == pytest.approx((1.5, 6))
+
+
+def test_runs_that_all_diverged_are_not_called_unfinished():
+    expected = expected_runs()
+    rows = expected[["run_id"]].assign(outcome="diverged", penalty=np.nan, **{bycase.SECONDS: 1.0})
+    tables = [bycase.pooled(TableDefinition(value="penalty"), name, rows, expected) for name in ("penalty", bycase.SECONDS)]
+    with pytest.raises(UserError, match=r"all runs that finished diverged \(12\)"):
+        pareto.picture(*tables, "cpu")

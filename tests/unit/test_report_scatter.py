@@ -109,3 +109,20 @@ def test_no_common_number_is_said():
     with pytest.raises(UserError, match="no run has both matched_penalty and penalty"):
         scatter.picture(x, y)
     assert pd.isna(scatter.correlation([]))
+
+
+def test_of_very_many_points_no_interval_hides_the_others_and_the_caption_says_how_wide_they_are():
+    x, y = tables_of(layers=[f"bn{i}" for i in range(301)])
+    figure = scatter.picture(x, y)
+    assert len(points(figure)) == 602 and not figure.axes[0].collections
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "Half a 95 % interval (t interval over 3 disjoint pairs): " in caption and "±" not in caption
+
+
+def test_single_pairs_are_named_only_where_they_are_drawn():
+    def said(**runs):
+        return scatter.picture(*tables_of(**runs)).get_supxlabel().replace("\n", " ")
+
+    assert "small: single pairs of networks" in said()
+    assert "small" not in said(pairs=((0, 1),))
+    assert "small" not in said(layers=[f"bn{i}" for i in range(600)])

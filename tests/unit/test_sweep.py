@@ -124,6 +124,12 @@ def test_a_case_with_lists_is_several_named_by_their_values(project):
     assert runs[1].slug == f"low 1/net/1/net/0/{runs[1].id}" or runs[1].slug.startswith("low 1/")
 
 
+def test_a_case_may_be_named_in_any_script(project):
+    cases = "cases: {größe: {}, λ_1: {epochs: 3}, 置換: {stitcher: permutation}}"
+    found = toy.sweep(project, RELU + cases)
+    assert list(dict.fromkeys(run.labels["case"] for run in found.runs)) == ["größe", "λ_1", "置換"]
+
+
 def test_renaming_a_case_changes_no_id(project):
     one, other = (toy.sweep(project, RELU + f"cases: {{{name}: {{init: ps_inv}}}}") for name in ("a", "b"))
     assert [run.id for run in one.runs] == [run.id for run in other.runs]
@@ -447,6 +453,7 @@ MISTAKES = [
     (RELU + "cases: {low: {stitcher: linar}}", "cases.low.stitcher: must be", "'linear'"),
     (RELU + "cases: {low: {rnk: 1}}", "cases.low.rnk: unknown key 'rnk'", "'rank'"),
     (RELU + "cases: {a: 3}", "cases.a: must be a mapping", ""),
+    (RELU + "cases: {größe und λ: {}}", "cases: the case name 'größe und λ' may hold only letters", ""),
     (RELU + "cases: {../a: {}}", "cases: the case name '../a'", ""),
     (RELU + "exclude: [{seed: 5}]", "exclude.0: the rule excludes nothing", ""),
     (RELU + "exclude: [{sed: 5}]", "exclude.0.sed: unknown key 'sed'", "'seed'"),
