@@ -13,8 +13,9 @@ from repsim.project import Project
 from repsim.sweep import grids, shown
 from repsim.sweep.exclude import field_of
 from repsim.sweep.expand import Sweep
+from repsim.sweep.run import values
 from repsim.table import Table, TableDefinition
-from repsim.tablecontrols import CONTROL
+from repsim.tablecontrols import CONTROL, null_of
 from repsim.tabledefinition import MADE_BY
 from repsim.tablefiles import Filed
 from repsim.tablekeys import LAYERS
@@ -96,6 +97,12 @@ def rows(project: Project, sweep: Sweep, definition: TableDefinition) -> "pd.Dat
     job = sweep.jobs[sweep.spec.job]
     _must_be_there(definition, job)
     return frames.stored(project, sweep, sorted(needed(definition, job.config.model_fields)))
+
+
+def controlled(sweep: Sweep, value: str, found: "pd.DataFrame") -> bool:
+    """Whether there are negative controls of a number: runs of the sweep, or a null beside it in the rows `found`."""
+    fields = sweep.jobs[sweep.spec.job].config.model_fields
+    return null_of(value, found) is not None or (CONTROL in fields and any(values(sweep.runs, CONTROL)))
 
 
 def layers(project: Project, sweep: Sweep, keys: Sequence[str]) -> list[str]:

@@ -74,10 +74,14 @@ class Subject:
         """What they show."""
         return self.tables[0].definition
 
-    def built(self, changed: Mapping[str, Any], found: "pd.DataFrame | None" = None) -> tuple[Table, ...]:
-        """The tables of the sweep with other things asked, of all its stored rows or of those `found`."""
+    def built(self, changed: Mapping[str, Any], found: "pd.DataFrame | None" = None, controlled: bool = True) -> tuple[Table, ...]:
+        """The tables of the sweep with other things asked, of all its stored rows or of those `found`.
+
+        `controlled`: with negative controls where they are asked for.
+        """
         definition = tabulating.definition(self.sweep, {**self.asked, **changed}, self.filed)
-        definition = definition.model_copy(update={"compare": None})  # of two columns that a picture need not have
+        left = {"compare": [], "controls": definition.controls and controlled}  # a picture need not have the columns compared
+        definition = definition.model_copy(update=left)
         return tabulating.pages(self.project, self.sweep, definition, self.found if found is None else found)
 
     @property
@@ -183,7 +187,8 @@ def _scatter(subject: Subject) -> Pictures:
     y = subject.definition.value
     x = subject.plot.across or plotoptions.partner(y, subject.sweep)
     rows = scatter.both(subject.found, x, y)
-    both = zip(subject.built({"value": x}, rows), subject.built({"value": y}, rows), strict=True)
+    controlled = all(tabulating.controlled(subject.sweep, name, rows) for name in (x, y))
+    both = zip(*(subject.built({"value": name}, rows, controlled) for name in (x, y)), strict=True)
     return {_name(up, page): scatter.picture(right, up, cols) for right, up in both for page, cols in scatter.pages(up).items()}
 
 

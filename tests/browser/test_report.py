@@ -56,8 +56,14 @@ def headers(page):
     return page.find_elements(By.CSS_SELECTOR, 'table[data-table="penalty"] thead th')
 
 
-def press(page, element):
+def bring(page, element):
+    """Scroll to an element, and wait until the page has noticed: scrolling hides what a pointer shows."""
     page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    page.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+def press(page, element):
+    bring(page, element)
     element.click()
 
 
@@ -98,6 +104,20 @@ def test_numbers_are_sorted_as_numbers_and_none_is_last(driver, project, tmp_pat
     assert means(page, 1) == [10.5, None]
 
 
+def test_words_of_a_comparison_are_sorted_by_the_numbers_that_they_begin_with(driver, project, tmp_path):
+    data = made(project)
+    rows = [["a", "−0.08 ± 0.29", "0.5274", "−0.68 (5)", "4/6"], ["b", "0.04 ± 0.25", "< 0.0001", "12.00 (5)", "0/6"]]
+    rows += [["c", "−1.20 ± –", "0.0312", "9.50 (5)", "10/12"], ["d", "–", "–", "–", "–"]]
+    rows += [["e", "0.01 [−0.2, 0.3]", "1.0000", "0.1 (5)", "1/6"]]
+    heads = ["layer", "difference", "p", "t (df)", "below"]
+    data["tables"][0]["comparison"] = {"caption": "", "heads": heads, "rows": rows, "keys": 1, "records": []}
+    page = opened(driver, written(tmp_path, data))
+    for place, order in enumerate(["caebd", "bcaed", "aecbd", "beacd"], 1):
+        heads = page.find_elements(By.CSS_SELECTOR, 'table[data-table="penalty-compared"] thead th button')
+        press(page, heads[place])
+        assert "".join(column(page, "penalty-compared", 0)) == order, place
+
+
 def test_a_filter_hides_the_rows_that_do_not_hold_its_words(page):
     box = page.find_element(By.CSS_SELECTOR, '[data-filter="penalty"]')
     names = column(page, "penalty", 0)
@@ -114,7 +134,7 @@ def test_a_filter_hides_the_rows_that_do_not_hold_its_words(page):
 @pytest.mark.parametrize("selector", ['table[data-table="penalty"] td[data-i]', "svg.panel .pt use"])
 def test_hovering_shows_the_number_unrounded_with_all_that_belongs_to_it(page, selector):
     target = page.find_elements(By.CSS_SELECTOR, selector)[0]
-    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", target)
+    bring(page, target)
     ActionChains(page).move_to_element(target).perform()
     tip, table = page.find_element(By.ID, "tip"), data_of(page)["tables"][0]
     index = page.execute_script("return Number(arguments[0].closest('[data-i]').dataset.i)", target)
@@ -196,7 +216,7 @@ def test_no_text_of_a_sweep_runs_as_script(driver, project, tmp_path):
     data["methods"]["latex"] = HOSTILE
     page = opened(driver, written(tmp_path, data))
     target = page.find_elements(By.CSS_SELECTOR, "td[data-i]")[0]
-    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", target)
+    bring(page, target)
     ActionChains(page).move_to_element(target).perform()
     assert page.find_element(By.ID, "tip").is_displayed()
     assert page.execute_script("return window.bad") is None

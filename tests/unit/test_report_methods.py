@@ -192,7 +192,7 @@ def test_methods_name_the_spread_that_tables_show_with_its_own_sources():
     said = statistics(RING, spread="bootstrap")
     assert "bootstrap draws of 3 networks" in said and "[@snijders1999,owen2012,hesterberg2015]" in said and "arvesen" not in said
     said = statistics(RING, spread="std")
-    assert "with the standard deviation over pairs of networks." in said and "interval" not in said
+    assert "with their standard deviation." in said and "interval" not in said
 
 
 def test_methods_tell_the_test_of_a_comparison_its_adjustment_and_its_effect_size():

@@ -27,12 +27,13 @@ COMPARED = SWEEP.replace("layers: relu", "layers: [bn1, relu2]") + "table: {comp
 SIGNS = COMPARED.replace("layers:", "pairs: disjoint\nlayers:")
 DRAWN = COMPARED.replace("table: {", "table: {spread: bootstrap, ")
 CONTROLS = SWEEP.replace("seed: [0, 1]", "control: [null, shuffled]") + "table: {controls: true}\n"
-ALL = (SWEEP, DISJOINT, WITHOUT_PAIRS, COMPARED, SIGNS, DRAWN, CONTROLS)
+NULLS = SWEEP + "table: {controls: true}\n"
+ALL = (SWEEP, DISJOINT, WITHOUT_PAIRS, COMPARED, SIGNS, DRAWN, CONTROLS, NULLS)
 
 
 SCATTERED = """    penalty = (config.rank or 0) / 5 + int(context.run_id(config)[:3], 16) / 5e4
-        extra = {"null_penalty": int(context.run_id(config)[3:6], 16) / 5e3}"""
-"""A penalty that differs from run to run, and the null beside it: differences of pairs then have a spread."""
+        extra = {"null_penalty": int(context.run_id(config)[3:6], 16) / 5e3, "residual": penalty / 2}"""
+"""A penalty that differs from run to run, the null beside it, and a residual without one: differences of pairs have a spread."""
 
 
 DATA = re.compile(r'(id="data">)(.*?)(?=</script>)', re.S)
@@ -44,7 +45,8 @@ def here(project, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin/nowhere")
     job = project.root / "jobs" / "stitch.py"
     text = re.sub(r"    penalty = abs.*", lambda _: SCATTERED, job.read_text()).replace("curve=curve)", "curve=curve, **extra)")
-    text = text.replace("    curve: list", '    null_penalty: float = Field(description="of no meaning")\n    curve: list')
+    more = "".join(f'    {name}: float = Field(description="of no meaning")\n' for name in ("null_penalty", "residual"))
+    text = text.replace("    curve: list", f"{more}    curve: list")
     job.write_text(text.replace("    seed: int", '    control: str | None = Field(None, description="which")\n    seed: int'))
     return project
 

@@ -38,8 +38,9 @@ def _heat(table: Entry) -> Figure:
 
 
 def _scatter(by_id: dict[str, Entry]) -> list[Figure]:
-    """Task loss against direct matching."""
-    if not all(name in by_id and _has_numbers(by_id[name]) for name in ("penalty", "matched_penalty")):
+    """Task loss against direct matching; none where one of the two tables shows controls that the other has not."""
+    both = [by_id[name] for name in ("penalty", "matched_penalty") if name in by_id and _has_numbers(by_id[name])]
+    if len(both) < 2 or both[0]["cols"] != both[1]["cols"]:
         return []
     return [{"kind": "scatter", "id": "scatter", "x": "matched_penalty", "y": "penalty"}]
 

@@ -39,7 +39,8 @@ def entries(project: Project, sweep: Sweep, found: "pd.DataFrame") -> list[Entry
     Raises: UserError where the sweep has no such table, or a definition that cannot be meant.
     """
     own = tabulating.definition(sweep, {})
-    shown = [own, *(_of(own, value) for value in ALSO if value != own.value and _holds(found, value))]
+    also = [value for value in ALSO if value != own.value and _holds(found, value)]
+    shown = [own, *(_of(own, value, tabulating.controlled(sweep, value, found)) for value in also)]
     made = [(one, tabulating.pages(project, sweep, one, found)) for one in shown]
     return [entry(page, _name(definition, pages, i)) for definition, pages in made for i, page in enumerate(pages)]
 
@@ -122,9 +123,10 @@ def _name(definition: TableDefinition, pages: Sequence[Table], page: int) -> str
     return definition.value + (f"-{page + 1}" if len(pages) > 1 else "")
 
 
-def _of(own: TableDefinition, value: str) -> TableDefinition:
-    """The same rows and columns for another number; what its unit is follows from its name again."""
-    return own.model_copy(update={"value": value, "points": None, "title": None, "best": None, "compare": []})
+def _of(own: TableDefinition, value: str, controlled: bool) -> TableDefinition:
+    """The same rows and columns for another number, with controls where it has any; its unit follows from its name again."""
+    changed = {"value": value, "points": None, "title": None, "best": None, "compare": [], "controls": own.controls and controlled}
+    return own.model_copy(update=changed)
 
 
 def _definition(own: Entry, **sides: list[str]) -> TableDefinition:

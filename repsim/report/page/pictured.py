@@ -63,8 +63,9 @@ def _pareto(figure: Figure, tables: Tables) -> Markup:
     along, up = tables[figure["x"]], tables[figure["y"]]
     legend = _legend([(i, label(key)) for i, key in enumerate(up["rows"])])
     words = (
-        "Means over all layers and pairs. The line joins what nothing else beats in both. Runs of a group are computed together; "
-        "each has the part of its group's seconds that its images passed through the network are of the group's: seconds "
+        "Means over all runs that the table shows, those of one pair averaged first. The line joins what nothing else beats in "
+        "both. Runs of a group are computed together; each has the part of its group's seconds that its images passed through "
+        "the network are of the group's: seconds "
         "cannot tell apart stitchers of equal epochs that were computed together."
     )
     on = f" on {figure['device']}" if figure.get("device") else ""

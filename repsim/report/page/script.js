@@ -119,14 +119,17 @@
   });
 
   // ---- sorting: up, down, as it was; numbers by their unrounded value, what is none always last
+  const NUMBER = /^(<)? ?(−?[\d.,]+(?:e[+−-]?\d+)?)(?: ± [\d.,e+−–-]+| \[.*\]| \(\d+\)|\/\d+)?$/; // of a text: its mean; less than a p: below it
   const worth = (cell, table) => {
     if (!cell) return null;
     if (cell.dataset.i !== undefined && table) return named(table, Number(cell.dataset.i)).mean;
     if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
     const text = cell.textContent.trim();
     if (text === "" || text === "–") return null;
-    const number = Number(text.replaceAll(",", "").replace("−", "-"));
-    return Number.isNaN(number) ? text : number;
+    const found = NUMBER.exec(text);
+    if (!found) return text;
+    const number = Number(found[2].replaceAll(",", "").replaceAll("−", "-"));
+    return Number.isNaN(number) ? text : found[1] ? number / 2 : number;
   };
   const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
   for (const sheet of all("table[data-table]")) {

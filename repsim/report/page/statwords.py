@@ -27,7 +27,7 @@ def _spread(tables: Sequence[Table], units: str) -> str:
     """What stands behind ±, and why pairs that share a network need it so."""
     asked = tables[0]["definition"]["spread"]
     if asked == "std":
-        return f"the standard deviation over {units}"
+        return "their standard deviation"
     how = "bootstrap" if asked == "bootstrap" else "jackknife"
     kinds: dict[str, set[int]] = {}
     for cell in (cell for table in tables for cell in table["cells"] if cell[4] is not None):
