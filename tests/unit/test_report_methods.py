@@ -12,7 +12,18 @@ from repsim import job as jobs
 from repsim import table as tables
 from repsim.models.recipes import RECIPES
 from repsim.probing.ood_fields import Kind
-from repsim.report.page import citations, comparewords, controlwords, jobwords, methods, numbers, saying, statwords, trainwords
+from repsim.report.page import (
+    citations,
+    comparewords,
+    controlwords,
+    jobwords,
+    methods,
+    numbers,
+    saying,
+    statwords,
+    stitchwords,
+    trainwords,
+)
 from repsim.similarity import convention
 from repsim.similarity.known import KNOWN
 from repsim.similarity.known import View as Views
@@ -205,3 +216,12 @@ def test_methods_tell_the_test_of_a_comparison_its_adjustment_and_its_effect_siz
 
 def test_every_work_that_can_be_cited_has_an_entry():
     assert citations.SHORT.keys() == citations.entries().keys()
+
+
+def test_what_a_stitching_job_of_another_project_does_not_say_is_not_told():
+    configs = [{"stitcher": "linear", "init": "random", "epochs": 1, "lr": 0.1, "front_layer": "a", "end_layer": "a"}]
+    said = [*stitchwords.stitched(configs, 1, ["a"]), *stitchwords.training({"lin": configs})]
+    assert len(said) == 2 and said[1] == "Trained stitchers: 1 epoch; lr 0.1."
+    other = [{**configs[0], "batchnorm": "renewed", "target": "hard", "select": "first"}]
+    said = " ".join([*stitchwords.stitched(other, 1, ["a"]), *stitchwords.training({"lin": other})])
+    assert "Renewed." in said and "They learn from the cross-entropy of the labels. first." in said

@@ -61,7 +61,7 @@ def _networks(kind: Data) -> str:
     name = kind["made"].rpartition(": ")[2]
     sources = [citations.of(kind["arch"], citations.ARCHS), citations.COLLECTIONS.get(name)]
     data = citations.of(kind["dataset"], citations.DATASETS)
-    epochs = f", {span(kind['epochs'])} epochs" if kind["epochs"] else ""
+    epochs = f", {span(kind['epochs'])} epoch{'' if kind['epochs'] == [1] else 's'}" if kind["epochs"] else ""
     scored = ""
     if kind["accuracy_low"] is not None:
         scored = f"; test accuracy {listed(dict.fromkeys(half_up(kind[end]) for end in ('accuracy_low', 'accuracy_high')), 'to')}"

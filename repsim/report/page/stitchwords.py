@@ -58,8 +58,8 @@ def stitched(configs: Sequence[Config], pairs: int, layers: Sequence[str]) -> It
         f"A stitched network is g behind a layer ∘ S ∘ f up to a layer, with f and g frozen{cite('lenc2015', 'bansal2021')}. "
         f"{number(pairs, 'pair')} of networks are stitched {where} ({number(len(layers), 'layer')}: {listed(layers)})."
     )
-    norms = [NORMS[str(one)] for one in distinct(configs, "batchnorm")]
-    yield listed(norms, "or").capitalize() + "."
+    if norms := [NORMS.get(str(one), str(one)) for one in distinct(configs, "batchnorm")]:
+        yield listed(norms, "or").capitalize() + "."
 
 
 def cases(by_case: Mapping[str, Sequence[Config]]) -> Iterator[str]:
@@ -110,9 +110,12 @@ def training(by_case: Mapping[str, Sequence[Config]]) -> Iterator[str]:
 
 def _learning(trained: Sequence[Config]) -> Iterator[str]:
     """What is learned from, and which epoch counts."""
-    targets = listed((TARGETS.get(str(one), str(one)) for one in distinct(trained, "target")), "or")
-    yield f"They learn from {targets}{cite('athanasiadis2025') if 'latents' in distinct(trained, 'target') else ''}."
-    yield listed((SELECTED[str(one)] for one in distinct(trained, "select")), "or") + "."
+    targets = [str(one) for one in distinct(trained, "target")]
+    if targets:
+        said = listed((TARGETS.get(one, one) for one in targets), "or")
+        yield f"They learn from {said}{cite('athanasiadis2025') if 'latents' in targets else ''}."
+    if selected := [SELECTED.get(str(one), str(one)) for one in distinct(trained, "select")]:
+        yield listed(selected, "or") + "."
     kinds = [str(one) for one in distinct(trained, "adversary") if one not in (None, "none")]
     if kinds:
         sources = {"madry": "madry2018", "trades": "zhang2019"}
@@ -127,7 +130,9 @@ def is_said(configs: Sequence[Config], name: str) -> bool:
 def setting(configs: Sequence[Config], name: str) -> str:
     """lr 0.001 or 0.01; of epochs: 8 epochs."""
     values = [f"{one:g}" if isinstance(one, float) else str(one) for one in distinct(configs, name)]
-    return f"{listed(values, 'or')} epochs" if name == "epochs" else f"{name.replace('_', ' ')} {listed(values, 'or')}"
+    if name == "epochs":
+        return f"{listed(values, 'or')} epoch{'' if values == ['1'] else 's'}"
+    return f"{name.replace('_', ' ')} {listed(values, 'or')}"
 
 
 def penalty(names: Sequence[str]) -> Iterator[str]:
