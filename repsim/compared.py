@@ -21,6 +21,7 @@ from repsim.vectors import computed
 SHOWN = 3  # commonest changes of a text
 MANY = 10_000  # networks that stand alone, beyond which their interval would take gigabytes
 KINDS = ("lost", "found", "reshaped")
+OUTCOME, OK = "outcome", "ok"
 NETWORKS = {"pair": ("front_network", "end_network"), "network": ("network", "network"), "run": (KEY, KEY)}
 """What runs are averaged by → the columns that name it."""
 
@@ -112,11 +113,11 @@ class Pair:
         return tuple(one for one in found if one.changed)
 
     def paired(self, value: str, points: bool, rows: np.ndarray) -> Paired:
-        """The paired difference of a number in some of the runs. Raises: UserError for what is no number in both."""
+        """The paired difference of a number in some runs, without diverged ones. Raises: UserError for what is no number in both."""
         if not {_kind(side.table.schema.field(value).type) for side in (self.a, self.b)} <= {"number"}:
             raise UserError(f"column '{value}' is no number", where="--value", do="choose a column of single numbers")
         gap = _gaps(*self._values(value))[0][rows] * (100 if points else 1)
-        there = np.isfinite(gap)
+        there = np.isfinite(gap) & self._ok()[rows]
         of, names = next(one for one in NETWORKS.items() if all(map(self._said, one[1])))
         coded = [columns.codes(self._of(self.a, name).take(rows[there])) for name in names]
         place, pairs = columns.together(*coded)
@@ -127,6 +128,15 @@ class Pair:
             return Paired(value, points, int(there.sum()), float(means.mean()), nan, len(pairs), len(pairs), "networks", of)
         found = interval.over_pairs(means.tolist(), [str(f) for f, _ in pairs], [str(e) for _, e in pairs])
         return Paired(value, points, int(there.sum()), found.mean, found.half, len(pairs), found.units, found.over, of)
+
+    def _ok(self) -> np.ndarray:
+        """Whether each run ended well in both: the number of one that diverged means nothing."""
+        ended = np.ones(len(self.matched.a), bool)
+        for side in (self.a, self.b):
+            if OUTCOME in side.table.column_names:
+                found, values = columns.codes(self._of(side, OUTCOME))
+                ended &= found == (values.index(OK) if OK in values else -1)
+        return ended
 
     def _said(self, name: str) -> bool:
         """Whether there is such a column of a that says something of every run."""

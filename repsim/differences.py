@@ -16,11 +16,14 @@ from repsim.dictionary import ASKED, LABEL, MEASURED, PROVENANCE
 from repsim.errors import UserError, nearest
 from repsim.matched import Matched, match
 from repsim.schema import KEY
+from repsim.tabledefinition import TableDefinition
 from repsim.tidy import Tidy
 from repsim.units import TIME
 
 PASSING = frozenset({"group", "submission", "attempt", "started", "run_seconds", "peak_memory_gb", "work", "slurm_job"})
 """Provenance that says when and beside what a run was computed: it always differs."""
+
+MEASURE, MEASURED_VALUE = "measure", "value"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Differences:
-    """All that differs between a and b."""
+    """All that differs between a and b; `mixed`: the number is that of several measures, of which there is no mean."""
 
     matched: Matched
     numbers: tuple[Numbers, ...]
@@ -47,6 +50,7 @@ class Differences:
     whole: Group
     by: tuple[str, ...]
     groups: tuple[Group, ...]
+    mixed: bool = False
 
     @property
     def changed(self) -> bool:
@@ -90,6 +94,7 @@ def differences(
         whole=whole,
         by=tuple(by),
         groups=_groups(pair, by, moved, shown),
+        mixed=_mixed(pair, shown, np.arange(len(moved))),
     )
 
 
@@ -133,7 +138,17 @@ def _value(a: Tidy, b: Tidy, asked: str | None) -> tuple[str, bool] | None:
     both = [name for name in a.table.column_names if name in b.table.column_names]
     if asked not in both:
         raise UserError(f"there is no column '{asked}' in both", where="--value", do=nearest(asked, both))
-    return asked, bool(table.get("points")) and asked == table.get("value")
+    if asked == table.get("value"):
+        return asked, bool(table.get("points"))
+    return asked, TableDefinition.model_validate({"value": asked}).in_points
+
+
+def _mixed(pair: Pair, shown: tuple[str, bool] | None, rows: np.ndarray) -> bool:
+    """Whether the number to be told is that of several measures."""
+    if shown is None or shown[0] != MEASURED_VALUE or MEASURE not in pair.a.table.column_names:
+        return False
+    (said,) = pair.keys([MEASURE])
+    return len({said[row] for row in rows.tolist()}) > 1
 
 
 def _groups(pair: Pair, by: Sequence[str], moved: np.ndarray, shown: tuple[str, bool] | None) -> tuple[Group, ...]:
@@ -145,4 +160,5 @@ def _groups(pair: Pair, by: Sequence[str], moved: np.ndarray, shown: tuple[str, 
 
 
 def _group(pair: Pair, key: tuple[str, ...], rows: np.ndarray, moved: np.ndarray, shown: tuple[str, bool] | None) -> Group:
-    return Group(key, len(rows), int(moved[rows].sum()), pair.paired(*shown, rows) if shown else None)
+    paired = pair.paired(*shown, rows) if shown and not _mixed(pair, shown, rows) else None
+    return Group(key, len(rows), int(moved[rows].sum()), paired)

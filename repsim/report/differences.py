@@ -16,7 +16,7 @@ Row = Sequence[str]
 def text(found: Differences, names: tuple[str, str], tidies: tuple[Tidy, Tidy]) -> str:
     """All of it in lines, the most important first."""
     blocks = [_heads(names, tidies), _runs(found, tidies), _verdict(found), _numbers(found), _texts("changed texts", found.texts)]
-    blocks += [_paired(found.whole.paired), _groups(found)]
+    blocks += [_paired(found.whole.paired) or _mixed(found), _groups(found)]
     blocks += [_texts("asked for otherwise, and matched all the same", found.asked)]
     blocks += [_texts("computed elsewhere or by other versions (no change of a result)", found.provenance), _beside(found)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -93,6 +93,12 @@ def _paired(paired: Paired | None) -> list[str]:
     among = number(paired.pairs, paired.of) + (" of networks" if paired.of == "pair" else "")
     interval = f"95 % interval, {over}" if isfinite(paired.half) else "no interval: too few independent networks"
     return [f"{paired.value}, B − A: {_mean(paired)}{unit} (mean over {among}; {interval})"]
+
+
+def _mixed(found: Differences) -> list[str]:
+    return (
+        ["value, B − A: of several measures there is no mean; --by measure tells each"] if found.mixed and not found.groups else []
+    )
 
 
 def _mean(paired: Paired) -> str:

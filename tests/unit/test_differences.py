@@ -12,6 +12,7 @@ from commandline import call
 from repsim import differences as finding
 from repsim import interval, tidy
 from repsim.errors import UserError
+from repsim.report import differences as words
 
 STITCH = "zoo: {arch: net, dataset: d, seeds: 0..2}\nlayers: relu\ncases: {lin: {}, low: {stitcher: lowrank, rank: [1, 2]}}"
 
@@ -173,6 +174,30 @@ def test_the_paired_difference_is_that_of_pair_means_over_networks(base):
     wanted = interval.over_pairs(means.tolist(), *zip(*means.index, strict=True))
     assert (found.points, found.runs, found.pairs, found.units) == (True, 36, 6, 3)
     assert (found.mean, found.half) == pytest.approx((wanted.mean, wanted.half))
+
+
+def test_a_number_that_is_asked_for_is_told_in_points_as_a_table_would(base):
+    other = replace(base, facts=base.facts | {"table": {"value": "curve", "points": False}})
+    assert finding.differences(other, other, value="penalty").whole.paired.points
+    assert not finding.differences(other, other, value="run_seconds").whole.paired.points
+
+
+def test_runs_that_diverged_in_either_are_left_out_of_the_paired_difference(base):
+    moved = put(put(base, "penalty", {0: 9.0, 1: 9.0}), "outcome", {0: "diverged"})
+    found = finding.differences(put(base, "outcome", {1: "diverged"}), moved).whole.paired
+    assert (found.runs, found.mean) == (34, 0.0)
+
+
+def test_of_several_measures_no_mean_is_told_but_of_each(base):
+    names = ["value" if name == "penalty" else "measure" if name == "stitcher" else name for name in base.table.column_names]
+    named = replace(base, table=base.table.rename_columns(names), facts=base.facts | {"table": {"value": "value"}})
+    moved = put(named, "value", of_all=lambda value: value + 0.5)
+    assert len(set(named.table["measure"].to_pylist())) == 2
+    found = finding.differences(named, moved, by=["measure"])
+    assert found.mixed and found.whole.paired is None
+    assert [group.paired.mean for group in found.groups] == pytest.approx([0.5, 0.5])
+    told = words.text(finding.differences(named, moved), ("a", "b"), (named, moved))
+    assert "of several measures there is no mean; --by measure tells each" in told
 
 
 def test_groups_say_where_the_changes_are(base):
