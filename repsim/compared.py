@@ -113,7 +113,7 @@ class Pair:
         return tuple(one for one in found if one.changed)
 
     def paired(self, value: str, points: bool, rows: np.ndarray) -> Paired:
-        """The paired difference of a number in some runs, without diverged ones. Raises: UserError for what is no number in both."""
+        """The paired difference of a number in some runs, diverged ones left out. Raises: UserError for no number in both."""
         if not {_kind(side.table.schema.field(value).type) for side in (self.a, self.b)} <= {"number"}:
             raise UserError(f"column '{value}' is no number", where="--value", do="choose a column of single numbers")
         gap = _gaps(*self._values(value))[0][rows] * (100 if points else 1)
