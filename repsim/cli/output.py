@@ -16,6 +16,9 @@ from repsim.project import Project
 if TYPE_CHECKING:
     from repsim.sweep.expand import Sweep
 
+ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".parquet": "parquet"}
+"""Of a file that is written: by ending, the format."""
+AS_OUT = "; by default as --out ends, else text."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or the name of one in sweeps/.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="A profile of slurm/, instead of the sweep's own.")]
@@ -57,6 +60,14 @@ def opened(spec: str) -> "tuple[Project, Sweep]":
 
     project = project_of(spec)
     return project, open_sweep(spec_path(spec, project), project)
+
+
+def format_of(asked: str | None, out: Path | None, formats: Collection[str]) -> str:
+    """The format that was asked for, else what the file's name ends with, else text. Raises SpecError for none of `formats`."""
+    named = ENDINGS.get(out.suffix.lower()) if out else None
+    found = asked or (named if named in formats else None) or "text"
+    known_format(found, formats)
+    return found
 
 
 def known_format(name: str, formats: Collection[str]) -> None:

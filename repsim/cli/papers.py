@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repsim.cli.output import Json, give, known_format, opened, project_of, say
+from repsim.cli.output import AS_OUT, Json, format_of, give, opened, project_of, say
 from repsim.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ def compare_paper(
     spec: Annotated[
         str | None, typer.Argument(metavar="[SPEC]", help="A sweep that repeats a paper; without it all of sweeps/papers.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
+    format: Annotated[str | None, typer.Option("--format", help=" | ".join(FORMATS) + AS_OUT)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
 ) -> None:
     """Published numbers beside ours, with how they are known, the difference and what is otherwise; and which findings hold."""
     from repsim.report import papers
 
-    known_format(format, FORMATS)
+    format = format_of(format, out, FORMATS)
     found = _of(spec) if spec else _begun()
     give(papers.render(found, "json" if json else format), out)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repsim import store
-from repsim.cli.output import Json, SpecArgument, give, known_format, project_of, say, spec_path
+from repsim.cli.output import AS_OUT, Json, SpecArgument, format_of, give, project_of, say, spec_path
 from repsim.cli.tableoptions import Cols, Controls, Rows, Value
 from repsim.errors import SpecError, UserError, nearest
 from repsim.project import Project
@@ -53,7 +53,7 @@ def table(
     compare: Compare = None,
     controls: Controls = False,
     named: Named = None,
-    format: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "text",
+    format: Annotated[str | None, typer.Option("--format", help=" | ".join(FORMATS) + AS_OUT)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
 ) -> None:
@@ -63,7 +63,7 @@ def table(
     """
     from repsim import tabulating
 
-    _must_be_writable(format, out, json)
+    format = _writable(format, out, json)
     if compare is None and not json and format in ONE_TABLE:
         compare = tabulating.NONE
     asked = {
@@ -73,10 +73,12 @@ def table(
     _write(_tables(spec, named, asked), "json" if json else format, out)
 
 
-def _must_be_writable(format: str, out: Path | None, json: bool) -> None:
-    known_format(format, FORMATS)
+def _writable(asked: str | None, out: Path | None, json: bool) -> str:
+    """The format that is meant. Raises SpecError for one that is none, and for a Parquet file without a name."""
+    format = format_of(asked, out, FORMATS)
     if format == "parquet" and out is None and not json:
         raise SpecError("a Parquet file needs a name", where="--format parquet", do="say --out FILE.parquet")
+    return format
 
 
 def _write(tables: "Sequence[Table]", format: str, out: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repsim.cli.output import Json, SpecArgument, give, known_format, opened, project_of, show, write
+from repsim.cli.output import AS_OUT, Json, SpecArgument, format_of, give, known_format, opened, project_of, show, write
 from repsim.errors import SpecError
 from repsim.report.counts import number
 
@@ -55,7 +55,7 @@ def dictionary(
         str | None,
         typer.Argument(metavar="[JOB|SPEC]", help="A job, a sweep, or a file of `aggregate`; by default stitch."),
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="text | markdown | csv | json")] = "text",
+    format: Annotated[str | None, typer.Option("--format", help="text | markdown | csv | json" + AS_OUT)] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead.")] = None,
     json: Json = False,
 ) -> None:
@@ -64,7 +64,7 @@ def dictionary(
     from repsim import job as jobs
     from repsim.report import dictionary as report
 
-    known_format(format, report.FORMATS)
+    format = format_of(format, out, report.FORMATS)
     name = about or "stitch"
     project = project_of(name)
     if is_parquet(name):

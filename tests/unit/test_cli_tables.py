@@ -290,3 +290,15 @@ def test_a_parquet_file_where_a_sweep_is_meant_is_told_from_a_broken_sweep(here)
 def test_a_tidy_file_is_written_under_no_other_ending(here):
     answer = call("results", "aggregate", "stitches", "--out", "a.csv")
     assert answer.code == 2 and "a tidy file is Parquet" in answer.err and not Path("a.csv").exists()
+
+
+def test_the_name_of_a_file_says_its_format_where_nothing_else_does(here):
+    for name, format in (("t.md", "markdown"), ("t.tex", "latex"), ("t.csv", "csv"), ("t.JSON", "json"), ("t.out", "text")):
+        table("stitches", "--out", name)
+        assert Path(name).read_text() == table("stitches", "--format", format)
+    table("stitches", "--out", "t.parquet")
+    assert len(pd.read_parquet("t.parquet")) == len(pd.read_csv("t.csv"))
+    table("stitches", "--out", "t.csv", "--format", "markdown")
+    assert Path("t.csv").read_text() == Path("t.md").read_text()
+    assert call("results", "dictionary", "stitch", "--out", "d.md").code == 0
+    assert Path("d.md").read_text() == call("results", "dictionary", "stitch", "--format", "markdown").out
