@@ -35,13 +35,13 @@ def project_of(spec: str | None = None) -> Project:
 
 def spec_path(spec: str, project: Project) -> Path:
     """The file that `spec` means: a path, or a name in sweeps/ or sweeps/papers/."""
-    folders, here = (project.sweeps, project.papers), () if spec.endswith(".parquet") else (Path(spec),)
-    for path in (*here, *(folder / name for folder in folders for name in (spec, f"{spec}.yaml"))):
-        if _is_file(path):
-            return path
     if spec.endswith(".parquet"):
         do = "name its sweep; results table, export, diff and dictionary read such a file"
         raise SpecError("a Parquet file is no sweep", where=spec, do=do)
+    folders = (project.sweeps, project.papers)
+    for path in (Path(spec), *(folder / name for folder in folders for name in (spec, f"{spec}.yaml"))):
+        if _is_file(path):
+            return path
     choices = [path.stem for path in project.sweep_files]
     raise SpecError("there is no such sweep", where=spec, do=nearest(Path(spec).stem, choices))
 

@@ -283,8 +283,9 @@ def test_an_option_that_cannot_be_meant_is_blamed_and_not_the_sweep_file(here, w
 def test_a_parquet_file_where_a_sweep_is_meant_is_told_from_a_broken_sweep(here):
     assert call("results", "aggregate", "stitches", "--out", "a.parquet").code == 0
     for command in ("plot", "report"):
-        answer = call("results", command, "a.parquet")
-        assert answer.code == 2 and "a Parquet file is no sweep" in answer.err and "UTF-8" not in answer.err
+        for file in ("a.parquet", here.root / "a.parquet"):
+            answer = call("results", command, file)
+            assert answer.code == 2 and "a Parquet file is no sweep" in answer.err and "UTF-8" not in answer.err
 
 
 def test_a_tidy_file_is_written_under_no_other_ending(here):
