@@ -21,12 +21,15 @@ from repsim.report.wording import caption, title
 from repsim.tablekeys import LAYERS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from repsim.table import Cell, Key, Table
 
 NONE = "–"  # how a table shows a field that is not set
 Panels = Mapping[str, Sequence[str]]
 """y axis → columns of the table that are drawn against it; none: all in one."""
-PANELS = 8  # side by side on a page
+PANELS = 8  # on a page
+ABREAST = 5  # side by side
 LINES = 12  # of a panel
 SPREAD = 0.7  # of the distance between two numbers: how far the points of the lines there stand apart, at most
 WIDE = 8  # times the smallest number that the largest is where an axis is logarithmic
@@ -41,7 +44,7 @@ def is_number(table: "Table") -> bool:
 
 @dataclass(frozen=True)
 class Page:
-    """What one picture shows: panels side by side, by the keys before the number, and the lines of each row of them."""
+    """What one picture shows: panels by the keys before the number, and the lines of each y axis."""
 
     across: tuple["Key", ...]
     rows: Mapping[str, Sequence["Key"]]
@@ -53,7 +56,7 @@ class Page:
 
 
 def pages(table: "Table", panels: Panels | None = None) -> dict[str, Page]:
-    """At most PANELS panels side by side and LINES lines in each; the name is empty where there is one page alone.
+    """At most PANELS panels and LINES lines in each; the name is empty where there is one page alone.
 
     Raises: UserError for a column that the table has not.
     """
@@ -96,22 +99,35 @@ def _rows(table: "Table", panels: Panels) -> dict[str, list["Key"]]:
 
 
 def _figure(table: "Table", panels: Panels, page: Page) -> Figure:
-    rows, columns = page.rows, page.across
-    width = 2.4 * len(columns) + 2.6
-    figure = Figure(figsize=(max(7.0, width), 2.5 * len(rows) + 1.5), layout="constrained")
+    """Panels side by side, and below one another where they are many; those of one y axis share it."""
+    blocks = strips.split(page.across, ABREAST)
+    rows, across = len(page.rows), max(map(len, blocks))
+    width = max(7.0, 2.4 * across + 2.6)
+    figure = Figure(figsize=(width, 2.5 * rows * len(blocks) + 1.5), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
+    grid = figure.subplots(rows * len(blocks), across, squeeze=False)
+    for place, block in enumerate(blocks):
+        _block(grid[place * rows : (place + 1) * rows], grid[:rows, 0], table, page, block)
+    _words(figure, list(grid[:rows, 0]), table, (panels, page), width)
+    return figure
+
+
+def _block(grid: "np.ndarray", first: "np.ndarray", table: "Table", page: Page, block: Sequence["Key"]) -> None:
+    """A row of panels for each y axis, all with the scale of the first panel of that axis."""
     places = _places(table)
-    for across, (axis, cols) in zip(grid, rows.items(), strict=True):
-        for axes, column in zip(across, columns, strict=True):
+    for across, leader, (axis, cols) in zip(grid, first, page.rows.items(), strict=True):
+        for axes, column in zip(across, block, strict=False):
+            if axes is not leader:
+                axes.sharey(leader)
+            axes.tick_params(labelleft=axes is across[0])
             _panel(axes, table, column, cols, places)
         across[0].set_ylabel(axis)
-    for axes, column in zip(grid[0], columns, strict=True):
+        for spare in across[len(block) :]:
+            spare.remove()
+    for axes, column in zip(grid[0], block, strict=False):
         axes.set_title(" / ".join(column), fontsize="medium")
-    for axes in grid[-1]:
+    for axes in grid[-1][: len(block)]:
         axes.set_xlabel(table.row_names[-1].replace("_", " "))
-    _words(figure, list(grid[:, 0]), table, (panels, page), max(7.0, width))
-    return figure
 
 
 def _panel(axes: Axes, table: "Table", column: "Key", cols: Sequence["Key"], places: Mapping[str, float]) -> None:

@@ -133,3 +133,11 @@ def test_rows_of_panels_are_cut_only_where_one_of_them_has_more_than_twelve_line
     assert {axis: len(cols) for axis, cols in first.rows.items()} == {"b": 9}
     figure = against.picture(table, {"a": cases[:1], "b": cases[1:]}, first)
     assert "11 further lines stand on the other pages." in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_eight_panels_stand_in_two_rows_of_one_scale():
+    figure = against.picture(table_of(layers=tuple(f"bn{i}" for i in range(1, 9))))
+    assert [axes.get_title() for axes in figure.axes] == [f"bn{i}" for i in range(1, 9)]
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1 and figure.get_figwidth() < 14
+    assert [bool(axes.get_ylabel()) for axes in figure.axes] == [True, False, False, False] * 2
+    assert all(axes.get_xlabel() == "rank" for axes in figure.axes)
