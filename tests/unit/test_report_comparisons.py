@@ -8,7 +8,7 @@ from comparison_rows import LAYERS, ORDER, expected, stored
 from repsim import matrices
 from repsim.counterparts import scores
 from repsim.report import comparisons, identity, matrixwords
-from repsim.report.plans import lacking
+from repsim.report.counts import lacking
 
 SPAN = {"low": 0.4, "high": 0.6}
 VALUES = {"bn1": 0.1234, "bn2": 0.5, "bn10": -0.00001}
