@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 FORMATS = ("csv", "jsonl", "markdown", "parquet")
-ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".md": "markdown", ".parquet": "parquet"}
 ROWS = 10_000  # made into Python values at once
 DIGITS = 6  # of a number that people read
 

@@ -16,8 +16,10 @@ from repsim.project import Project
 if TYPE_CHECKING:
     from repsim.sweep.expand import Sweep
 
-ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".parquet": "parquet"}
+ENDINGS = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
+ENDINGS |= {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 """Of a file that is written: by ending, the format."""
+TEXT = "text"
 AS_OUT = "; by default as --out ends, else text."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A sweep file, or the name of one in sweeps/.")]
@@ -62,11 +64,18 @@ def opened(spec: str) -> "tuple[Project, Sweep]":
     return project, open_sweep(spec_path(spec, project), project)
 
 
-def format_of(asked: str | None, out: Path | None, formats: Collection[str]) -> str:
-    """The format that was asked for, else what the file's name ends with, else text. Raises SpecError for none of `formats`."""
-    named = ENDINGS.get(out.suffix.lower()) if out else None
-    found = asked or (named if named in formats else None) or "text"
-    known_format(found, formats)
+def format_of(asked: str | None, out: Path | None, formats: Collection[str], usual: str = TEXT) -> str:
+    """The format that was asked for, else the one that the file's name ends with, `usual` without an ending.
+
+    Text may be in a file of any other ending. Raises: SpecError for what is none of `formats`.
+    """
+    if asked or out is None or not out.suffix:
+        known_format(asked or usual, formats)
+        return asked or usual
+    found = ENDINGS.get(out.suffix.lower(), TEXT)
+    if found not in formats:
+        ends = ", ".join(ending for ending, name in ENDINGS.items() if name in formats)
+        raise SpecError(f"no format here ends with '{out.suffix}'", where=f"--out {out}", do=f"end it with {ends}, or say --format")
     return found
 
 

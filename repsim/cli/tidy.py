@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repsim.cli.output import AS_OUT, Json, SpecArgument, format_of, give, known_format, opened, project_of, show, write
+from repsim.cli.output import AS_OUT, Json, SpecArgument, format_of, give, opened, project_of, show, write
 from repsim.errors import SpecError
 from repsim.report.counts import number
 
@@ -97,8 +97,7 @@ def export(
     """The rows of a sweep, or of a file of `aggregate`, as CSV, JSON lines, Markdown or Parquet; wide: a column per case."""
     from repsim import flatfiles
 
-    format = format or _by_ending(out, flatfiles.ENDINGS)
-    known_format(format, flatfiles.FORMATS)
+    format = format_of(format, out, flatfiles.FORMATS, "csv")
     if format == "parquet" and out is None and not json:
         raise SpecError("Parquet is nothing for a terminal", where="--format", do="name a file with --out")
     if not wide and (index or value):
@@ -112,17 +111,6 @@ def export(
         show(json, {"rows": list(flatfiles.plain_rows(table))}, "")
     else:
         sys.stdout.writelines(piece.decode() for piece in flatfiles.rendered(table, format))
-
-
-def _by_ending(out: Path | None, endings: dict[str, str]) -> str:
-    """The format that a file is named after; CSV without one. Raises SpecError for an ending that no format has."""
-    if out is None or not out.suffix:
-        return "csv"
-    if out.suffix not in endings:
-        raise SpecError(
-            f"no format ends with '{out.suffix}'", where="--out", do=f"end it with {', '.join(endings)}, or say --format"
-        )
-    return endings[out.suffix]
 
 
 def diff(

@@ -303,3 +303,5 @@ def test_the_name_of_a_file_says_its_format_where_nothing_else_does(here):
     assert Path("t.csv").read_text() == Path("t.md").read_text()
     assert call("results", "dictionary", "stitch", "--out", "d.md").code == 0
     assert Path("d.md").read_text() == call("results", "dictionary", "stitch", "--format", "markdown").out
+    answer = call("results", "dictionary", "stitch", "--out", "d.parquet")
+    assert (answer.code, Path("d.parquet").exists()) == (2, False) and "no format here ends with '.parquet'" in answer.err

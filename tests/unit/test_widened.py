@@ -202,7 +202,7 @@ def test_what_cannot_be_exported_is_told(here, tmp_path):
         ("--index", "case"): "only a wide table has such",
         ("--columns", "casse"): "there is no column 'casse'\n  → did you mean 'case'",
         ("--out", "jobs/train.py/x.csv"): "cannot be written",
-        ("--out", "x.xls"): "no format ends with '.xls'\n  → end it with .csv, ",
+        ("--out", "x.xls"): "no format here ends with '.xls'\n  → end it with .md, .csv, ",
     }
     for options, said in cases.items():
         answer = call("results", "export", "stitches", *options)
