@@ -6,6 +6,7 @@ Nothing equals nothing; nan counts as nothing, as a reader of either sees no num
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import nan
 from typing import Any
 
@@ -89,12 +90,16 @@ class Pair:
         """Columns of these sources that both have."""
         return [name for name in self.a.of_source(*sources) if name in self.b.table.column_names]
 
-    def keys(self, names: Sequence[str]) -> list[list[Any]]:
+    def keys(self, names: Sequence[str]) -> list[Any]:
         """Columns of a in the runs of both. Raises: UserError for one that is not there."""
         for name in names:
             if name not in self.a.table.column_names:
                 raise UserError(f"there is no column '{name}'", where="--by", do=nearest(name, self.a.table.column_names))
-        return [self._of(self.a, name).to_pylist() for name in names]
+        return [self._of(self.a, name) for name in names]
+
+    def column(self, name: str, rows: np.ndarray) -> Any:
+        """A column of a in some of the runs of both."""
+        return self.a.table[name].take(_indices(self.matched.a[rows]))
 
     def compared(self, name: str, tolerance: float) -> tuple[np.ndarray, Numbers | Texts]:
         """Which runs changed in a column, and what is to be said of it."""
@@ -116,10 +121,10 @@ class Pair:
         """The paired difference of a number in some runs, diverged ones left out. Raises: UserError for no number in both."""
         if not {_kind(side.table.schema.field(value).type) for side in (self.a, self.b)} <= {"number"}:
             raise UserError(f"column '{value}' is no number", where="--value", do="choose a column of single numbers")
-        gap = _gaps(*self._values(value))[0][rows] * (100 if points else 1)
-        there = np.isfinite(gap) & self._ok()[rows]
+        gap = _gaps(*(side[rows] for side in self._values(value)))[0] * (100 if points else 1)
+        there = np.isfinite(gap) & self._ok[rows]
         of, names = next(one for one in NETWORKS.items() if all(map(self._said, one[1])))
-        coded = [columns.codes(self._of(self.a, name).take(rows[there])) for name in names]
+        coded = [columns.codes(self.column(name, rows[there])) for name in names]
         place, pairs = columns.together(*coded)
         if not there.any():
             return Paired(value, points, 0, nan, nan, 0, 0, "pairs", of)
@@ -129,6 +134,7 @@ class Pair:
         found = interval.over_pairs(means.tolist(), [str(f) for f, _ in pairs], [str(e) for _, e in pairs])
         return Paired(value, points, int(there.sum()), found.mean, found.half, len(pairs), found.units, found.over, of)
 
+    @cached_property
     def _ok(self) -> np.ndarray:
         """Whether each run ended well in both: the number of one that diverged means nothing."""
         ended = np.ones(len(self.matched.a), bool)

@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from repsim import columns
 from repsim.compared import Numbers, Pair, Paired, Texts
 from repsim.dictionary import ASKED, LABEL, MEASURED, PROVENANCE
 from repsim.errors import UserError, nearest
 from repsim.matched import Matched, match
 from repsim.schema import KEY
-from repsim.tabledefinition import TableDefinition
+from repsim.tabledefinition import MADE_BY, TableDefinition
 from repsim.tidy import Tidy
 from repsim.units import TIME
 
 PASSING = frozenset({"group", "submission", "attempt", "started", "run_seconds", "peak_memory_gb", "work", "slurm_job"})
 """Provenance that says when and beside what a run was computed: it always differs."""
-
-MEASURE, MEASURED_VALUE = "measure", "value"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Differences:
-    """All that differs between a and b; `mixed`: the number is that of several measures, of which there is no mean."""
+    """All that differs between a and b; `mixed`: the number is that of several measures (or detectors): there is no mean."""
 
     matched: Matched
     numbers: tuple[Numbers, ...]
@@ -144,19 +143,20 @@ def _value(a: Tidy, b: Tidy, asked: str | None) -> tuple[str, bool] | None:
 
 
 def _mixed(pair: Pair, shown: tuple[str, bool] | None, rows: np.ndarray) -> bool:
-    """Whether the number to be told is that of several measures."""
-    if shown is None or shown[0] != MEASURED_VALUE or MEASURE not in pair.a.table.column_names:
-        return False
-    (said,) = pair.keys([MEASURE])
-    return len({said[row] for row in rows.tolist()}) > 1
+    """Whether the number to be told is that of several measures, or detectors."""
+    name = MADE_BY.get(shown[0]) if shown else None
+    return name is not None and name in pair.a.table.column_names and len(pair.column(name, rows).unique()) > 1
 
 
 def _groups(pair: Pair, by: Sequence[str], moved: np.ndarray, shown: tuple[str, bool] | None) -> tuple[Group, ...]:
     """The groups in order of first appearance."""
-    rows: dict[tuple[str, ...], list[int]] = {}
-    for row, key in enumerate(zip(*pair.keys(by), strict=True)):
-        rows.setdefault(tuple("–" if one is None else str(one) for one in key), []).append(row)
-    return tuple(_group(pair, key, np.array(of), moved, shown) for key, of in rows.items())
+    if not by or not len(moved):
+        return ()
+    place, keys = columns.together(*map(columns.codes, pair.keys(by)))
+    of = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
+    said = [tuple("–" if one is None else str(one) for one in key) for key in keys]
+    order = sorted(range(len(keys)), key=lambda group: of[group][0])
+    return tuple(_group(pair, said[group], of[group], moved, shown) for group in order)
 
 
 def _group(pair: Pair, key: tuple[str, ...], rows: np.ndarray, moved: np.ndarray, shown: tuple[str, bool] | None) -> Group:

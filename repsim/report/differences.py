@@ -96,9 +96,9 @@ def _paired(paired: Paired | None) -> list[str]:
 
 
 def _mixed(found: Differences) -> list[str]:
-    return (
-        ["value, B − A: of several measures there is no mean; --by measure tells each"] if found.mixed and not found.groups else []
-    )
+    """Why nothing is told of the whole."""
+    told = "value, B − A: of several measures there is no mean; --by measure tells each"
+    return [told] if found.mixed and not found.groups else []
 
 
 def _mean(paired: Paired) -> str:
