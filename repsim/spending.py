@@ -36,7 +36,7 @@ def rest(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> Pl
 
 def left(project: Project, sweep: Sweep, states: Mapping[RunId, Standing]) -> dict[str, Any]:
     """Hours that are forecast for what has no row yet, also at the slow end, in all and by kind; failed runs are left out."""
-    if not any(standing.state in (State.NEW, *ALIVE) or standing.waits for standing in states.values()):
+    if not any(standing.undone for standing in states.values()):
         return {"hours_left": 0.0, "hours_left_worst": 0.0, "left": []}
     made = rest(project, sweep, states)
     by_kind = [one.as_json() for one in forecast.expected(made.groups)]

@@ -43,6 +43,11 @@ class Standing:
     task: int | None = None
 
     @property
+    def undone(self) -> bool:
+        """Neither stored nor given up: it is under way, to be sent, or waits."""
+        return self.state in (State.NEW, State.RUNNING, State.PENDING) or self.waits
+
+    @property
     def waits(self) -> bool:
         """Blocked by a network that may still come: one that diverged never will."""
         return self.state is State.BLOCKED and self.cause != DIVERGED

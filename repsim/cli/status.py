@@ -29,7 +29,6 @@ MANY = 500_000  # objects made before garbage is looked for: those of a large sw
 ASK_S = 60.0  # seconds between two questions to Slurm while watching
 LOOK_S = 5.0  # and between two looks at the files
 BUSY = (State.RUNNING.value, State.PENDING.value)
-UNDONE = (State.NEW, State.RUNNING, State.PENDING)
 
 
 @dataclass(frozen=True)
@@ -149,6 +148,6 @@ def _hours(project: Project, sweep: Sweep, states: dict[RunId, Standing], known:
     used = cost.hours_used(project.store, sweep.jobs, ids, {one.name: one.gpus for one in known})
     on_gpu = any(one.on_gpu for one in known if one.head["sweep"] == sweep.name)
     sent, guess = left.part(lambda run: states[run].state in (State.RUNNING, State.PENDING))
-    is_over = not any(standing.state in UNDONE or standing.waits for standing in states.values())
+    is_over = not any(standing.undone for standing in states.values())
     past = hindsight.total(project.store, sweep.jobs, ids, known) if is_over else None
     return plans.Hours(used, left.hours(), plans.unit(left.gpus_per_task or on_gpu), left.gpus_per_task, sent, guess, past)
