@@ -103,6 +103,13 @@ def test_one_number_of_a_comparison_that_was_changed_is_found(here, text, field)
     assert answer.returncode == 1 and f" {field}: the report says" in answer.stdout
 
 
+def test_maps_of_a_table_with_controls_are_one_for_each_case_and_of_the_real_runs(here):
+    report, tidy = made(here, CONTROLS.replace("layers: relu", "layers: {front: [bn1, bn2], end: [bn1, bn2], combine: all}"))
+    data = json.loads(DATA.search(report.read_text())[2])
+    assert [one["title"] for one in data["drawn"] if one["page"]] == ["lin", "low 1", "low 2"]
+    assert recomputed(report, tidy).returncode == 0
+
+
 def test_what_is_marked_as_best_is_checked(here):
     report, tidy = made(here, COMPARED)
     data = json.loads(DATA.search(report.read_text())[2])

@@ -14,6 +14,7 @@ from repsim.project import Project
 from repsim.report import bycase, versus, wording
 from repsim.sweep.expand import Sweep
 from repsim.table import Cell, Table, TableDefinition
+from repsim.tablecontrols import CONTROL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def grids(project: Project, sweep: Sweep, own: Entry, found: "pd.DataFrame") -> 
     """
     definition = own["definition"]
     keys = [*definition["pages"], *definition["rows"], *definition["cols"]]
-    apart = [name for name in keys if name not in LAYER_KEYS]
+    apart = [name for name in keys if name not in LAYER_KEYS and not (definition["controls"] and name == CONTROL)]
     expected = frames.expected(sweep)
     if "front_layer" not in keys or ("end_layer" in keys and not apart):
         return []

@@ -133,12 +133,15 @@ def _cost(found: Data) -> Iterator[Child]:
 def _kind(one: Data) -> list[Child]:
     hours = [f"{one['hours_expected']:.3f}", f"{one['hours']:.3f}", f"{one['ratio']:.2f}"]
     middle = f"{one['ratio_low']:.2f} to {one['ratio_high']:.2f}"
-    return [one["job"], one["kind"], SOURCES.get(one["source"], "an older plan"), f"{one['runs']:,}", *hours, middle]
+    return [*_runs_of(one), *hours, middle]
 
 
 def _left(one: Data) -> list[Child]:
-    hours = [f"{one['hours']:.3f}", f"{one['hours_worst']:.3f}"]
-    return [one["job"], one["kind"], SOURCES.get(one["source"], "an older plan"), f"{one['runs']:,}", *hours]
+    return [*_runs_of(one), f"{one['hours']:.3f}", f"{one['hours_worst']:.3f}"]
+
+
+def _runs_of(one: Data) -> list[Child]:
+    return [one["job"], one["kind"], SOURCES.get(one["source"], "an older plan"), f"{one['runs']:,}"]
 
 
 def _idle(one: Data) -> list[Child]:
